@@ -1,0 +1,1 @@
+"""Sources and file readers; each is one file and one entry point."""

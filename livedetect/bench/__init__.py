@@ -1,0 +1,1 @@
+"""Benchmarks: how well and how fast, beside the references, in one run."""

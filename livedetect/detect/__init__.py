@@ -1,0 +1,1 @@
+"""The science: pure numerics without I/O, threads, clocks, logging or GUI."""

@@ -1,0 +1,152 @@
+"""The seams of livedetect, in the order in which a frame meets them.
+
+1. A *source* is opened through its URI scheme, iterated, closed.
+2. A *reader* gives a source the frames of one file.
+3. *Taps* see every item as it arrived, before anything can be dropped.
+4. The *engine* turns each item into a result; commands reach it between two items.
+5. *Sinks* see every result. `close` comes last, and exactly once.
+
+Taps, engine and sinks are called from the session's loop thread only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from livedetect.settings import Settings
+from livedetect.types import (
+    Command,
+    Event,
+    Frame,
+    FrameResult,
+    SimulatedFrame,
+    SourceInfo,
+    SourceItem,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequest:
+    """What the user asked for, split up for the source that serves the scheme."""
+
+    target: str
+    """What stands behind the scheme, without the options: a path, a spec, an address."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The ``key=value`` pairs behind ``?``."""
+    settings: Settings = field(default_factory=Settings)
+    """Operator's values for what the source's metadata lack."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by whoever wants the iteration to end soon."""
+    live: bool = True
+    """False: read what is there and end (replay)."""
+
+
+class Source(Protocol):
+    """Opened by a `SourceFactory`; iterate once; close."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What it is; available before the first frame."""
+        ...
+
+    def __iter__(self) -> Iterator[SourceItem]:
+        """Yield items until the end, an error, or until the request's `stop` is set."""
+        ...
+
+    def close(self) -> None:
+        """Release everything; may be called more than once."""
+        ...
+
+
+class SourceFactory(Protocol):
+    """Entry point of group ``livedetect.sources``; its name is the URI scheme."""
+
+    def __call__(self, request: SourceRequest) -> Source:
+        """Open the source, or raise `SourceError` saying what to do."""
+        ...
+
+
+class Stack(Protocol):
+    """Frames of one open file."""
+
+    def __len__(self) -> int:
+        """Number of complete frames now in the file."""
+        ...
+
+    def frame(self, position: int) -> Frame:
+        """Frame at `position` (from 0), index = position; raises `FrameReadError`."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...
+
+
+class Reader(Protocol):
+    """Entry point of group ``livedetect.readers``: opens files by suffix."""
+
+    @property
+    def suffixes(self) -> Sequence[str]:
+        """Lower-case suffixes with their dot, most specific first."""
+        ...
+
+    def open(self, path: Path) -> Stack:
+        """Open `path`, or raise `FrameReadError` (try again) or `SourceError` (hopeless)."""
+        ...
+
+
+class FrameTap(Protocol):
+    """Sees every item of the stream, skipped ones included."""
+
+    def on_frame(self, item: SourceItem) -> None:
+        """Take note of `item`; must not block."""
+        ...
+
+
+class ResultSink(Protocol):
+    """Sees every result, and the events of the session itself."""
+
+    def on_result(self, result: FrameResult) -> None:
+        """Take note of `result`; must not block."""
+        ...
+
+    def on_event(self, event: Event) -> None:
+        """Take note of an event that belongs to no frame's result (run_started, run_ended)."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release; nothing follows."""
+        ...
+
+
+class Engine(Protocol):
+    """What the session drives; `livedetect.Detector` is one."""
+
+    def step(self, item: SourceItem) -> FrameResult:
+        """Take in one item and say what follows from it."""
+        ...
+
+    def apply(self, command: Command) -> Sequence[Event]:
+        """Carry out an operator's command between two frames."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """Arrays and scalars from which the engine can be rebuilt."""
+        ...
+
+
+class Simulator(Protocol):
+    """Entry point of group ``livedetect.simulators``: frames with their truth."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """What ``meta.json`` of a simulated stream holds."""
+        ...
+
+    def __iter__(self) -> Iterator[SimulatedFrame]:
+        """Yield each frame with all the defects in it."""
+        ...

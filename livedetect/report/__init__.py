@@ -1,0 +1,1 @@
+"""After a session: tables, plots and one HTML page."""

@@ -1,0 +1,1 @@
+"""Moving data: sources, session loop, sinks, wire formats; no science."""

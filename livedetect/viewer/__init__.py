@@ -1,0 +1,1 @@
+"""The napari viewer: a client of the published results; nothing imports it."""

@@ -1,0 +1,1 @@
+"""A microscope to test against: crystals, damage, scan, and the truth."""
