@@ -1,0 +1,123 @@
+"""What an array from a file must be to hold frames, and a stack over such an array."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.errors import FrameReadError, SourceError
+from livedetect.types import Calibration, Frame
+
+# what reading one frame of a damaged file raises in the libraries underneath
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+
+def frame_layout(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> tuple[int, int, int]:
+    """(T, H, W) of an array of frames, `name` being its file in messages.
+
+    Raises
+    ------
+    SourceError
+        The array holds no real numbers, is empty, in colour, or not (T, H, W) or (H, W).
+    """
+    if dtype.kind == "c":
+        raise SourceError(f"{name} holds complex numbers; save the magnitude (numpy.abs) instead")
+    if dtype.kind not in "uif":
+        raise SourceError(
+            f"{name} holds {dtype}, not numbers; save the pixels as uint16 or float32"
+        )
+    if len(shape) not in (2, 3):
+        raise SourceError(
+            f"{name} has {len(shape)} dimensions {shape}; needed are (T, H, W) or (H, W): "
+            "choose one channel first"
+        )
+    if 0 in shape:
+        raise SourceError(f"{name} is empty: its shape is {shape}")
+    if len(shape) == 3 and shape[2] in (3, 4):
+        raise SourceError(
+            f"{name} is a colour image {shape}; save one grey channel, shape (H, W) or (T, H, W)"
+        )
+    if min(shape[-2:]) < 2:
+        raise SourceError(f"{name} has frames of {shape[-2]} × {shape[-1]} pixels: no images")
+    return (1, *shape) if len(shape) == 2 else (shape[0], shape[1], shape[2])
+
+
+def owned(array: Any) -> NDArray[Any]:
+    """A read-only copy in C order and native byte order; halves become float32.
+
+    Half precision and long double exist neither on the wire nor in the compiled kernels.
+    """
+    data = np.asarray(array)
+    dtype = {"f2": "f4", "f16": "f8", "f12": "f8"}.get(data.dtype.str[1:], data.dtype.str[1:])
+    copy = np.array(data, dtype=np.dtype(dtype), order="C", copy=True)
+    copy.setflags(write=False)
+    return copy
+
+
+class ArrayStack:
+    """Frames of an array-like (T, H, W) or (H, W) that is read one frame at a time.
+
+    Parameters
+    ----------
+    array : has shape and dtype and is indexed by frame; any real dtype.
+    name : of the file, for messages.
+    calibration : of all frames.
+    interval_s : time between two frames, s; None if the file does not say.
+    meta : what else the file says; scalars and strings.
+    release : closes the file.
+    """
+
+    def __init__(
+        self,
+        array: Any,
+        name: str,
+        *,
+        calibration: Calibration | None = None,
+        interval_s: float | None = None,
+        meta: Mapping[str, Any] | None = None,
+        release: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._array = array
+        self._name = name
+        self._calibration = calibration or Calibration()
+        self._meta = dict(meta or {})
+        self._release = release
+        self.interval_s = interval_s
+        self._length = frame_layout(tuple(array.shape), np.dtype(array.dtype), name)[0]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def frame(self, position: int) -> Frame:
+        """Frame at `position`; raises `FrameReadError` naming the file and the frame."""
+        if not 0 <= position < self._length:
+            raise FrameReadError(f"{self._name} has no frame {position}, only {self._length}")
+        try:
+            data = owned(self._array[position] if len(self._array.shape) == 3 else self._array[:])
+        except READ_ERRORS as error:
+            raise FrameReadError(f"{self._name}, frame {position}: {error}") from error
+        return Frame(
+            data=data,
+            index=position,
+            time_s=position * (self.interval_s or 0.0),
+            calibration=self._calibration,
+            meta=self._meta,
+        )
+
+    def close(self) -> None:
+        """Release the file."""
+        self._release()
