@@ -1,33 +1,55 @@
-"""How the session is doing, told to every sink that wants to know.
+"""How the session is doing, and how commands reach it.
 
-A sink takes part by having a method ``on_status(status: EngineStatus) -> None``; the
-session calls it from the loop thread, after a result and at least once a second, and it
-must not block.
+A sink that wants to know has a method ``on_status``; the session calls it from the loop
+thread, after a result and at least once a second, and it must not block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from livedetect.types import Command, Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineStatus:
+class SessionStatus:
     """One look at the running session."""
 
+    frame: int = -1
+    """Index of the latest frame with a result; -1 before the first."""
+    phase: Phase = Phase.WAITING
+    """Of the engine."""
     ledger: Mapping[str, int] = field(default_factory=dict)
-    """Counts of the ledger: received, warm_up, scored, invalid, ..., pending, missing, sent."""
-    stale: bool = False
-    """No frame has come for longer than the source's own rhythm allows."""
+    """Counts by name, see `Ledger`; ``missing`` are the frames lost on the way."""
+    frames_per_s: float = 0.0
+    """Frames analysed per second, recently."""
+    latency_ms: Mapping[str, float | None] = field(default_factory=dict)
+    """p50, p95 and max of the run, from arrival to result, ms."""
+    last_latency_ms: float | None = None
+    """Of the latest frame, ms; None before the first."""
     alarm: bool = False
     """The alarm rule holds."""
-    alarm_message: str = ""
-    """One line on the alarm, for example ``would have blanked at frame 120``."""
-    fps: float = 0.0
-    """Frames analysed per second, over the last few seconds."""
-    latency_ms: float | None = None
-    """From the arrival of a frame to its result, recent median, ms; None before the first."""
-    source: str = ""
-    """Name of the source."""
-    lost_frames: int = 0
-    """Frames the source sent (or knows of) that never arrived; not those a display skips."""
+    alarm_value: float | None = None
+    """What is compared with the alarm's limit, in its unit; None if not known."""
+    stale: bool = False
+    """No frame has come for too long."""
+
+
+@runtime_checkable
+class StatusSink(Protocol):
+    """A sink that wants to know how the session is doing."""
+
+    def on_status(self, status: SessionStatus) -> None:
+        """Take note of `status`; must not block."""
+        ...
+
+
+@runtime_checkable
+class CommandSource(Protocol):
+    """Where commands of operators come from, for example the publisher."""
+
+    def poll(self) -> Sequence[Command]:
+        """The commands that have come since the last call; must not block."""
+        ...
