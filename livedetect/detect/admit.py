@@ -1,0 +1,149 @@
+"""May this frame be analysed? Bad frames are named, never scored and never learnt.
+
+*Invalid* frames cannot be numbers of a scan; *suspect* ones can, but something happened
+to the scan: not finished, saturated, blanked, repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.types import Frame, RejectionReason
+
+FloatArray = NDArray[np.floating]
+
+MIN_SIZE_PX = 64
+SATURATED_FRACTION = 0.02
+MISSING_ROWS_FRACTION = 0.03
+BLANK_ROW_FRACTION = 0.05
+BLANK_SIGNAL = 0.3
+"""Rows whose contrast falls below this share of the usual were scanned without beam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a frame is not analysed."""
+
+    reason: RejectionReason
+    """Its place in the ledger."""
+    message: str
+    """What is wrong with it."""
+
+
+class Admission:
+    """Looks at each frame on its own and beside the previous one."""
+
+    def __init__(self) -> None:
+        self._previous: NDArray[np.generic] | None = None
+        self._usual_saturation = 0.0
+
+    def objection(self, frame: Frame) -> Objection | None:
+        """What speaks against `frame`; None if it may be analysed."""
+        problem = _not_an_image(frame)
+        if problem:
+            return Objection("invalid", problem)
+        problem = self._suspicion(frame)
+        self._previous = frame.data
+        return Objection("suspect", problem) if problem else None
+
+    def _suspicion(self, frame: Frame) -> str:
+        data = frame.data
+        height = len(data)
+        if frame.valid_rows is not None and frame.valid_rows < height:
+            return f"only {frame.valid_rows} of {height} rows were scanned"
+        if data.min() == data.max():
+            return f"all pixels have the value {data.flat[0]}"
+        saturated = _saturated_fraction(frame)
+        if saturated > SATURATED_FRACTION:
+            return f"{100 * saturated:.0f} % of the pixels are saturated; lower the detector gain"
+        flat_rows = _trailing(np.ptp(data, axis=1) == 0)
+        if flat_rows > MISSING_ROWS_FRACTION * height:
+            return f"{flat_rows} rows at the edge are constant: the scan was not finished"
+        repeated = self._repeated_rows(data)
+        if repeated == height:
+            return "the frame repeats the previous one pixel for pixel"
+        if repeated > MISSING_ROWS_FRACTION * height:
+            return f"{repeated} rows repeat the previous frame: the scan was not finished"
+        blanked = _longest_run(_without_beam(data))
+        if blanked > BLANK_ROW_FRACTION * height:
+            return f"{blanked} rows carry no signal: the beam was blanked within the frame"
+        return ""
+
+    def _repeated_rows(self, data: NDArray[np.generic]) -> int:
+        previous = self._previous
+        if previous is None or previous.shape != data.shape or previous.dtype != data.dtype:
+            return 0
+        return _trailing((data == previous).all(axis=1))
+
+
+def clipped_fraction(data: NDArray[np.generic]) -> float:
+    """Share of pixels piled up at the lowest value beyond what its neighbours explain.
+
+    Black-level clipping hides vacancies. Counts of a few electrons have many zeros by
+    nature; there the next levels are as common and the excess is small.
+    """
+    low = np.sort(data.ravel()[:: max(1, data.size // 65536)]).astype(float)
+    at_floor = int((low == low[0]).sum())
+    if at_floor == len(low):
+        return 1.0
+    values = np.unique(low)
+    if len(values) < 32:  # a handful of levels: counting statistics, not clipping
+        return 0.0
+    spread = np.median(low) - low[0]
+    near = ((low > low[0]) & (low <= low[0] + 0.1 * max(spread, 1e-12))).sum()
+    excess = at_floor - max(float(near), 1.0)
+    return max(0.0, excess / len(low))
+
+
+def _not_an_image(frame: Frame) -> str:
+    data = frame.data
+    if data.ndim != 2:
+        return f"an image has two dimensions, this one has shape {data.shape}"
+    if data.dtype.kind not in "buif":
+        return f"pixels must be real numbers, these are {data.dtype}"
+    if min(data.shape) < MIN_SIZE_PX:
+        return f"{data.shape[1]} x {data.shape[0]} px is too small; {MIN_SIZE_PX} px are needed"
+    if data.dtype.kind == "f" and not np.isfinite(data).all():
+        bad = int((~np.isfinite(data)).sum())
+        return f"{bad} pixels are not finite numbers"
+    return ""
+
+
+def _saturated_fraction(frame: Frame) -> float:
+    """Share of pixels at the detector's largest value, where that is known or evident."""
+    data = frame.data
+    top = frame.saturation_value
+    if top is None and data.dtype.kind in "ui":
+        top = float(np.iinfo(data.dtype).max)
+    if top is not None and data.max() >= top:
+        return float((data >= top).mean())
+    highest = data.max()
+    if data.dtype.kind == "f" or highest >= 255:
+        return float((data == highest).mean())
+    return 0.0
+
+
+def _without_beam(data: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """(H,) True for rows whose mean and scatter lie far below the usual row's."""
+    rows = data.astype(np.float32)
+    floor = float(rows.min())
+    mean, scatter = rows.mean(axis=1) - floor, rows.std(axis=1)
+    return np.asarray(
+        (mean < BLANK_SIGNAL * np.median(mean)) & (scatter < BLANK_SIGNAL * np.median(scatter))
+    )
+
+
+def _trailing(flags: NDArray[np.bool_]) -> int:
+    """Length of the run of True at either end, whichever is longer."""
+    ends = []
+    for run in (flags, flags[::-1]):
+        ends.append(len(run) if run.all() else int(np.argmin(run)))
+    return max(ends)
+
+
+def _longest_run(flags: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return int(np.max(edges[1::2] - edges[::2], initial=0))

@@ -1,0 +1,123 @@
+"""Events and tracks as the outside world sees them, from what the detector holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.detect.method import Candidate
+from livedetect.detect.tracking import Defect
+from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, Track
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """What every event says about when and where."""
+
+    frame: int
+    """The source's index."""
+    time_s: float
+    """Since the first frame, s."""
+    area_id: int
+    """Place on the specimen."""
+    segment_id: int
+    """Stretch of constant scan settings."""
+    dose_e_per_A2: float | None  # noqa: N815
+    """Cumulative incident fluence, e/Å²."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """From sample coordinates to the pixels of a frame and to nanometres."""
+
+    shift: FloatArray
+    """(x, y) drift of the frame, px."""
+    calibration: Calibration
+    """Pixel size of the frame."""
+
+    def frame_px(self, position: FloatArray) -> tuple[float, float]:
+        """Pixel position in the frame."""
+        return float(position[0] + self.shift[0]), float(position[1] + self.shift[1])
+
+    def specimen_nm(self, position: FloatArray) -> tuple[float | None, float | None]:
+        """Position on the specimen, drift removed; None without a pixel size."""
+        size = self.calibration.pixel_size_nm
+        if size is None:
+            return None, None
+        return float(position[0] * size), float(position[1] * size * self.calibration.pixel_aspect)
+
+
+def _common(stamp: Stamp) -> dict[str, Any]:
+    return {name: getattr(stamp, name) for name in Stamp.__slots__}
+
+
+def notice_event(event: str, stamp: Stamp, values: Mapping[str, Any]) -> NoticeEvent:
+    """Any event that is not about one defect."""
+    return NoticeEvent(event=event, values=dict(values), **_common(stamp))
+
+
+def defect_event(
+    event: str, defect: Defect, stamp: Stamp, view: View, *, during_warm_up: bool = False
+) -> DefectEvent:
+    """What happened to a defect."""
+    x_px, y_px = view.frame_px(defect.position)
+    x_nm, y_nm = view.specimen_nm(defect.position)
+    seen = defect.candidate
+    return DefectEvent(
+        event=event,
+        defect_id=defect.defect_id,
+        first_seen_frame=defect.first_seen_frame,
+        x_px=x_px,
+        y_px=y_px,
+        x_nm=x_nm,
+        y_nm=y_nm,
+        score=seen.score,
+        p_value=seen.p_value,
+        window_frames=seen.window_frames,
+        kind=seen.kind,
+        confidence=seen.confidence,
+        sublattice=seen.sublattice,
+        during_warm_up=during_warm_up,
+        **_common(stamp),
+    )
+
+
+def track(defect: Defect, view: View) -> Track:
+    """A defect as it stands in a frame."""
+    x_px, y_px = view.frame_px(defect.position)
+    x_nm, y_nm = view.specimen_nm(defect.position)
+    return Track(
+        defect_id=defect.defect_id,
+        x_px=x_px,
+        y_px=y_px,
+        x_nm=x_nm,
+        y_nm=y_nm,
+        kind=defect.candidate.kind,
+        confidence=defect.candidate.confidence,
+        score=defect.candidate.score,
+        first_seen_frame=defect.first_seen_frame,
+        confirmed_frame=defect.confirmed_frame,
+        last_seen_frame=defect.last_seen_frame,
+        at_start=defect.at_start,
+    )
+
+
+def detection(candidate: Candidate, view: View) -> Detection:
+    """A candidate in the pixels of its frame."""
+    x_px, y_px = view.frame_px(candidate.position)
+    return Detection(
+        x_px=x_px,
+        y_px=y_px,
+        score=candidate.score,
+        p_value=candidate.p_value,
+        window_frames=candidate.window_frames,
+        sublattice=candidate.sublattice,
+        kind=candidate.kind,
+        confidence=candidate.confidence,
+    )

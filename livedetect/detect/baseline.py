@@ -1,0 +1,279 @@
+"""What every place of the lattice grid normally looks like, and how much it scatters.
+
+The baseline is a plain mean of the residual in raw units: static site-to-site variance
+of real specimens is many times the noise, so every site is compared with itself. It
+keeps following with bounded influence: each innovation is clipped, so that a defect is
+absorbed slowly and a wrong level always recovers. Scoring (`windows`) and learning
+(`learn`) are different verbs; score first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, optimize
+
+from livedetect.detect.grid import Grid, shifted
+
+FloatArray = NDArray[np.floating]
+
+WINDOWS = (1, 2, 4, 8)
+"""Frames averaged; each window is rescaled to unit variance, so one model serves all."""
+DELAY_FRAMES = 8
+RATE = 0.06
+INNOVATION_LIMIT = 2.0
+"""Noise standard deviations by which one frame may pull the baseline."""
+NEW_SITE_FRAMES = 12
+"""Frames a newly entered place must have of its own before it is judged."""
+WARM_UP_SITE_FRAMES = 6
+VARIANCE_RATE = 0.06
+VARIANCE_CELLS = 8.0
+CLIPPED_Z2_MEAN = 0.97
+"""Mean of z² clipped at 9 for a normal z."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Standardised residual of the mean over the last `frames` frames."""
+
+    frames: int
+    """Length of the window."""
+    z: FloatArray
+    """(P, Q) unit variance on a crystal that has not changed; 0 where not valid."""
+    valid: NDArray[np.bool_]
+    """(P, Q) True where the whole window was covered and the baseline is known."""
+
+
+class Baseline:
+    """Level and noise of every sample of the grid."""
+
+    def __init__(self, grid: Grid, values: FloatArray, covered: NDArray[np.bool_]) -> None:
+        """Learn from the warm-up frames.
+
+        Parameters
+        ----------
+        values : (K, P, Q) residuals.
+        covered : (K, P, Q) where they hold data.
+        """
+        self._grid = grid
+        self._warm_up = (values, covered)
+        self.frames = covered.sum(axis=0).astype(np.float32)
+        self.level = (values.sum(axis=0) / np.maximum(self.frames, 1)).astype(np.float32)
+        self._fit_noise(values, covered)
+        self._inflation = dict.fromkeys(WINDOWS, 1.0)
+        self._scale = np.ones(grid.cells)
+        self._standardise()
+        self._recent: deque[tuple[FloatArray, NDArray[np.bool_]]] = deque(maxlen=DELAY_FRAMES)
+        self._scored = 0
+        kept = self.frames >= len(values) - 1
+        self.frames = np.where(kept, np.maximum(self.frames, NEW_SITE_FRAMES), 0)
+        self.level = np.where(kept, self.level, 0).astype(np.float32)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(P, Q) True where the level rests on enough frames to judge by."""
+        return np.asarray(self.frames >= NEW_SITE_FRAMES)
+
+    @property
+    def noise(self) -> FloatArray:
+        """(P, Q) standard deviation of one frame's residual, data units."""
+        return np.asarray(np.sqrt(self._variance()))
+
+    def held_out(self) -> Iterator[Window]:
+        """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
+        values, covered = self._warm_up
+        total, count = (values * covered).sum(axis=0), covered.sum(axis=0)
+        for length in WINDOWS[:3]:
+            if len(values) < 2 * length:
+                continue
+            for start in range(0, len(values) - length + 1, length):
+                block = slice(start, start + length)
+                yield self._held_out_window(block, length, total, count)
+
+    def difference_sd(self, before: int, after: int) -> FloatArray:
+        """(P, Q) standard deviation of the difference between two means of frames."""
+        variance = self._variance() * (1 / before + 1 / after) + self._systematic
+        length = max(w for w in WINDOWS if w <= min(before, after))
+        return np.asarray(np.sqrt(variance) * self._inflation[length])
+
+    def restore(self, level: FloatArray, where: NDArray[np.bool_]) -> None:
+        """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
+        self.level = np.where(where & self.known, level, self.level).astype(np.float32)
+
+    def windows(self, values: FloatArray, covered: NDArray[np.bool_]) -> list[Window]:
+        """Take in a residual (P, Q) and give every time window that ends with it."""
+        self._recent.append((values, covered))
+        known, result = self.known & covered, []
+        total = np.zeros_like(values)
+        count = np.zeros(values.shape, np.int16)
+        for length, (past, was_covered) in enumerate(reversed(self._recent), start=1):
+            total = total + past
+            count += was_covered
+            if length in WINDOWS:
+                valid = known & (count == length)
+                z = (total / length - self.level) / np.sqrt(self._window_variance(length))
+                z = np.where(valid, z / self._inflation[length], 0).astype(np.float32)
+                result.append(Window(frames=length, z=z, valid=valid))
+        return result
+
+    def learn(
+        self, windows: Sequence[Window], settled: NDArray[np.bool_], frozen: NDArray[np.bool_]
+    ) -> None:
+        """Follow the frame last given to `windows`.
+
+        Parameters
+        ----------
+        settled : (P, Q) where the background is known well enough to start new sites.
+        frozen : (P, Q) where the level must stay, under confirmed defects.
+        """
+        values, covered = self._recent[-1]
+        self._start_new_sites(values, covered & settled & ~self.known)
+        self._follow_variance(windows[0])
+        if len(self._recent) == DELAY_FRAMES:
+            self._follow_level(*self._recent[0], frozen)
+
+    def move(self, grid: Grid, cells: tuple[int, int]) -> None:
+        """Follow a grid that has moved by whole cells."""
+        self._grid = grid
+        for name in ("level", "frames", "_systematic"):
+            setattr(self, name, grid.shifted(getattr(self, name), cells))
+        self._recent = deque(
+            ((grid.shifted(v, cells), grid.shifted(c, cells)) for v, c in self._recent),
+            maxlen=DELAY_FRAMES,
+        )
+        entered = shifted(np.ones(grid.cells), cells) == 0
+        self._scale = np.where(entered, 1.0, shifted(self._scale, cells))
+
+    def forget_recent(self) -> None:
+        """Start the time windows anew, as after a gap in time."""
+        self._recent.clear()
+
+    def end_warm_up(self) -> None:
+        """Release the warm-up frames once everything has been calibrated on them."""
+        empty = np.zeros((0, *self._grid.shape), np.float32)
+        self._warm_up = (empty, empty.astype(bool))
+
+    def _fit_noise(self, values: FloatArray, covered: NDArray[np.bool_]) -> None:
+        """Variance by place in the cell, robust over cells, plus what registration adds."""
+        square = ((values - self.level) ** 2 * covered).sum(axis=0)
+        variance = square / np.maximum(self.frames - 1, 1)
+        full = self.frames >= max(3, len(values) - 2)
+        self._phase_variance = _trimmed_over_cells(self._grid, variance, full)
+        typical = self._grid.tiled(self._phase_variance)
+        if not full.any():
+            self._systematic = np.zeros(self._grid.shape, np.float32)
+            self._coefficients = np.zeros(2)
+            return
+        terms = np.stack([self.level**2, _gradient2(self.level, full)])
+        sampled = full & (
+            np.arange(full.size).reshape(full.shape) % max(1, full.size // 60000) == 0
+        )
+        design = (terms / typical)[:, sampled].T.astype(float)
+        excess = (variance / typical - 1)[sampled].astype(float)
+        self._coefficients, _ = optimize.nnls(design, excess)
+        self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
+
+    def _standardise(self) -> None:
+        """Rescale the noise so that held-out frames have unit variance in every window."""
+        squares: dict[int, list[float]] = {}
+        for window in self.held_out():
+            if window.valid.any():
+                mean = float(np.mean(window.z[window.valid] ** 2))
+                squares.setdefault(window.frames, []).append(mean)
+        if 1 not in squares:
+            return
+        rms = {length: float(np.sqrt(np.mean(means))) for length, means in squares.items()}
+        factor = max(1.0, rms[1]) ** 2
+        self._phase_variance = (self._phase_variance * factor).astype(np.float32)
+        self._systematic = (self._systematic * factor).astype(np.float32)
+        self._coefficients = self._coefficients * factor
+        longest = max(rms)
+        for length in WINDOWS:
+            excess = rms[min(length, longest)] / max(1.0, rms[1])
+            self._inflation[length] = max(1.0, excess)
+
+    def _held_out_window(
+        self, block: slice, length: int, total: FloatArray, count: NDArray[np.int64]
+    ) -> Window:
+        values, covered = self._warm_up
+        inside = covered[block].sum(axis=0)
+        outside = count - inside
+        mean_in = (values[block] * covered[block]).sum(axis=0)
+        mean_out = (total - mean_in) / np.maximum(outside, 1)
+        enough = min(WARM_UP_SITE_FRAMES, len(values) - length) - 1
+        valid = (inside == length) & (outside >= max(enough, 1))
+        variance = self._variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
+        z = np.where(valid, (mean_in / length - mean_out) / np.sqrt(variance), 0)
+        return Window(
+            frames=length, z=(z / self._inflation[length]).astype(np.float32), valid=valid
+        )
+
+    def _variance(self) -> FloatArray:
+        """(P, Q) noise variance of one frame."""
+        m1, m2 = self._grid.samples
+        cells = self._scale[:, None, :, None] * self._phase_variance[None, :, None, :]
+        return np.asarray(cells.reshape(self._scale.shape[0] * m1, -1))
+
+    def _window_variance(self, length: int) -> FloatArray:
+        return np.asarray(
+            self._variance() * (1 / length + 1 / np.maximum(self.frames, 1)) + self._systematic
+        )
+
+    def _start_new_sites(self, values: FloatArray, new: NDArray[np.bool_]) -> None:
+        mean = (self.level * self.frames + values) / (self.frames + 1)
+        self.level = np.where(new, mean, self.level).astype(np.float32)
+        self.frames = self.frames + new
+
+    def _follow_variance(self, single: Window) -> None:
+        """Broad mean of clipped z²; it does not run away as a local feedback would."""
+        weight = self._grid.cell_mean(single.valid)
+        square = np.minimum(single.z**2, 9.0) * single.valid
+        mass = ndimage.gaussian_filter(weight, VARIANCE_CELLS)
+        mean = ndimage.gaussian_filter(self._grid.cell_mean(square), VARIANCE_CELLS)
+        ratio = self._scale * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
+        ratio = np.where(mass > 0.02, ratio, 1.0)
+        self._scored += 1
+        rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
+        self._scale = (1 - rate) * self._scale + rate * ratio
+
+    def _follow_level(
+        self, values: FloatArray, covered: NDArray[np.bool_], frozen: NDArray[np.bool_]
+    ) -> None:
+        followed = covered & self.known & ~frozen
+        limit = INNOVATION_LIMIT * self.noise
+        innovation = np.clip(values - self.level, -limit, limit)
+        rate = np.maximum(1 / (self.frames + 1), RATE)
+        self.level = np.where(followed, self.level + rate * innovation, self.level)
+        self.level = self.level.astype(np.float32)
+        self.frames = np.where(followed, np.minimum(self.frames + 1, 2 / RATE - 1), self.frames)
+        terms = np.stack([self.level**2, _gradient2(self.level, self.frames > 0)])
+        self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
+
+
+def _trimmed_over_cells(
+    grid: Grid, variance: FloatArray, full: NDArray[np.bool_], keep: float = 0.9
+) -> FloatArray:
+    """(m1, m2) mean of the lowest nine tenths over cells, corrected for the trimming."""
+    by_cell = np.where(full, variance, np.nan)
+    stacked = grid.by_cell(by_cell).transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
+    ordered = np.sort(stacked, axis=-1)  # NaN sorts last
+    count = np.isfinite(ordered).sum(axis=-1)
+    rank = np.arange(ordered.shape[-1])
+    used = rank < np.maximum(keep * count, 1)[..., None]
+    mean = np.where(used & np.isfinite(ordered), ordered, 0).sum(axis=-1) / used.sum(axis=-1)
+    mean = np.where(count > 0, mean, mean[count > 0].mean() if (count > 0).any() else 1.0)
+    return np.maximum(mean * 1.03, np.finfo(np.float32).tiny).astype(np.float32)
+
+
+def _gradient2(level: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
+    """Squared gradient per sample², 0 beside unknown places."""
+    result = np.zeros_like(level)
+    along_p = (level[2:] - level[:-2]) / 2 * (known[2:] & known[:-2])
+    along_q = (level[:, 2:] - level[:, :-2]) / 2 * (known[:, 2:] & known[:, :-2])
+    result[1:-1] += along_p**2
+    result[:, 1:-1] += along_q**2
+    return result

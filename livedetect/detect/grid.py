@@ -1,0 +1,123 @@
+"""The lattice-commensurate grid on which everything after registration lives.
+
+The grid has a whole number of samples per unit cell, so the same place of every cell
+falls on the same sample and a cell is a slice. It follows the specimen: when drift
+carries the view towards its margin, it is moved by whole cells (`Grid.follow`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.detect.lattice import Lattice
+
+FloatArray = NDArray[np.floating]
+
+SAMPLE_SPACING_PX = 2.0
+MARGIN_CELLS = 4
+"""Cells kept beyond the view on every side, room for drift before the grid must move."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Sample positions ``origin + p a1 / m1 + q a2 / m2`` for p < m1 n1 and q < m2 n2."""
+
+    lattice: Lattice
+    """Lattice that the grid divides."""
+    cells: tuple[int, int]
+    """(n1, n2) number of unit cells."""
+    samples: tuple[int, int]
+    """(m1, m2) samples per unit cell."""
+    origin: FloatArray
+    """(x, y) of sample (0, 0), sample coordinates, px."""
+    anchor: FloatArray
+    """(x, y) drift for which the grid is centred, px."""
+
+    @classmethod
+    def covering(
+        cls, lattice: Lattice, shape: tuple[int, ...], origin: FloatArray | None = None
+    ) -> Grid:
+        """The grid that covers frames of `shape` (H, W); cell corners lie on `origin` (x, y)."""
+        height, width = shape
+        centre = np.array([width / 2, height / 2]) if origin is None else origin
+        corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - centre
+        index = corners @ lattice.reciprocal.T
+        low = np.floor(index.min(axis=0)).astype(int) - MARGIN_CELLS
+        high = np.ceil(index.max(axis=0)).astype(int) + MARGIN_CELLS
+        lengths = np.hypot(*lattice.basis_px.T)
+        samples = np.maximum(4, np.round(lengths / SAMPLE_SPACING_PX)).astype(int)
+        return cls(
+            lattice=lattice,
+            cells=(int(high[0] - low[0]), int(high[1] - low[1])),
+            samples=(int(samples[0]), int(samples[1])),
+            origin=centre + low @ lattice.basis_px,
+            anchor=np.zeros(2),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, Q) number of samples."""
+        return self.cells[0] * self.samples[0], self.cells[1] * self.samples[1]
+
+    @property
+    def steps(self) -> FloatArray:
+        """(2, 2) rows: displacement (x, y) of one sample along p and q, px."""
+        return self.lattice.basis_px / np.array(self.samples)[:, None]
+
+    def positions(self) -> tuple[FloatArray, FloatArray]:
+        """(x, y) of all samples, each (P, Q), sample coordinates, px."""
+        p, q = np.indices(self.shape, dtype=np.float32)
+        (ax, ay), (bx, by) = self.steps
+        x = self.origin[0] + p * ax + q * bx
+        y = self.origin[1] + p * ay + q * by
+        return x.astype(np.float32), y.astype(np.float32)
+
+    def by_cell(self, values: FloatArray) -> FloatArray:
+        """View (P, Q) as (n1, m1, n2, m2)."""
+        return values.reshape(self.cells[0], self.samples[0], self.cells[1], self.samples[1])
+
+    def cell_mean(self, values: FloatArray) -> FloatArray:
+        """(P, Q) averaged over each cell, (n1, n2)."""
+        return np.asarray(self.by_cell(values).mean(axis=(1, 3)))
+
+    def tiled(self, cell: FloatArray) -> FloatArray:
+        """One cell (m1, m2) repeated over the grid, (P, Q)."""
+        return np.tile(cell, self.cells)
+
+    def spread(self, per_cell: FloatArray) -> FloatArray:
+        """One value per cell (n1, n2) repeated over its samples, (P, Q)."""
+        m1, m2 = self.samples
+        return np.repeat(np.repeat(per_cell, m1, axis=0), m2, axis=1)
+
+    def shifted(self, values: NDArray[Any], cells: tuple[int, int]) -> NDArray[Any]:
+        """A map (P, Q) after the grid has moved by `cells`; what enters is zero."""
+        return shifted(values, (cells[0] * self.samples[0], cells[1] * self.samples[1]))
+
+    def follow(self, drift: FloatArray) -> tuple[Grid, tuple[int, int]]:
+        """Move the grid by whole cells when `drift` (x, y) has used up half its margin.
+
+        Returns the grid and the number of cells (c1, c2) by which maps on it must be
+        shifted with `shifted`; (0, 0) as long as nothing changes.
+        """
+        off = (drift - self.anchor) @ self.lattice.reciprocal.T
+        if np.abs(off).max() < MARGIN_CELLS - 1:
+            return self, (0, 0)
+        whole = np.round(off).astype(int)
+        move = whole @ self.lattice.basis_px
+        moved = replace(self, origin=self.origin - move, anchor=self.anchor + move)
+        return moved, (int(whole[0]), int(whole[1]))
+
+
+def shifted(values: NDArray[Any], offset: tuple[int, int]) -> NDArray[Any]:
+    """Shift an array's first two axes by `offset`, filling what enters with zeros."""
+    result = np.zeros_like(values)
+    sources, targets = [], []
+    for length, step in zip(values.shape, offset, strict=False):
+        sources.append(slice(max(0, -step), min(length, length - step)))
+        targets.append(slice(max(0, step), min(length, length + step)))
+    result[tuple(targets)] = values[tuple(sources)]
+    return result

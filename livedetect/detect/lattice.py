@@ -1,0 +1,235 @@
+"""The crystal lattice, found in the power spectrum of the first frames.
+
+Real-space basis vectors are rows (x, y) in pixels, reciprocal ones rows in cycles per
+pixel, so that ``basis @ reciprocal.T`` is the identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from livedetect.errors import LatticeNotFoundError
+
+FloatArray = NDArray[np.floating]
+
+MAX_FREQUENCY = 0.46
+"""Cycles per pixel beyond which a peak is more likely scan noise than crystal."""
+MIN_PERIODS = 6
+"""A period must fit this often into the frame to count as lattice."""
+MIN_PEAKS = 3
+PEAK_TO_BACKGROUND = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lattice:
+    """A two-dimensional lattice and the Bragg reflections the frames really show."""
+
+    basis_px: FloatArray
+    """(2, 2), rows a1, a2 as (x, y), the two shortest lattice vectors, px."""
+    reciprocal: FloatArray
+    """(2, 2), rows b1, b2 as (x, y), cycles per px."""
+    indices: NDArray[np.int64]
+    """(n, 2) Miller indices of the reflections used, strongest first."""
+
+    @property
+    def wavevectors(self) -> FloatArray:
+        """(n, 2) reflections as (x, y), cycles per px."""
+        return self.indices @ self.reciprocal
+
+    @property
+    def constant_px(self) -> float:
+        """Length of the shortest lattice vector, px."""
+        return float(np.hypot(*self.basis_px.T).min())
+
+
+@dataclass(frozen=True, slots=True)
+class _Peaks:
+    frequency: FloatArray  # (n, 2) as (x, y), cycles per px
+    power: FloatArray  # (n,)
+
+
+def find_lattice(frames: Sequence[FloatArray]) -> Lattice:
+    """Lattice of `frames`.
+
+    Parameters
+    ----------
+    frames : (H, W) float arrays of one crystal, registered or not.
+
+    Raises
+    ------
+    LatticeNotFoundError
+        Fewer than three reflections rise above six times their local background.
+    """
+    peaks = _bragg_peaks(_mean_power(frames), frames[0].shape)
+    if len(peaks.power) < MIN_PEAKS:
+        raise LatticeNotFoundError(
+            f"only {len(peaks.power)} Bragg reflections stand out of the background"
+        )
+    reciprocal = _reciprocal_basis(peaks)
+    indices = _index(peaks, reciprocal)
+    if len(indices) < MIN_PEAKS or np.linalg.matrix_rank(indices) < 2:
+        raise LatticeNotFoundError("the Bragg reflections found do not span a lattice")
+    for step in (0.25, 0.08):
+        reciprocal = _refine(frames, reciprocal, indices, step)
+    return _reduced(reciprocal, indices)
+
+
+def hann_window(shape: tuple[int, ...]) -> FloatArray:
+    """Separable Hann window (H, W), float32."""
+    return np.outer(np.hanning(shape[0]), np.hanning(shape[1])).astype(np.float32)
+
+
+def _mean_power(frames: Sequence[FloatArray]) -> FloatArray:
+    """Mean Hann-windowed power spectrum, rows centred on zero frequency, smoothed by 1 bin."""
+    window = hann_window(frames[0].shape)
+    power = np.zeros((frames[0].shape[0], frames[0].shape[1] // 2 + 1))
+    for frame in frames:
+        power += np.abs(fft.rfft2((frame - frame.mean()) * window)) ** 2
+    return ndimage.gaussian_filter(fft.fftshift(power, axes=0), 1.0)
+
+
+def _bragg_peaks(power: FloatArray, shape: tuple[int, ...], count: int = 24) -> _Peaks:
+    """Local maxima at least `PEAK_TO_BACKGROUND` above the radial median, strongest first."""
+    height, width = shape
+    ky = fft.fftshift(fft.fftfreq(height))[:, None]
+    kx = fft.rfftfreq(width)[None, :]
+    radius = np.hypot(ky, kx)
+    bins = (radius * min(shape)).astype(int)
+    background = ndimage.median_filter(
+        np.asarray(ndimage.median(power, bins, np.arange(bins.max() + 1))), 9
+    )
+    contrast = power / np.maximum(background[bins], np.finfo(float).tiny)
+    contrast[(radius * min(shape) < MIN_PERIODS) | (radius > MAX_FREQUENCY)] = 0
+    contrast[:, kx[0] == 0] *= ky >= 0  # a real frame shows each reflection on both sides
+    is_peak = (contrast == ndimage.maximum_filter(contrast, 7)) & (contrast > PEAK_TO_BACKGROUND)
+    rows, cols = np.nonzero(is_peak)
+    order = np.argsort(-power[rows, cols])[:count]
+    order = order[power[rows, cols][order] > 2e-3 * power[rows, cols].max(initial=0)]
+    rows, cols = rows[order], cols[order]
+    frequency = np.stack(
+        [
+            (cols + _parabola_offset(power, rows, cols, axis=1)) / width,
+            (rows + _parabola_offset(power, rows, cols, axis=0) - height // 2) / height,
+        ],
+        axis=1,
+    )
+    return _Peaks(frequency, power[rows, cols])
+
+
+def _parabola_offset(
+    power: FloatArray, rows: FloatArray, cols: FloatArray, axis: int
+) -> FloatArray:
+    """Sub-bin position of maxima, from a parabola through the logarithms of three bins."""
+    padded = np.log(np.pad(power, 1, mode="edge") + np.finfo(float).tiny)
+    step = (1, 0) if axis == 0 else (0, 1)
+    before = padded[rows + 1 - step[0], cols + 1 - step[1]]
+    centre = padded[rows + 1, cols + 1]
+    after = padded[rows + 1 + step[0], cols + 1 + step[1]]
+    curvature = before - 2 * centre + after
+    safe = np.where(curvature < 0, curvature, -1.0)
+    return np.where(curvature < 0, 0.5 * (before - after) / safe, 0.0).clip(-0.5, 0.5)
+
+
+def _reciprocal_basis(peaks: _Peaks) -> FloatArray:
+    """The pair of reflections that explains most peaks with the largest reciprocal cell."""
+    weight = np.sqrt(peaks.power)
+    best: tuple[tuple[float, float], FloatArray] | None = None
+    for first, second in combinations(range(min(len(weight), 12)), 2):
+        pair = peaks.frequency[[first, second]]
+        area = abs(np.linalg.det(pair))
+        if area < 0.15 * np.prod(np.hypot(*pair.T)):
+            continue
+        explained = _explained(peaks.frequency, pair)
+        rank = (round(float(weight[explained].sum() / weight.sum()), 2), float(area))
+        if best is None or rank > best[0]:
+            best = (rank, pair)
+    if best is None:
+        raise LatticeNotFoundError("all Bragg reflections lie on one line")
+    pair = best[1]
+    explained = _explained(peaks.frequency, pair)
+    whole = np.round(peaks.frequency[explained] @ np.linalg.inv(pair))
+    return _shortest(np.linalg.lstsq(whole, peaks.frequency[explained], rcond=None)[0])
+
+
+def _explained(
+    frequency: FloatArray, pair: FloatArray, tolerance: float = 0.12
+) -> NDArray[np.bool_]:
+    index = frequency @ np.linalg.inv(pair)
+    return np.asarray((np.abs(index - np.round(index)) < tolerance).all(axis=1))
+
+
+def _shortest(basis: FloatArray) -> FloatArray:
+    """Gauss-Lagrange reduction of two vectors (rows)."""
+    first, second = basis
+    for _ in range(16):
+        if first @ first > second @ second:
+            first, second = second, first
+        shift = np.round(second @ first / (first @ first))
+        if shift == 0:
+            break
+        second = second - shift * first
+    return np.stack([first, second])
+
+
+def _index(peaks: _Peaks, reciprocal: FloatArray, count: int = 8) -> NDArray[np.int64]:
+    """Miller indices of the `count` strongest reflections that fit the lattice."""
+    fits = _explained(peaks.frequency, reciprocal)
+    indices = np.round(peaks.frequency[fits] @ np.linalg.inv(reciprocal)).astype(np.int64)
+    indices = indices[np.abs(indices).sum(axis=1) > 0]
+    sign = np.where((indices[:, 0] < 0) | ((indices[:, 0] == 0) & (indices[:, 1] < 0)), -1, 1)
+    _, first_use = np.unique(indices * sign[:, None], axis=0, return_index=True)
+    return indices[np.sort(first_use)][:count]
+
+
+def _refine(
+    frames: Sequence[FloatArray], reciprocal: FloatArray, indices: NDArray[np.int64], step: float
+) -> FloatArray:
+    """Fit a paraboloid to the log power around each reflection (zoom DFT of `step` bins)."""
+    shape = np.array(frames[0].shape)[::-1]
+    window = hann_window(frames[0].shape)
+    flat = [(frame - frame.mean()) * window for frame in frames[:6]]
+    refined = []
+    for guess in indices @ reciprocal:
+        power = _zoom_power(flat, guess, step)
+        refined.append(guess + _paraboloid_peak(np.log(power)) * step / shape)
+    return np.linalg.lstsq(indices.astype(float), np.array(refined), rcond=None)[0]
+
+
+def _zoom_power(frames: Sequence[FloatArray], centre: FloatArray, step: float) -> FloatArray:
+    """(5, 5) power around `centre`, `step` Fourier bins apart, summed over frames."""
+    height, width = frames[0].shape
+    offset = np.arange(-2, 3) * step
+    ey = np.exp(-2j * np.pi * np.outer(centre[1] + offset / height, np.arange(height)))
+    ex = np.exp(-2j * np.pi * np.outer(np.arange(width), centre[0] + offset / width))
+    power = np.zeros((5, 5))
+    for frame in frames:
+        power += np.abs(ey @ frame @ ex) ** 2
+    return power
+
+
+def _paraboloid_peak(values: FloatArray) -> FloatArray:
+    """Peak (x, y) of a quadratic fitted to a (5, 5) array, in samples from its centre."""
+    y, x = np.mgrid[-2:3, -2:3].reshape(2, -1)
+    design = np.stack([np.ones(25), x, y, x * x, y * y, x * y], axis=1)
+    c = np.linalg.lstsq(design, values.ravel(), rcond=None)[0]
+    hessian = np.array([[2 * c[3], c[5]], [c[5], 2 * c[4]]])
+    if np.linalg.det(hessian) <= 0 or c[3] >= 0:
+        return np.zeros(2)
+    return -np.linalg.solve(hessian, c[1:3]).clip(-2.5, 2.5)
+
+
+def _reduced(reciprocal: FloatArray, indices: NDArray[np.int64]) -> Lattice:
+    """Express the lattice in its two shortest real-space vectors, right-handed in (x, y)."""
+    basis = _shortest(np.linalg.inv(reciprocal).T)
+    if np.linalg.det(basis) < 0:
+        basis[1] = -basis[1]
+    new_reciprocal = np.linalg.inv(basis).T
+    vectors = indices @ reciprocal
+    new_indices = np.round(vectors @ np.linalg.inv(new_reciprocal)).astype(np.int64)
+    return Lattice(basis_px=basis, reciprocal=new_reciprocal, indices=new_indices)

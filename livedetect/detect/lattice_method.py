@@ -1,0 +1,314 @@
+"""The default method: phased patches of the lattice residual, in several time windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.detect.baseline import Baseline, Window
+from livedetect.detect.decision import (
+    Tail,
+    fit_tail,
+    site_probability,
+    strictest,
+    suppress_non_maxima,
+)
+from livedetect.detect.kinds import Evidence, guess_kind
+from livedetect.detect.method import Candidate, Scored
+from livedetect.detect.novelty import NoveltyModel, fit_novelty
+from livedetect.detect.phased import Patches, SitePatches
+from livedetect.detect.residual import FrontEnd, Residual
+from livedetect.detect.warm_up import bulk_tail, site_to_site, steps_in_time
+from livedetect.detect.watch import WatchedArea, block_map
+from livedetect.settings import Settings
+from livedetect.types import Registration
+
+FloatArray = NDArray[np.floating]
+
+SUPPRESSION_RADIUS = 0.664
+"""1.15 nearest-column distances of a honeycomb, in units of the column scale."""
+BORDER_PX = 8.0
+BORDER_CELLS = 0.8
+FROZEN_RADIUS = 0.8
+"""The baseline stays as it is this close to a defect, in units of the column scale."""
+TRAINING_TRIM = 0.98
+MAX_TRAINING_SITES = 6000
+LOST_BRAGG = 0.3
+SLIP_CELLS = 0.4
+BIRTH_TRIALS = 3.0
+"""Independent moments of birth that the overlapping splits of the warm-up amount to."""
+
+
+class LatticeMethod:
+    """See `livedetect.detect.method.Method`; positions are in the pixels it is given."""
+
+    def __init__(
+        self, frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
+    ) -> None:
+        """Learn from float32 frames (H, W); raises `LatticeNotFoundError`."""
+        self._settings = settings
+        self._front = FrontEnd(frames)
+        scale = self._front.columns.scale_px
+        self._border_px = BORDER_PX + BORDER_CELLS * self._front.lattice.constant_px
+        self.merge_radius_px = SUPPRESSION_RADIUS * scale
+        self._frozen_px = FROZEN_RADIUS * scale
+        values, covered = self._first_residuals(frames)
+        self._baseline = Baseline(self._front.grid, values, covered)
+        self._patches = SitePatches(self._front.grid, self._front.columns)
+        self._dwell_us = dwell_us
+        self.watch(settings)
+        self._windows: list[Window] = []
+        self._frozen = np.zeros(self._front.grid.shape, bool)
+        self._watched = self._watched_sites(self.shift)
+        self.sites = int(self._watched.sum())
+        training = self._training_patches(np.ones(len(self._patches), bool))
+        self._model = self._fit_model(training)
+        self._tail = self._strictest_tail(training, robust=True)
+        self._births = self._find_births(values, covered)
+        if self._births:
+            training = self._training_patches(self._away_from_births())
+        self._tail = self._strictest_tail(training, robust=False)
+        self._baseline.end_warm_up()
+
+    @property
+    def lattice_px(self) -> FloatArray:
+        """(2, 2) basis vectors (x, y), px."""
+        return self._front.lattice.basis_px
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a site becomes a candidate."""
+        return self._tail.score_at(self._site_probability)
+
+    def at_start(self) -> Sequence[Candidate]:
+        """Places unlike their equivalents in other cells, from the warm-up mean."""
+        window = site_to_site(self._front.grid, self._baseline)
+        sites = np.flatnonzero(self._patches.all_true(window.valid) & self._watched)
+        if len(sites) < 50:
+            return []
+        descriptors = self._patches.take(window.z, sites)
+        energy = (descriptors**2).sum(axis=1)
+        normal = descriptors[energy < np.quantile(energy, 0.9)]
+        model = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
+        scores = model.score(descriptors)
+        tail = bulk_tail(scores)
+        patches = Patches(
+            site=sites, score=scores, z=descriptors, window_frames=np.ones(len(sites), np.int64)
+        )
+        return self._candidates(patches, tail, tail.score_at(0.1 / len(sites)))
+
+    def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
+        """Defects born within the warm-up, with the position of their first frame."""
+        return self._births
+
+    def score(self, frame: FloatArray) -> Scored:
+        """Judge a frame, float32 (H, W)."""
+        drift = self._front.locate(frame)
+        if self._front.registration.strength(drift) < LOST_BRAGG:
+            self._front.registration.undo(drift)
+            return Scored.rejected(self._front.registration.shift, "the crystal is not visible")
+        residual = self._front.step(frame, drift, self._baseline.level, self._baseline.known)
+        if residual.moved_cells != (0, 0):
+            self._baseline.move(self._front.grid, residual.moved_cells)
+            self._patches.move(self._front.grid)
+            self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
+        self._windows = self._baseline.windows(residual.values, residual.covered)
+        self.shift = residual.shift
+        self._watched = self._watched_sites(residual.shift)
+        patches = self._most_novel(self._windows)
+        watched = self._patches.positions[self._watched] + residual.shift
+        return Scored(
+            candidates=self._candidates(patches, self._tail, self.threshold),
+            shift=residual.shift,
+            registration=_registration(residual),
+            watched=block_map(watched, self._front.shape),
+            outlier_share=self._outlier_share(),
+            slip_px=self._slip_px(residual),
+        )
+
+    def signal(self, positions: FloatArray) -> FloatArray:
+        """(n, d) longest-window z around sample positions (n, 2), NaN where not watched."""
+        sites = self._patches.nearest(positions)
+        signal = np.full((len(positions), len(self._patches.offsets_px)), np.nan)
+        longest = self._windows[-1]
+        usable = self._watched[sites] & self._patches.all_true(longest.valid, sites)
+        signal[usable] = self._patches.take(longest.z, sites[usable])
+        return signal
+
+    def learn(self, defects: FloatArray) -> None:
+        """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
+        self._frozen = self._patches.footprint(defects, self._frozen_px)
+        self._baseline.learn(self._windows, self._front.settled, self._frozen)
+
+    def watch(self, settings: Settings) -> None:
+        """Judge another region of the frame."""
+        self._settings = settings
+        self._area = WatchedArea.from_settings(
+            settings, self._front.shape, self._border_px, self._dwell_us
+        )
+
+    def reset_velocity(self) -> None:
+        """Forget the drift velocity, as after a gap."""
+        self._front.registration.reset_velocity()
+
+    @property
+    def _site_probability(self) -> float:
+        budget = self._settings.false_markers_per_1000_frames
+        return site_probability(budget, self.sites)
+
+    def _first_residuals(self, frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
+        """Residuals (K, P, Q) of the warm-up frames and their coverage, on the latest grid."""
+        values: list[FloatArray] = []
+        covered: list[NDArray[np.bool_]] = []
+        nothing = np.zeros(self._front.grid.shape, np.float32)
+        for frame in frames:
+            drift = self._front.locate(frame)
+            residual = self._front.step(frame, drift, nothing, nothing.astype(bool))
+            if residual.moved_cells != (0, 0):
+                move = self._front.grid.shifted
+                values = [move(entry, residual.moved_cells) for entry in values]
+                covered = [move(entry, residual.moved_cells) for entry in covered]
+            values.append(residual.values)
+            covered.append(residual.covered)
+        self.shift = residual.shift
+        return np.stack(values), np.stack(covered)
+
+    def _watched_sites(self, shift: FloatArray) -> NDArray[np.bool_]:
+        """(sites,) True where the whole patch is known and the place is to be judged."""
+        ready = self._baseline.known
+        if self._windows:
+            ready = ready & self._windows[0].valid
+        return self._patches.all_true(ready) & self._area.contains(self._patches.positions + shift)
+
+    def _training_patches(self, allowed: NDArray[np.bool_]) -> dict[int, FloatArray]:
+        """Held-out patches of the warm-up frames by window length, each (n, d)."""
+        rng = np.random.default_rng(self._settings.random_seed)
+        sites = np.flatnonzero(allowed)
+        sites = np.sort(rng.permutation(sites)[:MAX_TRAINING_SITES])
+        collected: dict[int, list[FloatArray]] = {}
+        for window in self._baseline.held_out():
+            usable = sites[self._patches.all_true(window.valid, sites)]
+            collected.setdefault(window.frames, []).append(self._patches.take(window.z, usable))
+        return {length: np.concatenate(entries) for length, entries in collected.items()}
+
+    def _fit_model(self, training: dict[int, FloatArray]) -> NoveltyModel:
+        single = training[1]
+        energy = (single**2).sum(axis=1)
+        normal = single[energy <= np.quantile(energy, TRAINING_TRIM)]
+        return fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
+
+    def _strictest_tail(self, training: dict[int, FloatArray], *, robust: bool) -> Tail:
+        fit = bulk_tail if robust else fit_tail
+        tails = [fit(self._model.score(patches)) for patches in training.values() if len(patches)]
+        return strictest(tails, self._site_probability)
+
+    def _find_births(
+        self, values: FloatArray, covered: NDArray[np.bool_]
+    ) -> list[tuple[int, Candidate]]:
+        """Steps in time within the warm-up; their baseline goes back to what was before."""
+        threshold = self._tail.score_at(self._site_probability / BIRTH_TRIALS)
+        best: dict[int, Patches] = {}
+        for first, window in steps_in_time(self._baseline, values, covered):
+            patches = self._most_novel([window])
+            keep = patches.score > threshold
+            if keep.any():
+                best[first] = patches.select(keep)
+        births: list[tuple[int, Candidate]] = []
+        found = [
+            (candidate.score, first, candidate)
+            for first, patches in best.items()
+            for candidate in self._candidates(patches, self._tail, threshold)
+        ]
+        for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
+            near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
+            if min(near, default=np.inf) < self.merge_radius_px:
+                continue
+            births.append((first, candidate))
+            where = self._patches.footprint(candidate.position[None], self._frozen_px)
+            self._baseline.restore(values[:first].mean(axis=0), where)
+        return births
+
+    def _away_from_births(self) -> NDArray[np.bool_]:
+        positions = self._patches.positions
+        away = np.ones(len(positions), bool)
+        for _, candidate in self._births:
+            away &= np.hypot(*(positions - candidate.position).T) > 2 * self._frozen_px
+        return away
+
+    def _most_novel(self, windows: Sequence[Window]) -> Patches:
+        """Gated sites, each with the window in which it is most anomalous."""
+        sites = self._patches.gated(windows, self._watched)
+        best = Patches.empty(sites, len(self._patches.offsets_px))
+        for window in windows:
+            z = self._patches.take(window.z, sites)
+            score = self._model.score(z)
+            better = score > best.score
+            best.score[better] = score[better]
+            best.z[better] = z[better]
+            best.window_frames[better] = window.frames
+        return best
+
+    def _candidates(self, patches: Patches, tail: Tail, threshold: float) -> list[Candidate]:
+        above = patches.select(patches.score > threshold)
+        positions = self._patches.centroids(above)
+        kept = suppress_non_maxima(positions, above.score, self.merge_radius_px)
+        return [self._candidate(above, index, positions[index], tail) for index in kept]
+
+    def _candidate(
+        self, patches: Patches, index: int, position: FloatArray, tail: Tail
+    ) -> Candidate:
+        site = int(self._patches.nearest(position[None])[0])
+        score = float(patches.score[index])
+        kind, confidence = guess_kind(self._evidence(patches, index, site))
+        return Candidate(
+            position=position,
+            score=score,
+            p_value=tail.probability(score),
+            window_frames=int(patches.window_frames[index]),
+            sublattice=self._patches.sublattice(site),
+            kind=kind,
+            confidence=confidence,
+        )
+
+    def _evidence(self, patches: Patches, index: int, site: int) -> Evidence:
+        z = patches.z[index]
+        noise = self._patches.take(self._baseline.noise, patches.site[index : index + 1])[0]
+        sublattice = self._patches.sublattice(site)
+        columns = self._front.columns
+        return Evidence(
+            residual=z * noise / np.sqrt(patches.window_frames[index]),
+            z=z,
+            column_height=self._heights[sublattice] if self._patches.is_column(site) else None,
+            bright_columns=columns.bright,
+        )
+
+    @property
+    def _heights(self) -> FloatArray:
+        """Contrast of each column behind the matched filter, template units."""
+        template = self._front.template
+        cells = np.round(self._front.columns.fractions * template.shape).astype(int)
+        values = template[tuple((cells % template.shape).T)]
+        base = template.min() if self._front.columns.bright else template.max()
+        return np.asarray(np.abs(values - base))
+
+    def _outlier_share(self) -> float:
+        """Share of watched samples beyond 3 sigma away from known defects."""
+        single = self._windows[0]
+        judged = single.valid & ~self._frozen
+        return float((np.abs(single.z[judged]) > 3).mean()) if judged.any() else 0.0
+
+    def _slip_px(self, residual: Residual) -> float:
+        limit = SLIP_CELLS * self._front.lattice.constant_px
+        return residual.innovation_px if residual.innovation_px > limit else 0.0
+
+
+def _registration(residual: Residual) -> Registration:
+    return Registration(
+        drift_x_px=float(residual.shift[0]),
+        drift_y_px=float(residual.shift[1]),
+        gain=residual.gain,
+        offset=residual.offset,
+        row_jitter_rms_px=residual.jitter_rms_px,
+    )

@@ -1,0 +1,109 @@
+"""The seam between the detector and the methods it can use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.settings import Settings
+from livedetect.types import Registration
+
+FloatArray = NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A place that scored above the threshold in one frame."""
+
+    position: FloatArray
+    """(x, y) sample coordinates, px."""
+    score: float
+    """Novelty, higher is more anomalous."""
+    p_value: float
+    """Probability of such a score at one site of a defect-free frame."""
+    window_frames: int
+    """Frames averaged in the deciding time window."""
+    sublattice: int
+    """Index of the site within the unit cell."""
+    kind: str
+    """See `livedetect.types.Detection`."""
+    confidence: float
+    """Of the kind, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """One frame as a method sees it."""
+
+    candidates: Sequence[Candidate]
+    """Non-maxima suppressed, best first."""
+    shift: FloatArray
+    """(x, y) drift of the frame, px: frame position = sample position + shift."""
+    registration: Registration | None = None
+    """What is reported about it."""
+    watched: NDArray[np.bool_] | None = None
+    """(H / 8, W / 8) blocks of the frame in which defects can be found."""
+    outlier_share: float = 0.0
+    """Share of judged samples beyond 3 sigma away from known defects."""
+    suspect: str = ""
+    """Why the frame must not be trusted; empty if it can."""
+    slip_px: float = 0.0
+    """Jump after which a lattice slip cannot be excluded, px; 0 if none."""
+
+    @classmethod
+    def rejected(cls, shift: FloatArray, why: str) -> Scored:
+        """A frame that turned out not to be one of this crystal."""
+        return cls(candidates=(), shift=shift, suspect=why)
+
+
+class Method(Protocol):
+    """A model of one crystal: 1. fitted on construction, 2. `score`, 3. `learn`, in turns."""
+
+    sites: int
+    """Number of places judged in a frame."""
+    merge_radius_px: float
+    """Two markers closer than this are one defect, px."""
+    shift: FloatArray
+    """(x, y) drift of the latest frame, px."""
+
+    @property
+    def lattice_px(self) -> FloatArray | None:
+        """(2, 2) basis vectors (x, y), px; None without a lattice."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a place becomes a candidate."""
+        ...
+
+    def at_start(self) -> Sequence[Candidate]:
+        """Defects that the first frames already held."""
+        ...
+
+    def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
+        """Defects born within the warm-up frames, each with the frame it appeared in."""
+        ...
+
+    def score(self, frame: FloatArray) -> Scored:
+        """Judge a frame, float32 (H, W)."""
+        ...
+
+    def signal(self, positions: FloatArray) -> FloatArray:
+        """(n, d) residual around sample positions (n, 2), NaN where not watched now."""
+        ...
+
+    def learn(self, defects: FloatArray) -> None:
+        """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
+        ...
+
+    def watch(self, settings: Settings) -> None:
+        """Judge another region of the frame."""
+        ...
+
+    def reset_velocity(self) -> None:
+        """Forget the drift velocity, as after a gap."""
+        ...

@@ -1,0 +1,80 @@
+"""Novelty of a descriptor: a one-class SVM with a score that does not saturate.
+
+The only file that imports scikit-learn. Higher scores are more anomalous.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating]
+
+TRAINING_SAMPLES = 3000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoveltyModel:
+    """Whitened principal components followed by a one-class SVM with Gaussian kernel."""
+
+    mean: FloatArray
+    """(d,) of the descriptors."""
+    whitening: FloatArray
+    """(d, c) projection to components of unit variance."""
+    vectors: FloatArray
+    """(v, c) support vectors."""
+    weights: FloatArray
+    """(v,) dual coefficients, summing to 1."""
+    gamma: float
+    """Kernel exp(-gamma |x - y|²)."""
+
+    def score(self, descriptors: FloatArray) -> FloatArray:
+        """(n,) novelty of descriptors (n, d), higher = more anomalous.
+
+        -log(sum_i alpha_i k(x, x_i)) / gamma: unlike the SVM's own decision function it
+        keeps growing far from the data, about as the squared distance, so that its tail
+        can be extrapolated.
+        """
+        x = (descriptors - self.mean) @ self.whitening
+        square = (
+            (x**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1) - 2 * x @ self.vectors.T
+        )
+        square = np.maximum(square, 0)
+        nearest = square.min(axis=1, keepdims=True)
+        kernel = np.exp(-self.gamma * (square - nearest)) @ self.weights
+        return np.asarray(nearest[:, 0] - np.log(kernel) / self.gamma)
+
+
+def fit_novelty(
+    descriptors: FloatArray, *, components: int = 6, nu: float = 0.02, seed: int = 0
+) -> NoveltyModel:
+    """Learn what is normal (Schölkopf et al. 2000).
+
+    Parameters
+    ----------
+    descriptors : (n, d) float32 of defect-free places; n above 3000 is subsampled.
+    components : principal components kept.
+    nu : bound on the fraction of training outliers; thresholds never rest on it.
+    seed : of the subsampling.
+    """
+    from sklearn.svm import OneClassSVM
+
+    mean = descriptors.mean(axis=0)
+    centred = descriptors - mean
+    variance, axes = np.linalg.eigh(np.cov(centred.T))
+    strongest = np.argsort(-variance)[: min(components, descriptors.shape[1])]
+    whitening = axes[:, strongest] / np.sqrt(np.maximum(variance[strongest], 1e-12))
+    projected = centred @ whitening
+    chosen = np.random.default_rng(seed).permutation(len(projected))[:TRAINING_SAMPLES]
+    gamma = 0.1 / projected.shape[1]
+    svm = OneClassSVM(nu=nu, gamma=gamma).fit(projected[chosen])
+    weights = svm.dual_coef_[0]
+    return NoveltyModel(
+        mean=mean.astype(np.float32),
+        whitening=whitening.astype(np.float32),
+        vectors=svm.support_vectors_.astype(np.float32),
+        weights=(weights / weights.sum()).astype(np.float32),
+        gamma=float(gamma),
+    )

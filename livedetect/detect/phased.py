@@ -1,0 +1,147 @@
+"""Phased site patches: the residual around every site of the lattice, as a descriptor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from livedetect.detect.baseline import Window
+from livedetect.detect.columns import Columns, covering_sites
+from livedetect.detect.grid import Grid
+
+FloatArray = NDArray[np.floating]
+
+PATCH_RADIUS = 0.358
+"""0.62 nearest-column distances of a honeycomb, in units of the column scale."""
+BORDER_CELLS = 2
+GATE_Z = 3.5
+"""A patch whose largest |z| stays below holds no defect worth describing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patches:
+    """Descriptors of selected sites in their most anomalous time window."""
+
+    site: NDArray[np.int64]
+    """(n,) index of the site."""
+    score: FloatArray
+    """(n,) novelty."""
+    z: FloatArray
+    """(n, d) patch of the window that scored highest."""
+    window_frames: NDArray[np.int64]
+    """(n,) length of that window."""
+
+    @classmethod
+    def empty(cls, sites: NDArray[np.int64], length: int) -> Patches:
+        """No score yet for `sites` (n,) with patches of `length` samples."""
+        count = len(sites)
+        return cls(
+            site=sites,
+            score=np.full(count, -np.inf),
+            z=np.zeros((count, length), np.float32),
+            window_frames=np.ones(count, np.int64),
+        )
+
+    def select(self, chosen: NDArray[np.bool_]) -> Patches:
+        """Only the `chosen` (n,) ones."""
+        return Patches(
+            site=self.site[chosen],
+            score=self.score[chosen],
+            z=self.z[chosen],
+            window_frames=self.window_frames[chosen],
+        )
+
+
+class SitePatches:
+    """Index tables of the patch around every site of a grid."""
+
+    def __init__(self, grid: Grid, columns: Columns) -> None:
+        self._grid = grid
+        self._cell_sites = covering_sites(columns, grid.lattice, grid.samples)
+        self._column_count = len(columns.fractions)
+        self._offsets = self._disk(PATCH_RADIUS * columns.scale_px)
+        self.offsets_px = self._offsets @ grid.steps
+        """(d, 2) positions (x, y) of the patch's samples relative to its site, px."""
+        self._place()
+
+    def __len__(self) -> int:
+        """Number of sites."""
+        return len(self.positions)
+
+    def move(self, grid: Grid) -> None:
+        """Follow a grid that has moved by whole cells."""
+        self._grid = grid
+        self._place()
+
+    def take(
+        self, values: NDArray[np.generic], sites: NDArray[np.int64] | None = None
+    ) -> FloatArray:
+        """Patches (n, d) of a map (P, Q) at `sites`, by default at all."""
+        index = self._flat if sites is None else self._flat[sites]
+        return np.asarray(values.ravel()[index])
+
+    def all_true(
+        self, mask: NDArray[np.bool_], sites: NDArray[np.int64] | None = None
+    ) -> NDArray[np.bool_]:
+        """(n,) True for sites whose whole patch lies in `mask` (P, Q)."""
+        return np.asarray(self.take(mask, sites).all(axis=1))
+
+    def nearest(self, positions: FloatArray) -> NDArray[np.int64]:
+        """(n,) site nearest to each position (n, 2), sample coordinates."""
+        return np.asarray(self._tree.query(positions)[1], dtype=np.int64)
+
+    def gated(self, windows: Sequence[Window], watched: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Watched sites with a |z| above the gate in any window."""
+        largest = np.max([np.abs(window.z) for window in windows], axis=0)
+        sites = np.flatnonzero(watched)
+        if not len(sites) or largest.max() <= GATE_Z:
+            return np.zeros(0, dtype=np.int64)
+        return sites[(self.take(largest, sites) > GATE_Z).any(axis=1)]
+
+    def centroids(self, patches: Patches) -> FloatArray:
+        """(n, 2) |z|⁴ centroid of each patch, (x, y) in sample coordinates, px."""
+        weight = np.abs(patches.z).astype(float) ** 4
+        weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
+        return np.asarray(self.positions[patches.site] + weight @ self.offsets_px)
+
+    def sublattice(self, site: int) -> int:
+        """Which column of the cell (highest first); hollows count on behind the columns."""
+        return int(site // self._cells_used)
+
+    def is_column(self, site: int) -> bool:
+        """True if the site is an atomic column, False for a hollow."""
+        return self.sublattice(site) < self._column_count
+
+    def footprint(self, positions: FloatArray, radius_px: float) -> NDArray[np.bool_]:
+        """(P, Q) True within `radius_px` of any position (n, 2), sample coordinates."""
+        mask = np.zeros(self._grid.shape, bool)
+        centres = np.round((positions - self._grid.origin) @ np.linalg.inv(self._grid.steps))
+        samples = (centres.astype(np.int64)[:, None] + self._disk(radius_px)).reshape(-1, 2)
+        inside = ((samples >= 0) & (samples < np.array(self._grid.shape))).all(axis=1)
+        mask[tuple(samples[inside].T)] = True
+        return mask
+
+    def _disk(self, radius_px: float) -> NDArray[np.int64]:
+        reach = int(np.ceil(radius_px / np.hypot(*self._grid.steps.T).min() * 1.3)) + 2
+        square = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
+        return np.asarray(square[np.hypot(*(square @ self._grid.steps).T) <= radius_px])
+
+    def _place(self) -> None:
+        n1, n2 = self._grid.cells
+        m1, m2 = self._grid.samples
+        cell1, cell2 = np.meshgrid(
+            np.arange(BORDER_CELLS, n1 - BORDER_CELLS),
+            np.arange(BORDER_CELLS, n2 - BORDER_CELLS),
+            indexing="ij",
+        )
+        self._cells_used = cell1.size
+        p = np.concatenate([(cell1 * m1 + site[0]).ravel() for site in self._cell_sites])
+        q = np.concatenate([(cell2 * m2 + site[1]).ravel() for site in self._cell_sites])
+        self.positions = self._grid.origin + np.stack([p, q], axis=1) @ self._grid.steps
+        self._tree = cKDTree(self.positions)
+        rows, cols = p[:, None] + self._offsets[:, 0], q[:, None] + self._offsets[:, 1]
+        self._flat = (rows * self._grid.shape[1] + cols).astype(np.int32)

@@ -1,0 +1,261 @@
+"""Where each frame lies on the specimen: drift, scan warp and row jitter.
+
+*Sample coordinates* are the pixels of the first frame of the segment: a feature at
+sample position x appears in a frame of drift d at ``x + u(x) + d``, u being the static
+warp. The drift comes from the phases of the Bragg reflections and is therefore known
+up to a lattice vector only; a velocity prediction picks the branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from livedetect.detect.lattice import Lattice
+
+FloatArray = NDArray[np.floating]
+
+VELOCITY_MEMORY = 0.7
+WARP_BLOCK_PX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Displacement of one frame."""
+
+    shift: FloatArray
+    """(x, y), px."""
+    amplitude: FloatArray
+    """(n,) magnitude of each Bragg reflection."""
+    innovation_px: float
+    """Distance between prediction and measurement, px."""
+    before: tuple[FloatArray, FloatArray]
+    """Shift and velocity before this frame, for `BraggRegistration.undo`."""
+
+
+class BraggRegistration:
+    """Tracks the drift of a crystal from frame to frame."""
+
+    def __init__(self, lattice: Lattice, frames: Sequence[FloatArray]) -> None:
+        self._lattice = lattice
+        self._vectors = lattice.wavevectors
+        height, width = frames[0].shape
+        phase_x = np.outer(np.arange(width) - width / 2, self._vectors[:, 0])
+        phase_y = np.outer(np.arange(height) - height / 2, self._vectors[:, 1])
+        wave_x = np.exp(-2j * np.pi * phase_x) * np.hanning(width)[:, None]
+        self._wave_x = np.concatenate([wave_x.real, wave_x.imag], axis=1).astype(np.float32)
+        wave_y = np.exp(-2j * np.pi * phase_y) * np.hanning(height)[:, None]
+        self._wave_y = wave_y.astype(np.complex64)
+        amplitudes = [self._reflections(frame) for frame in frames]
+        self._weight = np.mean(np.abs(amplitudes), axis=0) ** 2
+        self._reference = amplitudes[0]
+        shifts = self._follow(amplitudes)
+        turned = [
+            a * np.exp(2j * np.pi * (self._vectors @ shift))
+            for a, shift in zip(amplitudes, shifts, strict=True)
+        ]
+        self._reference = np.mean(turned, axis=0)
+        self.shifts = self._follow(amplitudes)
+        """(frames, 2) drift of the frames used for fitting, px."""
+        self.reset_velocity()
+
+    def step(self, frame: FloatArray) -> Drift:
+        """Register the next frame, float32 (H, W)."""
+        return self._locate(self._reflections(frame))
+
+    def undo(self, drift: Drift) -> None:
+        """Take back the latest step, whose frame turned out not to show the crystal."""
+        self.shift, self._velocity = drift.before
+
+    def reset_velocity(self) -> None:
+        """Forget how fast the specimen moved, as after a pause."""
+        self._velocity = np.zeros(2)
+
+    def strength(self, drift: Drift) -> float:
+        """Bragg amplitude relative to the fitted frames, dimensionless."""
+        scale = np.abs(self._reference)
+        return float(drift.amplitude @ scale / (scale @ scale))
+
+    def _reflections(self, frame: FloatArray) -> NDArray[np.complexfloating]:
+        """(n,) windowed Fourier coefficients; two matrix products instead of a full FFT."""
+        rows = frame @ self._wave_x
+        count = len(self._vectors)
+        return np.asarray(((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y).sum(axis=0))
+
+    def _follow(self, amplitudes: Sequence[NDArray[np.complexfloating]]) -> FloatArray:
+        self.shift = np.zeros(2)
+        self.reset_velocity()
+        return np.array([self._locate(amplitude).shift for amplitude in amplitudes])
+
+    def _locate(self, amplitude: NDArray[np.complexfloating]) -> Drift:
+        """Weighted least squares over the reflections, on the branch nearest the prediction."""
+        turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
+        predicted = self.shift + self._velocity
+        root = np.sqrt(self._weight)
+        shift = predicted
+        for _ in range(2):
+            residual = -(turn + self._vectors @ shift)
+            residual -= np.round(residual)
+            design = self._vectors * root[:, None]
+            shift = shift + np.linalg.lstsq(design, residual * root, rcond=None)[0]
+        before = (self.shift, self._velocity)
+        innovation = float(np.hypot(*(shift - predicted)))
+        moved = shift - self.shift
+        self._velocity = VELOCITY_MEMORY * self._velocity + (1 - VELOCITY_MEMORY) * moved
+        self.shift = shift
+        return Drift(shift, np.abs(amplitude), innovation, before)
+
+
+class Warp:
+    """Static distortion u(x) in sample coordinates, from the local lattice phase."""
+
+    def __init__(self, field_px: FloatArray) -> None:
+        self._field = field_px.astype(np.float32)  # (2, H / block, W / block) as (x, y)
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> Warp:
+        """No distortion."""
+        return cls(np.zeros((2, shape[0] // WARP_BLOCK_PX, shape[1] // WARP_BLOCK_PX)))
+
+    @classmethod
+    def from_mean(cls, mean: FloatArray, lattice: Lattice) -> Warp:
+        """Geometric phase analysis (Hÿtch et al. 1998) of a registered mean (H, W)."""
+        period = lattice.constant_px
+        flat = mean - ndimage.gaussian_filter(mean, 1.5 * period)
+        height, width = mean.shape
+        y, x = np.ogrid[:height, :width]
+        vectors = lattice.wavevectors[:4]
+        phases, weights = [], []
+        for vector in vectors:
+            wave = np.exp(
+                -2j * np.pi * (vector[0] * (x - width / 2) + vector[1] * (y - height / 2))
+            )
+            local = _smooth_complex(flat * wave, 1.6 * period)
+            local = local * np.exp(-1j * np.angle(local.sum()))
+            phases.append(np.angle(local))
+            weights.append(np.minimum(np.abs(local) / np.abs(local).mean(), 1.5) ** 2)
+        field = _displacement(vectors, np.array(phases), np.array(weights))
+        limit = 0.3 * period
+        return cls(_block_mean(np.clip(field, -limit, limit)))
+
+    @property
+    def rms_px(self) -> float:
+        """Root mean square length of the displacement, px."""
+        return float(np.sqrt((self._field**2).sum(axis=0).mean()))
+
+    def at(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Displacement (x, y) at sample positions, px; constant beyond the edges."""
+        scale = [(y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5]
+        ux, uy = (
+            ndimage.map_coordinates(component, scale, order=1, mode="nearest")
+            for component in self._field
+        )
+        return ux, uy
+
+
+def registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
+    """Mean of frames moved back by their drift, (H, W); edges mirrored."""
+    total = np.zeros(frames[0].shape)
+    for frame, (dx, dy) in zip(frames, shifts, strict=True):
+        total += ndimage.shift(frame, (-dy, -dx), order=1, mode="mirror")
+    return total / len(frames)
+
+
+def _smooth_complex(values: NDArray[np.complexfloating], sigma: float) -> NDArray[Any]:
+    return np.asarray(
+        ndimage.gaussian_filter(values.real, sigma)
+        + 1j * ndimage.gaussian_filter(values.imag, sigma)
+    )
+
+
+def _displacement(vectors: FloatArray, phases: FloatArray, weights: FloatArray) -> FloatArray:
+    """Solve phase = -2 pi g.u per pixel in weighted least squares, (2, H, W)."""
+    normal = np.einsum("kyx,ki,kj->yxij", weights, vectors, vectors)
+    right = -np.einsum("kyx,ki,kyx->yxi", weights, vectors, phases) / (2 * np.pi)
+    ridge = 1e-3 * np.abs(vectors).max() ** 2 * np.eye(2)
+    return np.moveaxis(np.linalg.solve(normal + ridge, right[..., None])[..., 0], -1, 0)
+
+
+def _block_mean(field: FloatArray) -> FloatArray:
+    b = WARP_BLOCK_PX
+    _, height, width = field.shape
+    cut = field[:, : height // b * b, : width // b * b]
+    return np.asarray(cut.reshape(2, height // b, b, width // b, b).mean(axis=(2, 4)))
+
+
+class RowJitter:
+    """Row displacement of each frame against the template, by maximum likelihood."""
+
+    def __init__(self, template: PixelTemplate, warp: Warp, shape: tuple[int, ...]) -> None:
+        self._template = template
+        self._warp = warp
+        self._shape = shape
+        self._variance: float | None = None
+        self._anchor: FloatArray | None = None
+        self._cycles: FloatArray = np.zeros(0)
+
+    def estimate(self, frame: FloatArray, shift: FloatArray, gain: float) -> FloatArray:
+        """(H,) displacement of every row along x, px, shrunk towards zero (Wiener).
+
+        `frame` (H, W) has zero mean; `gain` is its contrast relative to the template.
+        """
+        value, slope = self._template.at(self._cell_phase(shift))
+        information = gain**2 * np.einsum("yx,yx->y", slope, slope)
+        score = -gain * np.einsum("yx,yx->y", frame - gain * value, slope)
+        noise = float(np.var(frame - gain * value))
+        raw = score / np.maximum(information, 1e-12)
+        error = noise / np.maximum(information, 1e-12)
+        spread = max(0.0, float(np.mean(np.clip(raw, -1.5, 1.5) ** 2) - np.mean(error)))
+        if self._variance is None:
+            self._variance = spread
+        self._variance = 0.8 * self._variance + 0.2 * spread
+        wiener = self._variance / (self._variance + error)
+        return np.clip(raw * wiener, -2.0, 2.0).astype(np.float32)
+
+    @property
+    def rms_px(self) -> float:
+        """Running rms of the row displacement, px."""
+        return float(np.sqrt(self._variance or 0.0))
+
+    def _cell_phase(self, shift: FloatArray) -> FloatArray:
+        """(2, H, W) position of every pixel within the unit cell, in cell fractions."""
+        if self._anchor is None or np.abs(shift - self._anchor).max() > WARP_BLOCK_PX:
+            self._anchor = shift.copy()
+            self._cycles = self._sample_phase(shift)
+        moved = self._template.reciprocal @ (shift - self._anchor)
+        return self._cycles - moved[:, None, None].astype(np.float32)
+
+    def _sample_phase(self, shift: FloatArray) -> FloatArray:
+        height, width = self._shape
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        x, y = x - shift[0], y - shift[1]
+        ux, uy = self._warp.at(x, y)
+        x, y = x - ux - self._template.origin[0], y - uy - self._template.origin[1]
+        b = self._template.reciprocal
+        return np.stack([b[0, 0] * x + b[0, 1] * y, b[1, 0] * x + b[1, 1] * y]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class PixelTemplate:
+    """The unit cell as the detector sees it, before any smoothing, as a look-up table."""
+
+    value: FloatArray
+    """(n, n) intensity over the cell, zero mean."""
+    slope: FloatArray
+    """(n, n) derivative along the scan direction x, per px."""
+    reciprocal: FloatArray
+    """(2, 2) rows b1, b2, cycles per px."""
+    origin: FloatArray
+    """(x, y) of cell phase zero, sample coordinates, px."""
+
+    def at(self, cycles: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Value and slope at cell positions (2, ...), nearest table entry."""
+        n = len(self.value)
+        index = np.floor(cycles * n + 0.5).astype(np.int32) % n
+        flat = index[0] * n + index[1]
+        return self.value.ravel()[flat], self.slope.ravel()[flat]

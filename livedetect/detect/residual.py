@@ -1,0 +1,241 @@
+"""From a frame to its residual: what differs from the crystal, in units of the template.
+
+`FrontEnd.fit` learns lattice, warp and template from the first frames; `FrontEnd.step`
+registers a frame, undoes its row jitter, samples it on the lattice grid behind a
+probe-matched Gaussian and subtracts gain x template + offset + background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from livedetect.detect.background import Background
+from livedetect.detect.columns import find_columns
+from livedetect.detect.grid import Grid
+from livedetect.detect.lattice import Lattice, find_lattice
+from livedetect.detect.registration import (
+    BraggRegistration,
+    Drift,
+    PixelTemplate,
+    RowJitter,
+    Warp,
+    registered_mean,
+)
+
+FloatArray = NDArray[np.floating]
+
+PROBE_SIGMA = 0.145
+"""Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
+FIRST_SIGMA_PX = 1.2
+"""Smoothing before the columns are known."""
+EDGE_PX = 8.0
+"""Samples closer to the frame's edge are not covered."""
+TABLE_SIZE = 32
+HUBER_LIMIT = 1.345
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """A frame on the lattice grid."""
+
+    values: FloatArray
+    """(P, Q) frame minus crystal and background, in the units of the warm-up frames."""
+    covered: NDArray[np.bool_]
+    """(P, Q) True where the frame has data."""
+    shift: FloatArray
+    """(x, y) drift, px."""
+    innovation_px: float
+    """Distance between predicted and measured drift, px."""
+    gain: float
+    """Contrast relative to the warm-up frames."""
+    offset: float
+    """Mean level relative to the warm-up frames, data units."""
+    jitter_rms_px: float
+    """Running rms of the row displacement, px."""
+    moved_cells: tuple[int, int]
+    """Cells by which every map on the grid had to move before this frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    values: FloatArray  # (P, Q)
+    covered: NDArray[np.bool_]  # (P, Q)
+
+
+class FrontEnd:
+    """Everything between raw frame and residual."""
+
+    def __init__(self, frames: Sequence[FloatArray]) -> None:
+        """Learn from `frames`, float32 (H, W); raises `LatticeNotFoundError`."""
+        self.shape = frames[0].shape
+        self.lattice: Lattice = find_lattice(frames)
+        self.registration = BraggRegistration(self.lattice, frames)
+        shifts = self.registration.shifts
+        self.warp = Warp.from_mean(registered_mean(frames, shifts), self.lattice)
+        self.grid = Grid.covering(self.lattice, self.shape)
+        self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
+        self._sigma = FIRST_SIGMA_PX
+        self._jitter: RowJitter | None = None
+        self._place_samples()
+        self.template = self._mean_cell(frames, shifts)
+        self.columns = find_columns(self.pixel_template().value, self.lattice)
+        self._sigma = PROBE_SIGMA * self.columns.scale_px
+        for _ in range(2):  # the second pass knows the row jitter
+            self.template = self._mean_cell(frames, shifts)
+            self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape)
+        self.template = self._mean_cell(frames, shifts)
+        self._background = Background(self.grid.cells)
+        self.registration.shift = np.zeros(2)
+        self.registration.reset_velocity()
+
+    def locate(self, frame: FloatArray) -> Drift:
+        """Register the next frame, (H, W) float32, before anything is done with it."""
+        return self.registration.step(frame)
+
+    def step(
+        self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: NDArray[np.bool_]
+    ) -> Residual:
+        """Residual of the frame just located.
+
+        Parameters
+        ----------
+        frame : (H, W) float32.
+        drift : what `locate` said of it.
+        baseline : (P, Q) lasting difference of each site from the template.
+        known : (P, Q) True where `baseline` means something; both on the grid as it was
+            after the previous step. They are only used to fit gain and offset.
+        """
+        self.grid, moved = self.grid.follow(drift.shift)
+        if moved != (0, 0):
+            self._place_samples()
+            self._background.move(moved)
+            baseline = self.grid.shifted(baseline, moved)
+            known = self.grid.shifted(known, moved)
+        strength = self.registration.strength(drift)
+        sampled = self._sample(frame, drift.shift, strength)
+        fitted = sampled.covered & known if (sampled.covered & known).any() else sampled.covered
+        crystal = self.grid.tiled(self.template)
+        gain, offset = _robust_line((crystal + baseline * known)[fitted], sampled.values[fitted])
+        gain = gain if gain > 1e-3 else max(strength, 1e-3)
+        values = ((sampled.values - offset) / gain - crystal) * sampled.covered
+        return Residual(
+            values=self._without_background(values, sampled.covered),
+            covered=sampled.covered,
+            shift=drift.shift,
+            innovation_px=drift.innovation_px,
+            gain=gain,
+            offset=offset,
+            jitter_rms_px=self._jitter.rms_px if self._jitter else 0.0,
+            moved_cells=moved,
+        )
+
+    @property
+    def settled(self) -> NDArray[np.bool_]:
+        """(P, Q) True where the background of the territory is known well enough."""
+        return self.grid.spread(self._background.settled)
+
+    def pixel_template(self) -> PixelTemplate:
+        """The template without the matched filter, by Fourier interpolation and inversion."""
+        m1, m2 = self.grid.samples
+        n = max(TABLE_SIZE, 2 * max(m1, m2))
+        h = fft.fftfreq(m1, 1 / m1).astype(int)
+        k = fft.fftfreq(m2, 1 / m2).astype(int)
+        b1, b2 = self.lattice.reciprocal
+        frequency = h[:, None, None] * b1 + k[None, :, None] * b2
+        transfer = np.exp(-2 * np.pi**2 * self._sigma**2 * (frequency**2).sum(axis=-1))
+        spectrum = np.where(transfer > 0.05, fft.fft2(self.template) / transfer, 0)
+        fine = np.zeros((n, n), complex)
+        fine[np.ix_(h % n, k % n)] = spectrum * n * n / (m1 * m2)
+        turns = fft.fftfreq(n, 1 / n)
+        along_x = turns[:, None] * b1[0] + turns[None, :] * b2[0]
+        value = fft.ifft2(fine).real
+        slope = fft.ifft2(2j * np.pi * along_x * fine).real
+        return PixelTemplate(
+            (value - value.mean()).astype(np.float32),
+            slope.astype(np.float32),
+            self.lattice.reciprocal,
+            self._centre,
+        )
+
+    def _place_samples(self) -> None:
+        x, y = self.grid.positions()
+        ux, uy = self.warp.at(x, y)
+        self._x, self._y = x + ux, y + uy
+
+    def _mean_cell(self, frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
+        """(m1, m2) mean unit cell of `frames`."""
+        total = np.zeros(self.grid.samples)
+        count = np.zeros(self.grid.samples)
+        for frame, shift in zip(frames, shifts, strict=True):
+            sampled = self._sample(frame, shift, 1.0)
+            total += self.grid.by_cell(sampled.values).sum(axis=(0, 2))
+            count += self.grid.by_cell(sampled.covered).sum(axis=(0, 2))
+        return (total / np.maximum(count, 1)).astype(np.float32)
+
+    def _sample(self, frame: FloatArray, shift: FloatArray, gain: float) -> _Sampled:
+        """Row jitter undone, matched filter, cubic spline at the grid's positions."""
+        if self._jitter is not None:
+            frame = shift_rows(frame, self._jitter.estimate(frame - frame.mean(), shift, gain))
+        smooth = ndimage.gaussian_filter(frame, self._sigma, mode="mirror", truncate=3.0)
+        x, y = self._x + np.float32(shift[0]), self._y + np.float32(shift[1])
+        height, width = self.shape
+        covered = (x >= EDGE_PX) & (y >= EDGE_PX)
+        covered &= (x <= width - 1 - EDGE_PX) & (y <= height - 1 - EDGE_PX)
+        values = np.zeros(self.grid.shape, np.float32)
+        values[covered] = ndimage.map_coordinates(
+            smooth, [y[covered], x[covered]], order=3, mode="mirror"
+        )
+        return _Sampled(values, covered)
+
+    def _without_background(self, values: FloatArray, covered: NDArray[np.bool_]) -> FloatArray:
+        coverage = self.grid.cell_mean(covered)
+        means = np.where(
+            coverage > 0.3, self.grid.cell_mean(values) / np.maximum(coverage, 1e-3), 0
+        )
+        background = self.grid.spread(self._background.step(means, coverage))
+        return ((values - background) * covered).astype(np.float32)
+
+
+def shift_rows(frame: FloatArray, displacement: FloatArray) -> FloatArray:
+    """Undo a displacement of each row along x by cubic convolution (Keys 1981).
+
+    Parameters
+    ----------
+    frame : (H, W) float32.
+    displacement : (H,) px; row i of the result at x is row i of `frame` at x + displacement.
+    """
+    whole = np.floor(displacement).astype(int)
+    t = (displacement - whole).astype(np.float32)[:, None]
+    first = -0.5 * t * (1 - t) ** 2
+    last = -0.5 * t**2 * (1 - t)
+    second = 1 + t**2 * (1.5 * t - 2.5)
+    weights = (first, second, 1 - first - second - last, last)
+    result = np.zeros_like(frame)
+    columns = np.arange(frame.shape[1])
+    for tap, weight in enumerate(weights):
+        index = np.clip(columns + whole[:, None] + tap - 1, 0, frame.shape[1] - 1)
+        result += weight * np.take_along_axis(frame, index, axis=1)
+    return result
+
+
+def _robust_line(model: FloatArray, data: FloatArray, most: int = 20000) -> tuple[float, float]:
+    """Gain and offset of ``data = offset + gain * model`` with Huber weights (Huber 1964)."""
+    step = max(1, len(model) // most)
+    model, data = model[::step].astype(np.float64), data[::step].astype(np.float64)
+    weight = np.ones(len(model))
+    gain, offset = 1.0, 0.0
+    for _ in range(4):
+        mean_model = np.average(model, weights=weight)
+        mean_data = np.average(data, weights=weight)
+        centred = weight * (model - mean_model)
+        gain = float(centred @ (data - mean_data) / max(centred @ (model - mean_model), 1e-12))
+        offset = float(mean_data - gain * mean_model)
+        error = np.abs(data - offset - gain * model)
+        scale = max(1.4826 * float(np.median(error)), 1e-12)
+        weight = np.minimum(1.0, HUBER_LIMIT * scale / np.maximum(error, 1e-12))
+    return gain, offset

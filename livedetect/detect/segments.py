@@ -1,0 +1,213 @@
+"""The frame of the seed's own schemes: describe segments, learn what is normal, compare.
+
+Guo et al., npj Computational Materials 7:180 (2021) give the idea, not the constants;
+what stands here is a reconstruction. Unlike the original, the threshold comes from the
+scores of held-out warm-up frames and not from the SVM's own zero.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from skimage.registration import phase_cross_correlation
+
+from livedetect.detect.decision import Tail, fit_tail, site_probability, suppress_non_maxima
+from livedetect.detect.lattice import Lattice, find_lattice, hann_window
+from livedetect.detect.method import Candidate, Scored
+from livedetect.detect.novelty import NoveltyModel, fit_novelty
+from livedetect.detect.registration import BraggRegistration
+from livedetect.detect.warm_up import bulk_tail
+from livedetect.detect.watch import WatchedArea, block_map
+from livedetect.errors import LatticeNotFoundError
+from livedetect.settings import Settings
+from livedetect.types import Registration
+
+FloatArray = NDArray[np.floating]
+
+COMPONENTS = 12
+TRAINING_SHARE = 2 / 3
+CORRELATION_ERROR = 0.9
+"""Normalised error of the phase correlation above which a shift is not believed."""
+AT_START_FALSE = 0.1
+"""False markers expected among the defects reported at the start."""
+
+
+class SegmentMethod(ABC):
+    """See `livedetect.detect.method.Method`; subclasses say what a segment is."""
+
+    def __init__(
+        self, frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
+    ) -> None:
+        """Learn from float32 frames (H, W)."""
+        self._settings = settings
+        self._dwell_us = dwell_us
+        self._shape = frames[0].shape
+        self.lattice = self._find_lattice(frames)
+        self._place(frames)
+        self.shift = np.zeros(2)
+        self._registration = BraggRegistration(self.lattice, frames) if self.lattice else None
+        self._reference = frames[0] * hann_window(self._shape)
+        self.watch(settings)
+        described = [self.describe(frame) for frame in frames]
+        self._fit(described)
+        self._held = self._at_start(described)
+        self.shift = self._locate(frames[-1])
+
+    @abstractmethod
+    def _place(self, frames: Sequence[FloatArray]) -> None:
+        """Choose the size of the segments and set `merge_radius_px` and `border_px`."""
+
+    @abstractmethod
+    def describe(self, frame: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Positions (n, 2) as (x, y) in the frame and descriptors (n, d) of its segments."""
+
+    @property
+    def lattice_px(self) -> FloatArray | None:
+        """(2, 2) basis vectors (x, y), px."""
+        return self.lattice.basis_px if self.lattice else None
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a segment becomes a candidate."""
+        budget = self._settings.false_markers_per_1000_frames
+        return self._tail.score_at(site_probability(budget, self.sites))
+
+    def at_start(self) -> Sequence[Candidate]:
+        """Segments of the mean warm-up frame unlike the others."""
+        return self._held
+
+    def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
+        """Nothing: these schemes look at one frame at a time."""
+        return ()
+
+    def score(self, frame: FloatArray) -> Scored:
+        """Judge a frame, float32 (H, W)."""
+        self.shift = self._locate(frame)
+        positions, descriptors = self.describe(frame)
+        judged = self._area.contains(positions)
+        positions, descriptors = positions[judged], descriptors[judged]
+        return Scored(
+            candidates=self._candidates(positions, self._score(descriptors), self.threshold),
+            shift=self.shift,
+            registration=Registration(
+                drift_x_px=float(self.shift[0]),
+                drift_y_px=float(self.shift[1]),
+                gain=1.0,
+                offset=0.0,
+            ),
+            watched=block_map(positions, self._shape),
+        )
+
+    def signal(self, positions: FloatArray) -> FloatArray:
+        """NaN (n, 1): a segment says nothing about one place, so nothing heals."""
+        return np.full((len(positions), 1), np.nan)
+
+    def learn(self, defects: FloatArray) -> None:
+        """Keep the model; these schemes do not roll."""
+
+    def watch(self, settings: Settings) -> None:
+        """Judge another region of the frame."""
+        self._settings = settings
+        self._area = WatchedArea.from_settings(
+            settings, self._shape, self.border_px, self._dwell_us
+        )
+
+    def reset_velocity(self) -> None:
+        """Forget the drift velocity, as after a gap."""
+        if self._registration:
+            self._registration.reset_velocity()
+
+    def _find_lattice(self, frames: Sequence[FloatArray]) -> Lattice | None:
+        try:
+            return find_lattice(frames)
+        except LatticeNotFoundError:
+            return None
+
+    def _locate(self, frame: FloatArray) -> FloatArray:
+        """(x, y) drift, from the Bragg phases or, without a lattice, by correlation."""
+        if self._registration:
+            return self._registration.step(frame).shift
+        windowed = frame * hann_window(self._shape)
+        move, error, _ = phase_cross_correlation(windowed, self._reference, upsample_factor=10)
+        return np.asarray(move[::-1], float) if error < CORRELATION_ERROR else self.shift
+
+    def _fit(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> None:
+        """Train on the first frames, take the threshold from the others."""
+        cut = max(1, round(TRAINING_SHARE * len(described)))
+        training = np.concatenate([descriptors for _, descriptors in described[:cut]])
+        self._centre = training.mean(axis=0)
+        self._spread = np.maximum(training.std(axis=0), 1e-9)
+        self._model: NoveltyModel = fit_novelty(
+            self._standardised(training),
+            components=COMPONENTS,
+            nu=self._settings.nu,
+            seed=self._settings.random_seed,
+        )
+        held_out = np.concatenate([descriptors for _, descriptors in described[cut:]])
+        self._tail: Tail = fit_tail(self._score(held_out))
+        self.sites = len(described[-1][0])
+
+    def _at_start(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> list[Candidate]:
+        positions, _ = described[-1]
+        scores = np.concatenate([self._score(descriptors) for _, descriptors in described])
+        threshold = bulk_tail(scores).score_at(AT_START_FALSE / max(len(positions), 1))
+        judged = self._area.contains(positions)
+        latest = self._score(described[-1][1])
+        return self._candidates(positions[judged], latest[judged], threshold)
+
+    def _score(self, descriptors: FloatArray) -> FloatArray:
+        return self._model.score(self._standardised(descriptors))
+
+    def _standardised(self, descriptors: FloatArray) -> FloatArray:
+        return (descriptors - self._centre) / self._spread
+
+    def _candidates(
+        self, positions: FloatArray, scores: FloatArray, threshold: float
+    ) -> list[Candidate]:
+        above = scores > threshold
+        positions, scores = positions[above], scores[above]
+        return [
+            Candidate(
+                position=positions[index] - self.shift,
+                score=float(scores[index]),
+                p_value=self._tail.probability(float(scores[index])),
+                window_frames=1,
+                sublattice=0,
+                kind="unknown",
+                confidence=0.0,
+            )
+            for index in suppress_non_maxima(positions, scores, self.merge_radius_px)
+        ]
+
+    merge_radius_px: float
+    border_px: float
+    sites: int
+
+
+def patterson(segments: FloatArray, lag_px: int) -> FloatArray:
+    """Patterson function of segments: their autocorrelation, invariant under translation.
+
+    Parameters
+    ----------
+    segments : (n, s, s) float32, tapered, zero mean.
+    lag_px : lags beyond this are cropped: strain spoils them first.
+
+    Returns
+    -------
+    (n, d) unique half of the autocorrelation without its origin, where the noise piles
+    up, in units of the segment's mean energy.
+    """
+    size = segments.shape[-1]
+    spectrum = np.abs(fft.rfft2(segments, s=(2 * size, 2 * size))) ** 2
+    correlation = fft.irfft2(spectrum, s=(2 * size, 2 * size))
+    lag = min(lag_px, size - 1)
+    rows = np.concatenate([np.arange(-lag, 0), np.arange(lag + 1)])
+    half = correlation[:, rows][:, :, : lag + 1]
+    y, x = np.meshgrid(rows, np.arange(lag + 1), indexing="ij")
+    unique = (x > 0) | (y > 0)
+    unique &= np.hypot(x, y) >= 2
+    return np.asarray(half[:, unique] / max(float(correlation[:, 0, 0].mean()), 1e-12))

@@ -1,0 +1,132 @@
+"""Defects over time: one real defect, one track, until it heals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.detect.method import Candidate
+
+FloatArray = NDArray[np.floating]
+
+SHADOW_RADIUS = 1.8
+"""In merge radii: so close to a strong defect, a weak marker is its own fringe."""
+SHADOW_SCORE = 0.3
+SIGNATURE_FRAMES = 8
+HEALED_AMPLITUDE = 0.3
+HEALED_FRAMES = 12
+
+
+@dataclass(slots=True, kw_only=True)
+class Defect:
+    """A confirmed defect; mutable, private to the engine."""
+
+    defect_id: int
+    """Unique in the session."""
+    position: FloatArray
+    """(x, y) sample coordinates, px."""
+    candidate: Candidate
+    """The best look at it so far."""
+    first_seen_frame: int
+    """First frame in which it was detected."""
+    confirmed_frame: int
+    """Frame at which it was announced."""
+    last_seen_frame: int
+    """Latest frame in which it was detected."""
+    at_start: bool = False
+    """Held by the first frames already."""
+    dismissed: bool = False
+    """The operator says it is none."""
+    healed: bool = False
+    """Its signal has vanished."""
+    signature: FloatArray | None = None
+    """(d,) mean residual of its first frames, against which healing is judged."""
+    looks: int = 0
+    """Frames that went into the signature."""
+    weak_frames: int = 0
+    """Frames in a row in which the signal was gone."""
+
+
+@dataclass(slots=True)
+class Tracker:
+    """All defects of an area, in sample coordinates."""
+
+    merge_radius_px: float
+    """A candidate closer than this to a defect is that defect."""
+    defects: list[Defect] = field(default_factory=list)
+    """Every defect ever confirmed in this segment."""
+
+    @property
+    def active(self) -> list[Defect]:
+        """Defects that are there now."""
+        return [defect for defect in self.defects if not defect.healed]
+
+    def positions(self) -> FloatArray:
+        """(n, 2) of the active defects."""
+        return np.array([defect.position for defect in self.active]).reshape(-1, 2)
+
+    def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
+        """Candidates that belong to no known defect; known ones are marked as seen."""
+        fresh: list[Candidate] = []
+        for candidate in candidates:
+            owner = self._owner(candidate)
+            if owner is not None:
+                self._see(owner, candidate, frame)
+            elif not _in_shadow(candidate, fresh, self.merge_radius_px):
+                fresh.append(candidate)
+        return fresh
+
+    def heal(self, signals: FloatArray) -> list[Defect]:
+        """Judge the active defects by the residual (n, d) at their places, NaN = not seen.
+
+        Defects of the first frames are part of the baseline and leave no residual.
+        """
+        healed = []
+        for defect, signal in zip(self.active, signals, strict=True):
+            judged = not defect.at_start and bool(np.isfinite(signal).all())
+            if judged and self._is_gone(defect, signal):
+                defect.healed = True
+                healed.append(defect)
+        return healed
+
+    def _owner(self, candidate: Candidate) -> Defect | None:
+        active = self.active
+        if not active:
+            return None
+        distance = np.hypot(*(self.positions() - candidate.position).T)
+        nearest = int(distance.argmin())
+        if distance[nearest] < self.merge_radius_px:
+            return active[nearest]
+        for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px):
+            if candidate.score < SHADOW_SCORE * active[index].candidate.score:
+                return active[index]
+        return None
+
+    def _see(self, defect: Defect, candidate: Candidate, frame: int) -> None:
+        defect.last_seen_frame = frame
+        near = np.hypot(*(defect.position - candidate.position)) < self.merge_radius_px
+        if near and not defect.at_start and candidate.score > defect.candidate.score:
+            defect.candidate = candidate
+            defect.position = candidate.position
+
+    def _is_gone(self, defect: Defect, signal: FloatArray) -> bool:
+        if defect.signature is None or defect.looks < SIGNATURE_FRAMES:
+            before = 0.0 if defect.signature is None else defect.signature * defect.looks
+            defect.looks += 1
+            defect.signature = np.asarray((before + signal) / defect.looks)
+            return False
+        power = float(defect.signature @ defect.signature)
+        amplitude = float(signal @ defect.signature) / max(power, 1e-12)
+        defect.weak_frames = defect.weak_frames + 1 if amplitude < HEALED_AMPLITUDE else 0
+        return defect.weak_frames >= HEALED_FRAMES
+
+
+def _in_shadow(candidate: Candidate, stronger: Sequence[Candidate], radius_px: float) -> bool:
+    for other in stronger:
+        distance = float(np.hypot(*(other.position - candidate.position)))
+        if distance < SHADOW_RADIUS * radius_px and candidate.score < SHADOW_SCORE * other.score:
+            return True
+    return False

@@ -1,0 +1,71 @@
+"""What the warm-up frames themselves reveal once a model exists.
+
+Births within the warm-up appear as a step in time at one place; defects that were there
+from the start appear as a place unlike its equivalents in other cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.detect.baseline import Baseline, Window
+from livedetect.detect.decision import TAIL_FRACTION, Tail
+from livedetect.detect.grid import Grid
+
+FloatArray = NDArray[np.floating]
+
+MIN_BEFORE = 3
+MIN_AFTER = 1
+BULK = (0.80, 0.95)
+"""Quantiles between which the scores of a specimen with few defects are defect-free."""
+
+
+def steps_in_time(
+    baseline: Baseline, values: FloatArray, covered: NDArray[np.bool_]
+) -> Iterator[tuple[int, Window]]:
+    """Difference of the means after and before every moment of the warm-up.
+
+    Yields (frame position, window) for values (K, P, Q); the window's z has unit
+    variance where nothing changed.
+    """
+    count = len(values)
+    everywhere = covered.all(axis=0)
+    for first_after in range(MIN_BEFORE, count - MIN_AFTER + 1):
+        before = values[:first_after].mean(axis=0)
+        after = values[first_after:].mean(axis=0)
+        sd = baseline.difference_sd(first_after, count - first_after)
+        z = np.where(everywhere, (after - before) / sd, 0).astype(np.float32)
+        yield first_after, Window(frames=count - first_after, z=z, valid=everywhere)
+
+
+def site_to_site(grid: Grid, baseline: Baseline) -> Window:
+    """Baseline of every sample against the same place of the other cells, robust z (P, Q)."""
+    known = baseline.known
+    by_cell = grid.by_cell(np.where(known, baseline.level, np.nan))
+    stacked = by_cell.transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
+    with np.errstate(all="ignore"):
+        median = _nan_quantile(stacked, 0.5)
+        spread = (_nan_quantile(stacked, 0.75) - _nan_quantile(stacked, 0.25)) / 1.349
+    floor = np.maximum(spread, 1e-12)
+    z = (baseline.level - grid.tiled(median)) / grid.tiled(floor)
+    return Window(frames=1, z=np.where(known, z, 0).astype(np.float32), valid=known)
+
+
+def bulk_tail(scores: FloatArray) -> Tail:
+    """Exponential tail from the bulk of scores that may contain a few per cent defects."""
+    low, high = np.quantile(scores, BULK)
+    scale = max(float(high - low) / float(np.log((1 - BULK[0]) / (1 - BULK[1]))), 1e-6)
+    start = float(high + scale * np.log((1 - BULK[1]) / TAIL_FRACTION))
+    return Tail(start=start, scale=scale)
+
+
+def _nan_quantile(values: FloatArray, q: float) -> FloatArray:
+    """Quantile over the last axis ignoring NaN, 0 where all is NaN."""
+    ordered = np.sort(values, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    index = np.clip(np.round(q * (count - 1)), 0, None).astype(int)
+    picked = np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
+    return np.where(count > 0, picked, 0.0)

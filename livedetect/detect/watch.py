@@ -1,0 +1,69 @@
+"""Which parts of a frame are judged: borders, region of interest, exclusions, flyback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.settings import Settings
+
+FloatArray = NDArray[np.floating]
+
+BLOCK_PX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedArea:
+    """The judged part of a frame, in frame pixels."""
+
+    mask: NDArray[np.bool_]
+    """(H, W) True where markers are wanted."""
+
+    @classmethod
+    def from_settings(
+        cls, settings: Settings, shape: tuple[int, ...], border_px: float, dwell_us: float | None
+    ) -> WatchedArea:
+        """Everything but a border, the settling flyback and what the user excludes."""
+        height, width = shape
+        mask = np.zeros((height, width), bool)
+        left = border_px
+        if dwell_us:
+            left = max(left, settings.settle_us / dwell_us)
+        edge = int(np.ceil(border_px))
+        mask[edge : height - edge, int(np.ceil(left)) : width - edge] = True
+        if settings.roi:
+            wanted = np.zeros_like(mask)
+            wanted[_slices(settings.roi)] = True
+            mask &= wanted
+        for rectangle in settings.exclude:
+            mask[_slices(rectangle)] = False
+        return cls(mask=mask)
+
+    def contains(self, positions: FloatArray) -> NDArray[np.bool_]:
+        """(n,) True for frame positions (n, 2) as (x, y) that are judged."""
+        column, row = np.round(positions).astype(int).T
+        height, width = self.mask.shape
+        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        result = np.zeros(len(positions), bool)
+        result[inside] = self.mask[row[inside], column[inside]]
+        return result
+
+
+def block_map(positions: FloatArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H / 8, W / 8) True for blocks within one block of a position (n, 2) (x, y) in the frame."""
+    height, width = -(-shape[0] // BLOCK_PX), -(-shape[1] // BLOCK_PX)
+    blocks = np.zeros((height, width), bool)
+    column, row = (np.floor(positions / BLOCK_PX)).astype(int).T
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            r, c = row + down, column + right
+            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+            blocks[r[inside], c[inside]] = True
+    return blocks
+
+
+def _slices(rectangle: tuple[int, ...]) -> tuple[slice, slice]:
+    x0, y0, x1, y1 = rectangle
+    return slice(y0, y1), slice(x0, x1)
