@@ -9,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.types import Frame, RejectionReason
-
-FloatArray = NDArray[np.floating]
 
 MIN_SIZE_PX = 64
 SATURATED_FRACTION = 0.02
@@ -37,7 +35,7 @@ class Admission:
     """Looks at each frame on its own and beside the previous one."""
 
     def __init__(self) -> None:
-        self._previous: NDArray[np.generic] | None = None
+        self._previous: FloatArray | None = None
         self._usual_saturation = 0.0
 
     def objection(self, frame: Frame) -> Objection | None:
@@ -50,36 +48,27 @@ class Admission:
         return Objection("suspect", problem) if problem else None
 
     def _suspicion(self, frame: Frame) -> str:
-        data = frame.data
-        height = len(data)
-        if frame.valid_rows is not None and frame.valid_rows < height:
-            return f"only {frame.valid_rows} of {height} rows were scanned"
-        if data.min() == data.max():
-            return f"all pixels have the value {data.flat[0]}"
-        saturated = _saturated_fraction(frame)
-        if saturated > SATURATED_FRACTION:
-            return f"{100 * saturated:.0f} % of the pixels are saturated; lower the detector gain"
-        flat_rows = _trailing(np.ptp(data, axis=1) == 0)
-        if flat_rows > MISSING_ROWS_FRACTION * height:
-            return f"{flat_rows} rows at the edge are constant: the scan was not finished"
-        repeated = self._repeated_rows(data)
+        """First of the checks that has something to say."""
+        checks = (_unfinished, _constant, _saturated, _flat_rows, self._repeated, _blanked)
+        return next((said for check in checks if (said := check(frame))), "")
+
+    def _repeated(self, frame: Frame) -> str:
+        height = len(frame.data)
+        repeated = self._repeated_rows(frame.data)
         if repeated == height:
             return "the frame repeats the previous one pixel for pixel"
         if repeated > MISSING_ROWS_FRACTION * height:
             return f"{repeated} rows repeat the previous frame: the scan was not finished"
-        blanked = _longest_run(_without_beam(data))
-        if blanked > BLANK_ROW_FRACTION * height:
-            return f"{blanked} rows carry no signal: the beam was blanked within the frame"
         return ""
 
-    def _repeated_rows(self, data: NDArray[np.generic]) -> int:
+    def _repeated_rows(self, data: FloatArray) -> int:
         previous = self._previous
         if previous is None or previous.shape != data.shape or previous.dtype != data.dtype:
             return 0
         return _trailing((data == previous).all(axis=1))
 
 
-def clipped_fraction(data: NDArray[np.generic]) -> float:
+def clipped_fraction(data: FloatArray) -> float:
     """Share of pixels piled up at the lowest value beyond what its neighbours explain.
 
     Black-level clipping hides vacancies. Counts of a few electrons have many zeros by
@@ -112,6 +101,39 @@ def _not_an_image(frame: Frame) -> str:
     return ""
 
 
+def _unfinished(frame: Frame) -> str:
+    height = len(frame.data)
+    if frame.valid_rows is not None and frame.valid_rows < height:
+        return f"only {frame.valid_rows} of {height} rows were scanned"
+    return ""
+
+
+def _constant(frame: Frame) -> str:
+    data = frame.data
+    return f"all pixels have the value {data.flat[0]}" if data.min() == data.max() else ""
+
+
+def _saturated(frame: Frame) -> str:
+    share = _saturated_fraction(frame)
+    if share > SATURATED_FRACTION:
+        return f"{100 * share:.0f} % of the pixels are saturated; lower the detector gain"
+    return ""
+
+
+def _flat_rows(frame: Frame) -> str:
+    rows = _trailing(np.ptp(frame.data.astype(np.float32), axis=1) == 0)
+    if rows > MISSING_ROWS_FRACTION * len(frame.data):
+        return f"{rows} rows at the edge are constant: the scan was not finished"
+    return ""
+
+
+def _blanked(frame: Frame) -> str:
+    rows = _longest_run(_without_beam(frame.data))
+    if rows > BLANK_ROW_FRACTION * len(frame.data):
+        return f"{rows} rows carry no signal: the beam was blanked within the frame"
+    return ""
+
+
 def _saturated_fraction(frame: Frame) -> float:
     """Share of pixels at the detector's largest value, where that is known or evident."""
     data = frame.data
@@ -126,7 +148,7 @@ def _saturated_fraction(frame: Frame) -> float:
     return 0.0
 
 
-def _without_beam(data: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _without_beam(data: FloatArray) -> BoolArray:
     """(H,) True for rows whose mean and scatter lie far below the usual row's."""
     rows = data.astype(np.float32)
     floor = float(rows.min())
@@ -136,14 +158,12 @@ def _without_beam(data: NDArray[np.generic]) -> NDArray[np.bool_]:
     )
 
 
-def _trailing(flags: NDArray[np.bool_]) -> int:
+def _trailing(flags: BoolArray) -> int:
     """Length of the run of True at either end, whichever is longer."""
-    ends = []
-    for run in (flags, flags[::-1]):
-        ends.append(len(run) if run.all() else int(np.argmin(run)))
-    return max(ends)
+    runs = (flags, flags[::-1])
+    return max(len(run) if run.all() else int(np.argmin(run)) for run in runs)
 
 
-def _longest_run(flags: NDArray[np.bool_]) -> int:
+def _longest_run(flags: BoolArray) -> int:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return int(np.max(edges[1::2] - edges[::2], initial=0))

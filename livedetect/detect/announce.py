@@ -6,14 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
 from livedetect.detect.tracking import Defect
 from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, Track
-
-FloatArray = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,10 @@ follow growth.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.grid import shifted
-
-FloatArray = NDArray[np.floating]
 
 MIN_RATE = 0.1
 SETTLED_FRAMES = 6
@@ -29,7 +27,7 @@ class Background:
         self._frames = np.zeros(cells)
 
     @property
-    def settled(self) -> NDArray[np.bool_]:
+    def settled(self) -> BoolArray:
         """(n1, n2) True where the level can be trusted."""
         return np.asarray(self._frames >= SETTLED_FRAMES)
 

@@ -14,12 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
-
-FloatArray = NDArray[np.floating]
 
 WINDOWS = (1, 2, 4, 8)
 """Frames averaged; each window is rescaled to unit variance, so one model serves all."""
@@ -44,14 +42,14 @@ class Window:
     """Length of the window."""
     z: FloatArray
     """(P, Q) unit variance on a crystal that has not changed; 0 where not valid."""
-    valid: NDArray[np.bool_]
+    valid: BoolArray
     """(P, Q) True where the whole window was covered and the baseline is known."""
 
 
 class Baseline:
     """Level and noise of every sample of the grid."""
 
-    def __init__(self, grid: Grid, values: FloatArray, covered: NDArray[np.bool_]) -> None:
+    def __init__(self, grid: Grid, values: FloatArray, covered: BoolArray) -> None:
         """Learn from the warm-up frames.
 
         Parameters
@@ -67,14 +65,14 @@ class Baseline:
         self._inflation = dict.fromkeys(WINDOWS, 1.0)
         self._scale = np.ones(grid.cells)
         self._standardise()
-        self._recent: deque[tuple[FloatArray, NDArray[np.bool_]]] = deque(maxlen=DELAY_FRAMES)
+        self._recent: deque[tuple[FloatArray, BoolArray]] = deque(maxlen=DELAY_FRAMES)
         self._scored = 0
         kept = self.frames >= len(values) - 1
         self.frames = np.where(kept, np.maximum(self.frames, NEW_SITE_FRAMES), 0)
         self.level = np.where(kept, self.level, 0).astype(np.float32)
 
     @property
-    def known(self) -> NDArray[np.bool_]:
+    def known(self) -> BoolArray:
         """(P, Q) True where the level rests on enough frames to judge by."""
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
@@ -100,11 +98,11 @@ class Baseline:
         length = max(w for w in WINDOWS if w <= min(before, after))
         return np.asarray(np.sqrt(variance) * self._inflation[length])
 
-    def restore(self, level: FloatArray, where: NDArray[np.bool_]) -> None:
+    def restore(self, level: FloatArray, where: BoolArray) -> None:
         """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
         self.level = np.where(where & self.known, level, self.level).astype(np.float32)
 
-    def windows(self, values: FloatArray, covered: NDArray[np.bool_]) -> list[Window]:
+    def windows(self, values: FloatArray, covered: BoolArray) -> list[Window]:
         """Take in a residual (P, Q) and give every time window that ends with it."""
         self._recent.append((values, covered))
         known, result = self.known & covered, []
@@ -120,9 +118,7 @@ class Baseline:
                 result.append(Window(frames=length, z=z, valid=valid))
         return result
 
-    def learn(
-        self, windows: Sequence[Window], settled: NDArray[np.bool_], frozen: NDArray[np.bool_]
-    ) -> None:
+    def learn(self, windows: Sequence[Window], settled: BoolArray, frozen: BoolArray) -> None:
         """Follow the frame last given to `windows`.
 
         Parameters
@@ -157,7 +153,7 @@ class Baseline:
         empty = np.zeros((0, *self._grid.shape), np.float32)
         self._warm_up = (empty, empty.astype(bool))
 
-    def _fit_noise(self, values: FloatArray, covered: NDArray[np.bool_]) -> None:
+    def _fit_noise(self, values: FloatArray, covered: BoolArray) -> None:
         """Variance by place in the cell, robust over cells, plus what registration adds."""
         square = ((values - self.level) ** 2 * covered).sum(axis=0)
         variance = square / np.maximum(self.frames - 1, 1)
@@ -197,7 +193,7 @@ class Baseline:
             self._inflation[length] = max(1.0, excess)
 
     def _held_out_window(
-        self, block: slice, length: int, total: FloatArray, count: NDArray[np.int64]
+        self, block: slice, length: int, total: FloatArray, count: IntArray
     ) -> Window:
         values, covered = self._warm_up
         inside = covered[block].sum(axis=0)
@@ -214,7 +210,7 @@ class Baseline:
 
     def _variance(self) -> FloatArray:
         """(P, Q) noise variance of one frame."""
-        m1, m2 = self._grid.samples
+        m1, _ = self._grid.samples
         cells = self._scale[:, None, :, None] * self._phase_variance[None, :, None, :]
         return np.asarray(cells.reshape(self._scale.shape[0] * m1, -1))
 
@@ -223,7 +219,7 @@ class Baseline:
             self._variance() * (1 / length + 1 / np.maximum(self.frames, 1)) + self._systematic
         )
 
-    def _start_new_sites(self, values: FloatArray, new: NDArray[np.bool_]) -> None:
+    def _start_new_sites(self, values: FloatArray, new: BoolArray) -> None:
         mean = (self.level * self.frames + values) / (self.frames + 1)
         self.level = np.where(new, mean, self.level).astype(np.float32)
         self.frames = self.frames + new
@@ -240,9 +236,7 @@ class Baseline:
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
         self._scale = (1 - rate) * self._scale + rate * ratio
 
-    def _follow_level(
-        self, values: FloatArray, covered: NDArray[np.bool_], frozen: NDArray[np.bool_]
-    ) -> None:
+    def _follow_level(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> None:
         followed = covered & self.known & ~frozen
         limit = INNOVATION_LIMIT * self.noise
         innovation = np.clip(values - self.level, -limit, limit)
@@ -255,7 +249,7 @@ class Baseline:
 
 
 def _trimmed_over_cells(
-    grid: Grid, variance: FloatArray, full: NDArray[np.bool_], keep: float = 0.9
+    grid: Grid, variance: FloatArray, full: BoolArray, keep: float = 0.9
 ) -> FloatArray:
     """(m1, m2) mean of the lowest nine tenths over cells, corrected for the trimming."""
     by_cell = np.where(full, variance, np.nan)
@@ -269,7 +263,7 @@ def _trimmed_over_cells(
     return np.maximum(mean * 1.03, np.finfo(np.float32).tiny).astype(np.float32)
 
 
-def _gradient2(level: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
+def _gradient2(level: FloatArray, known: BoolArray) -> FloatArray:
     """Squared gradient per sample², 0 beside unknown places."""
     result = np.zeros_like(level)
     along_p = (level[2:] - level[:-2]) / 2 * (known[2:] & known[:-2])

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.lattice import Lattice
-
-FloatArray = NDArray[np.floating]
 
 COLUMN_RADIUS = 0.22
 """A column is the highest point within this many lattice constants."""
@@ -49,9 +47,7 @@ def find_columns(cell: FloatArray, lattice: Lattice) -> Columns:
     return Columns(fractions=fractions, heights=heights, bright=bool(bright), scale_px=scale)
 
 
-def covering_sites(
-    columns: Columns, lattice: Lattice, samples: tuple[int, int]
-) -> NDArray[np.int64]:
+def covering_sites(columns: Columns, lattice: Lattice, samples: tuple[int, int]) -> IntArray:
     """(s, 2) sample indices within the cell: the columns, then hollows until all is covered."""
     sites = list(dict.fromkeys(map(tuple, _to_samples(columns.fractions, samples).tolist())))
     points = np.indices(samples).reshape(2, -1).T
@@ -85,8 +81,8 @@ def _nearest_distance(fractions: FloatArray, lattice: Lattice) -> float:
 
 
 def _cell_distance(
-    points: NDArray[np.int64],
-    sites: NDArray[np.int64],
+    points: IntArray,
+    sites: IntArray,
     lattice: Lattice,
     samples: tuple[int, int],
 ) -> FloatArray:
@@ -100,6 +96,6 @@ def _shifts() -> FloatArray:
     return np.stack(np.meshgrid([-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]), axis=-1).reshape(-1, 2)
 
 
-def _to_samples(fractions: FloatArray, samples: tuple[int, int]) -> NDArray[np.int64]:
+def _to_samples(fractions: FloatArray, samples: tuple[int, int]) -> IntArray:
     scaled = np.round(fractions * np.array(samples)).astype(np.int64)
     return np.asarray(scaled % np.array(samples))

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
+from livedetect.detect.arrays import FloatArray, IntArray
 
 TAIL_FRACTION = 0.02
 WINDOW_TRIALS = 2.5
@@ -56,7 +55,7 @@ def strictest(tails: Sequence[Tail], probability: float) -> Tail:
 
 def suppress_non_maxima(
     positions: FloatArray, scores: FloatArray, radius_px: float, most: int = 400
-) -> NDArray[np.int64]:
+) -> IntArray:
     """Indices of the highest scores that are at least `radius_px` apart, best first.
 
     Parameters
@@ -68,6 +67,6 @@ def suppress_non_maxima(
     kept: list[int] = []
     for index in np.argsort(-scores, kind="stable")[:most]:
         distance = np.hypot(*(positions[kept] - positions[index]).T)
-        if not len(kept) or distance.min() >= radius_px:
+        if not kept or distance.min() >= radius_px:
             kept.append(int(index))
     return np.array(kept, dtype=np.int64)

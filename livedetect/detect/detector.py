@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from livedetect.detect.admit import Admission, clipped_fraction
 from livedetect.detect.announce import (
@@ -23,6 +22,7 @@ from livedetect.detect.announce import (
     notice_event,
     track,
 )
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.dose import DoseMeter
 from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.lattice_method import LatticeMethod
@@ -44,7 +44,6 @@ from livedetect.types import (
     SourceItem,
 )
 
-FloatArray = NDArray[np.floating]
 MethodFactory = Callable[[Sequence[FloatArray], Settings, float | None], Method]
 
 METHODS: Mapping[str, MethodFactory] = {
@@ -115,7 +114,7 @@ class Detector:
         kept = self._tracker.defects
         offset = self._method.shift if self._method else np.zeros(2)
         self._forget_model()
-        self._carried = [(defect, defect.position + offset) for defect in kept]
+        self._carried += [(defect, defect.position + offset) for defect in kept]
 
     def _forget_model(self) -> None:
         self._method: Method | None = None
@@ -177,9 +176,9 @@ class Detector:
             defect = self._confirm(candidate, warm_up[0].index, frame.index)
             defect.at_start = True
             events.append(defect_event("defect_at_start", defect, stamp, view))
-        for position, candidate in method.in_warm_up():
+        for first, candidate in method.in_warm_up():
             for fresh in self._tracker.unexplained([candidate], frame.index):
-                defect = self._confirm(fresh, warm_up[position].index, frame.index)
+                defect = self._confirm(fresh, warm_up[first].index, frame.index)
                 events.append(
                     defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
                 )
@@ -243,8 +242,8 @@ class Detector:
         for candidate in self._tracker.unexplained(trusted, frame.index):
             defect = self._confirm(candidate, frame.index, frame.index)
             events.append(defect_event("defect_confirmed", defect, stamp, view))
-        for defect in self._tracker.heal(method.signal(self._tracker.positions())):
-            events.append(defect_event("defect_healed", defect, stamp, view))
+        healed = self._tracker.heal(method.signal(self._tracker.positions()))
+        events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
         method.learn(self._tracker.positions())
         return self._result(stamp, "scored", events, scored)
 

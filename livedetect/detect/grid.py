@@ -8,14 +8,11 @@ carries the view towards its margin, it is moved by whole cells (`Grid.follow`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
-
-FloatArray = NDArray[np.floating]
 
 SAMPLE_SPACING_PX = 2.0
 MARGIN_CELLS = 4
@@ -66,7 +63,7 @@ class Grid:
     @property
     def steps(self) -> FloatArray:
         """(2, 2) rows: displacement (x, y) of one sample along p and q, px."""
-        return self.lattice.basis_px / np.array(self.samples)[:, None]
+        return np.asarray(self.lattice.basis_px / np.array(self.samples)[:, None])
 
     def positions(self) -> tuple[FloatArray, FloatArray]:
         """(x, y) of all samples, each (P, Q), sample coordinates, px."""
@@ -93,7 +90,7 @@ class Grid:
         m1, m2 = self.samples
         return np.repeat(np.repeat(per_cell, m1, axis=0), m2, axis=1)
 
-    def shifted(self, values: NDArray[Any], cells: tuple[int, int]) -> NDArray[Any]:
+    def shifted(self, values: FloatArray, cells: tuple[int, int]) -> FloatArray:
         """A map (P, Q) after the grid has moved by `cells`; what enters is zero."""
         return shifted(values, (cells[0] * self.samples[0], cells[1] * self.samples[1]))
 
@@ -112,7 +109,7 @@ class Grid:
         return moved, (int(whole[0]), int(whole[1]))
 
 
-def shifted(values: NDArray[Any], offset: tuple[int, int]) -> NDArray[Any]:
+def shifted(values: FloatArray, offset: tuple[int, int]) -> FloatArray:
     """Shift an array's first two axes by `offset`, filling what enters with zeros."""
     result = np.zeros_like(values)
     sources, targets = [], []

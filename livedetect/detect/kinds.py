@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating]
+from livedetect.detect.arrays import FloatArray
 
 DIPOLE_BALANCE = 0.35
 """Residuals whose positive and negative parts cancel to this share are displacements."""

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.errors import LatticeNotFoundError
-
-FloatArray = NDArray[np.floating]
 
 MAX_FREQUENCY = 0.46
 """Cycles per pixel beyond which a peak is more likely scan noise than crystal."""
@@ -34,7 +32,7 @@ class Lattice:
     """(2, 2), rows a1, a2 as (x, y), the two shortest lattice vectors, px."""
     reciprocal: FloatArray
     """(2, 2), rows b1, b2 as (x, y), cycles per px."""
-    indices: NDArray[np.int64]
+    indices: IntArray
     """(n, 2) Miller indices of the reflections used, strongest first."""
 
     @property
@@ -157,9 +155,7 @@ def _reciprocal_basis(peaks: _Peaks) -> FloatArray:
     return _shortest(np.linalg.lstsq(whole, peaks.frequency[explained], rcond=None)[0])
 
 
-def _explained(
-    frequency: FloatArray, pair: FloatArray, tolerance: float = 0.12
-) -> NDArray[np.bool_]:
+def _explained(frequency: FloatArray, pair: FloatArray, tolerance: float = 0.12) -> BoolArray:
     index = frequency @ np.linalg.inv(pair)
     return np.asarray((np.abs(index - np.round(index)) < tolerance).all(axis=1))
 
@@ -177,18 +173,18 @@ def _shortest(basis: FloatArray) -> FloatArray:
     return np.stack([first, second])
 
 
-def _index(peaks: _Peaks, reciprocal: FloatArray, count: int = 8) -> NDArray[np.int64]:
+def _index(peaks: _Peaks, reciprocal: FloatArray, count: int = 8) -> IntArray:
     """Miller indices of the `count` strongest reflections that fit the lattice."""
     fits = _explained(peaks.frequency, reciprocal)
     indices = np.round(peaks.frequency[fits] @ np.linalg.inv(reciprocal)).astype(np.int64)
     indices = indices[np.abs(indices).sum(axis=1) > 0]
     sign = np.where((indices[:, 0] < 0) | ((indices[:, 0] == 0) & (indices[:, 1] < 0)), -1, 1)
     _, first_use = np.unique(indices * sign[:, None], axis=0, return_index=True)
-    return indices[np.sort(first_use)][:count]
+    return np.asarray(indices[np.sort(first_use)][:count])
 
 
 def _refine(
-    frames: Sequence[FloatArray], reciprocal: FloatArray, indices: NDArray[np.int64], step: float
+    frames: Sequence[FloatArray], reciprocal: FloatArray, indices: IntArray, step: float
 ) -> FloatArray:
     """Fit a paraboloid to the log power around each reflection (zoom DFT of `step` bins)."""
     shape = np.array(frames[0].shape)[::-1]
@@ -198,7 +194,7 @@ def _refine(
     for guess in indices @ reciprocal:
         power = _zoom_power(flat, guess, step)
         refined.append(guess + _paraboloid_peak(np.log(power)) * step / shape)
-    return np.linalg.lstsq(indices.astype(float), np.array(refined), rcond=None)[0]
+    return np.asarray(np.linalg.lstsq(indices.astype(float), np.array(refined), rcond=None)[0])
 
 
 def _zoom_power(frames: Sequence[FloatArray], centre: FloatArray, step: float) -> FloatArray:
@@ -224,7 +220,7 @@ def _paraboloid_peak(values: FloatArray) -> FloatArray:
     return -np.linalg.solve(hessian, c[1:3]).clip(-2.5, 2.5)
 
 
-def _reduced(reciprocal: FloatArray, indices: NDArray[np.int64]) -> Lattice:
+def _reduced(reciprocal: FloatArray, indices: IntArray) -> Lattice:
     """Express the lattice in its two shortest real-space vectors, right-handed in (x, y)."""
     basis = _shortest(np.linalg.inv(reciprocal).T)
     if np.linalg.det(basis) < 0:

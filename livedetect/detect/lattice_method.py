@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.decision import (
     Tail,
@@ -24,8 +24,6 @@ from livedetect.detect.warm_up import bulk_tail, site_to_site, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
 from livedetect.types import Registration
-
-FloatArray = NDArray[np.floating]
 
 SUPPRESSION_RADIUS = 0.664
 """1.15 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -161,7 +159,7 @@ class LatticeMethod:
     def _first_residuals(self, frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Residuals (K, P, Q) of the warm-up frames and their coverage, on the latest grid."""
         values: list[FloatArray] = []
-        covered: list[NDArray[np.bool_]] = []
+        covered: list[BoolArray] = []
         nothing = np.zeros(self._front.grid.shape, np.float32)
         for frame in frames:
             drift = self._front.locate(frame)
@@ -175,14 +173,14 @@ class LatticeMethod:
         self.shift = residual.shift
         return np.stack(values), np.stack(covered)
 
-    def _watched_sites(self, shift: FloatArray) -> NDArray[np.bool_]:
+    def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
         ready = self._baseline.known
         if self._windows:
             ready = ready & self._windows[0].valid
         return self._patches.all_true(ready) & self._area.contains(self._patches.positions + shift)
 
-    def _training_patches(self, allowed: NDArray[np.bool_]) -> dict[int, FloatArray]:
+    def _training_patches(self, allowed: BoolArray) -> dict[int, FloatArray]:
         """Held-out patches of the warm-up frames by window length, each (n, d)."""
         rng = np.random.default_rng(self._settings.random_seed)
         sites = np.flatnonzero(allowed)
@@ -204,9 +202,7 @@ class LatticeMethod:
         tails = [fit(self._model.score(patches)) for patches in training.values() if len(patches)]
         return strictest(tails, self._site_probability)
 
-    def _find_births(
-        self, values: FloatArray, covered: NDArray[np.bool_]
-    ) -> list[tuple[int, Candidate]]:
+    def _find_births(self, values: FloatArray, covered: BoolArray) -> list[tuple[int, Candidate]]:
         """Steps in time within the warm-up; their baseline goes back to what was before."""
         threshold = self._tail.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
@@ -230,7 +226,7 @@ class LatticeMethod:
             self._baseline.restore(values[:first].mean(axis=0), where)
         return births
 
-    def _away_from_births(self) -> NDArray[np.bool_]:
+    def _away_from_births(self) -> BoolArray:
         positions = self._patches.positions
         away = np.ones(len(positions), bool)
         for _, candidate in self._births:

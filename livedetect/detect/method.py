@@ -6,13 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.settings import Settings
 from livedetect.types import Registration
-
-FloatArray = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +41,7 @@ class Scored:
     """(x, y) drift of the frame, px: frame position = sample position + shift."""
     registration: Registration | None = None
     """What is reported about it."""
-    watched: NDArray[np.bool_] | None = None
+    watched: BoolArray | None = None
     """(H / 8, W / 8) blocks of the frame in which defects can be found."""
     outlier_share: float = 0.0
     """Share of judged samples beyond 3 sigma away from known defects."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from sklearn.svm import OneClassSVM
 
-FloatArray = NDArray[np.floating]
+from livedetect.detect.arrays import FloatArray
 
 TRAINING_SAMPLES = 3000
 
@@ -59,8 +59,6 @@ def fit_novelty(
     nu : bound on the fraction of training outliers; thresholds never rest on it.
     seed : of the subsampling.
     """
-    from sklearn.svm import OneClassSVM
-
     mean = descriptors.mean(axis=0)
     centred = descriptors - mean
     variance, axes = np.linalg.eigh(np.cov(centred.T))

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import hann_window
 from livedetect.detect.segments import SegmentMethod, patterson
-
-FloatArray = NDArray[np.floating]
 
 WINDOW_CELLS = 3.0
 """Tapered and commensurate: narrower windows hide a vacancy in the lattice's own variation."""

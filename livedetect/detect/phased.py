@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Window
 from livedetect.detect.columns import Columns, covering_sites
 from livedetect.detect.grid import Grid
-
-FloatArray = NDArray[np.floating]
 
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -26,17 +24,17 @@ GATE_Z = 3.5
 class Patches:
     """Descriptors of selected sites in their most anomalous time window."""
 
-    site: NDArray[np.int64]
+    site: IntArray
     """(n,) index of the site."""
     score: FloatArray
     """(n,) novelty."""
     z: FloatArray
     """(n, d) patch of the window that scored highest."""
-    window_frames: NDArray[np.int64]
+    window_frames: IntArray
     """(n,) length of that window."""
 
     @classmethod
-    def empty(cls, sites: NDArray[np.int64], length: int) -> Patches:
+    def empty(cls, sites: IntArray, length: int) -> Patches:
         """No score yet for `sites` (n,) with patches of `length` samples."""
         count = len(sites)
         return cls(
@@ -46,7 +44,7 @@ class Patches:
             window_frames=np.ones(count, np.int64),
         )
 
-    def select(self, chosen: NDArray[np.bool_]) -> Patches:
+    def select(self, chosen: BoolArray) -> Patches:
         """Only the `chosen` (n,) ones."""
         return Patches(
             site=self.site[chosen],
@@ -77,24 +75,20 @@ class SitePatches:
         self._grid = grid
         self._place()
 
-    def take(
-        self, values: NDArray[np.generic], sites: NDArray[np.int64] | None = None
-    ) -> FloatArray:
+    def take(self, values: FloatArray, sites: IntArray | None = None) -> FloatArray:
         """Patches (n, d) of a map (P, Q) at `sites`, by default at all."""
         index = self._flat if sites is None else self._flat[sites]
         return np.asarray(values.ravel()[index])
 
-    def all_true(
-        self, mask: NDArray[np.bool_], sites: NDArray[np.int64] | None = None
-    ) -> NDArray[np.bool_]:
+    def all_true(self, mask: BoolArray, sites: IntArray | None = None) -> BoolArray:
         """(n,) True for sites whose whole patch lies in `mask` (P, Q)."""
         return np.asarray(self.take(mask, sites).all(axis=1))
 
-    def nearest(self, positions: FloatArray) -> NDArray[np.int64]:
+    def nearest(self, positions: FloatArray) -> IntArray:
         """(n,) site nearest to each position (n, 2), sample coordinates."""
         return np.asarray(self._tree.query(positions)[1], dtype=np.int64)
 
-    def gated(self, windows: Sequence[Window], watched: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def gated(self, windows: Sequence[Window], watched: BoolArray) -> IntArray:
         """Watched sites with a |z| above the gate in any window."""
         largest = np.max([np.abs(window.z) for window in windows], axis=0)
         sites = np.flatnonzero(watched)
@@ -116,7 +110,7 @@ class SitePatches:
         """True if the site is an atomic column, False for a hollow."""
         return self.sublattice(site) < self._column_count
 
-    def footprint(self, positions: FloatArray, radius_px: float) -> NDArray[np.bool_]:
+    def footprint(self, positions: FloatArray, radius_px: float) -> BoolArray:
         """(P, Q) True within `radius_px` of any position (n, 2), sample coordinates."""
         mask = np.zeros(self._grid.shape, bool)
         centres = np.round((positions - self._grid.origin) @ np.linalg.inv(self._grid.steps))
@@ -125,7 +119,7 @@ class SitePatches:
         mask[tuple(samples[inside].T)] = True
         return mask
 
-    def _disk(self, radius_px: float) -> NDArray[np.int64]:
+    def _disk(self, radius_px: float) -> IntArray:
         reach = int(np.ceil(radius_px / np.hypot(*self._grid.steps.T).min() * 1.3)) + 2
         square = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
         return np.asarray(square[np.hypot(*(square @ self._grid.steps).T) <= radius_px])

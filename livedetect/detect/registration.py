@@ -10,15 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
-
-FloatArray = NDArray[np.floating]
 
 VELOCITY_MEMORY = 0.7
 WARP_BLOCK_PX = 4
@@ -81,18 +78,18 @@ class BraggRegistration:
         scale = np.abs(self._reference)
         return float(drift.amplitude @ scale / (scale @ scale))
 
-    def _reflections(self, frame: FloatArray) -> NDArray[np.complexfloating]:
+    def _reflections(self, frame: FloatArray) -> FloatArray:
         """(n,) windowed Fourier coefficients; two matrix products instead of a full FFT."""
         rows = frame @ self._wave_x
         count = len(self._vectors)
         return np.asarray(((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y).sum(axis=0))
 
-    def _follow(self, amplitudes: Sequence[NDArray[np.complexfloating]]) -> FloatArray:
+    def _follow(self, amplitudes: Sequence[FloatArray]) -> FloatArray:
         self.shift = np.zeros(2)
         self.reset_velocity()
         return np.array([self._locate(amplitude).shift for amplitude in amplitudes])
 
-    def _locate(self, amplitude: NDArray[np.complexfloating]) -> Drift:
+    def _locate(self, amplitude: FloatArray) -> Drift:
         """Weighted least squares over the reflections, on the branch nearest the prediction."""
         turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
         predicted = self.shift + self._velocity
@@ -166,7 +163,7 @@ def registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatAr
     return total / len(frames)
 
 
-def _smooth_complex(values: NDArray[np.complexfloating], sigma: float) -> NDArray[Any]:
+def _smooth_complex(values: FloatArray, sigma: float) -> FloatArray:
     return np.asarray(
         ndimage.gaussian_filter(values.real, sigma)
         + 1j * ndimage.gaussian_filter(values.imag, sigma)
@@ -215,7 +212,7 @@ class RowJitter:
             self._variance = spread
         self._variance = 0.8 * self._variance + 0.2 * spread
         wiener = self._variance / (self._variance + error)
-        return np.clip(raw * wiener, -2.0, 2.0).astype(np.float32)
+        return np.asarray(np.clip(raw * wiener, -2.0, 2.0), np.float32)
 
     @property
     def rms_px(self) -> float:
@@ -228,7 +225,7 @@ class RowJitter:
             self._anchor = shift.copy()
             self._cycles = self._sample_phase(shift)
         moved = self._template.reciprocal @ (shift - self._anchor)
-        return self._cycles - moved[:, None, None].astype(np.float32)
+        return np.asarray(self._cycles - moved[:, None, None], np.float32)
 
     def _sample_phase(self, shift: FloatArray) -> FloatArray:
         height, width = self._shape

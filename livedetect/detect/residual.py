@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import find_columns
 from livedetect.detect.grid import Grid
@@ -26,8 +26,6 @@ from livedetect.detect.registration import (
     Warp,
     registered_mean,
 )
-
-FloatArray = NDArray[np.floating]
 
 PROBE_SIGMA = 0.145
 """Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
@@ -45,7 +43,7 @@ class Residual:
 
     values: FloatArray
     """(P, Q) frame minus crystal and background, in the units of the warm-up frames."""
-    covered: NDArray[np.bool_]
+    covered: BoolArray
     """(P, Q) True where the frame has data."""
     shift: FloatArray
     """(x, y) drift, px."""
@@ -64,7 +62,7 @@ class Residual:
 @dataclass(frozen=True, slots=True)
 class _Sampled:
     values: FloatArray  # (P, Q)
-    covered: NDArray[np.bool_]  # (P, Q)
+    covered: BoolArray  # (P, Q)
 
 
 class FrontEnd:
@@ -98,7 +96,7 @@ class FrontEnd:
         return self.registration.step(frame)
 
     def step(
-        self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: NDArray[np.bool_]
+        self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: BoolArray
     ) -> Residual:
         """Residual of the frame just located.
 
@@ -135,7 +133,7 @@ class FrontEnd:
         )
 
     @property
-    def settled(self) -> NDArray[np.bool_]:
+    def settled(self) -> BoolArray:
         """(P, Q) True where the background of the territory is known well enough."""
         return self.grid.spread(self._background.settled)
 
@@ -192,7 +190,7 @@ class FrontEnd:
         )
         return _Sampled(values, covered)
 
-    def _without_background(self, values: FloatArray, covered: NDArray[np.bool_]) -> FloatArray:
+    def _without_background(self, values: FloatArray, covered: BoolArray) -> FloatArray:
         coverage = self.grid.cell_mean(covered)
         means = np.where(
             coverage > 0.3, self.grid.cell_mean(values) / np.maximum(coverage, 1e-3), 0

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 from skimage.registration import phase_cross_correlation
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.decision import Tail, fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.lattice import Lattice, find_lattice, hann_window
 from livedetect.detect.method import Candidate, Scored
@@ -25,8 +25,6 @@ from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Registration
-
-FloatArray = NDArray[np.floating]
 
 COMPONENTS = 12
 TRAINING_SHARE = 2 / 3
@@ -106,7 +104,7 @@ class SegmentMethod(ABC):
         """NaN (n, 1): a segment says nothing about one place, so nothing heals."""
         return np.full((len(positions), 1), np.nan)
 
-    def learn(self, defects: FloatArray) -> None:
+    def learn(self, defects: FloatArray) -> None:  # noqa: B027 - they do not learn on purpose
         """Keep the model; these schemes do not roll."""
 
     def watch(self, settings: Settings) -> None:
@@ -163,7 +161,7 @@ class SegmentMethod(ABC):
         return self._model.score(self._standardised(descriptors))
 
     def _standardised(self, descriptors: FloatArray) -> FloatArray:
-        return (descriptors - self._centre) / self._spread
+        return np.asarray((descriptors - self._centre) / self._spread)
 
     def _candidates(
         self, positions: FloatArray, scores: FloatArray, threshold: float

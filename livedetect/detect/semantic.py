@@ -6,17 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.feature import peak_local_max
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.columns import Columns
 from livedetect.detect.lattice import hann_window
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.segments import SegmentMethod, patterson
 from livedetect.errors import LatticeNotFoundError
-
-FloatArray = NDArray[np.floating]
 
 SEGMENT_CELLS = 3.0
 LAG_CELLS = 1.5

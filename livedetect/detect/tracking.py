@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
-
-FloatArray = NDArray[np.floating]
 
 SHADOW_RADIUS = 1.8
 """In merge radii: so close to a strong defect, a weak marker is its own fringe."""

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.decision import TAIL_FRACTION, Tail
 from livedetect.detect.grid import Grid
-
-FloatArray = NDArray[np.floating]
 
 MIN_BEFORE = 3
 MIN_AFTER = 1
@@ -24,7 +22,7 @@ BULK = (0.80, 0.95)
 
 
 def steps_in_time(
-    baseline: Baseline, values: FloatArray, covered: NDArray[np.bool_]
+    baseline: Baseline, values: FloatArray, covered: BoolArray
 ) -> Iterator[tuple[int, Window]]:
     """Difference of the means after and before every moment of the warm-up.
 
@@ -32,7 +30,7 @@ def steps_in_time(
     variance where nothing changed.
     """
     count = len(values)
-    everywhere = covered.all(axis=0)
+    everywhere = np.asarray(covered.all(axis=0))
     for first_after in range(MIN_BEFORE, count - MIN_AFTER + 1):
         before = values[:first_after].mean(axis=0)
         after = values[first_after:].mean(axis=0)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.settings import Settings
-
-FloatArray = NDArray[np.floating]
 
 BLOCK_PX = 8
 
@@ -18,7 +16,7 @@ BLOCK_PX = 8
 class WatchedArea:
     """The judged part of a frame, in frame pixels."""
 
-    mask: NDArray[np.bool_]
+    mask: BoolArray
     """(H, W) True where markers are wanted."""
 
     @classmethod
@@ -41,7 +39,7 @@ class WatchedArea:
             mask[_slices(rectangle)] = False
         return cls(mask=mask)
 
-    def contains(self, positions: FloatArray) -> NDArray[np.bool_]:
+    def contains(self, positions: FloatArray) -> BoolArray:
         """(n,) True for frame positions (n, 2) as (x, y) that are judged."""
         column, row = np.round(positions).astype(int).T
         height, width = self.mask.shape
@@ -51,7 +49,7 @@ class WatchedArea:
         return result
 
 
-def block_map(positions: FloatArray, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def block_map(positions: FloatArray, shape: tuple[int, ...]) -> BoolArray:
     """(H / 8, W / 8) True for blocks within one block of a position (n, 2) (x, y) in the frame."""
     height, width = -(-shape[0] // BLOCK_PX), -(-shape[1] // BLOCK_PX)
     blocks = np.zeros((height, width), bool)
