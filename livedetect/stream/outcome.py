@@ -1,0 +1,56 @@
+"""How a session ended, as a value and in words for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from livedetect.errors import LivedetectError
+from livedetect.stream.ledger import Ledger
+
+Status = Literal["success", "abort", "fail"]
+Reason = Literal["source_ended", "frames", "idle_timeout", "command", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a session ended."""
+
+    status: Status
+    """success, abort (interrupted) or fail."""
+    reason: Reason
+    """What ended it."""
+    message: str
+    """For the user, empty if there is nothing to say."""
+    ledger: Mapping[str, int]
+    """Counts by name, see `Ledger`."""
+    latency_ms: Mapping[str, float | None]
+    """p50, p95 and max from arrival to result, ms."""
+    session_id: str
+    """Unique, hexadecimal."""
+    faults: tuple[str, ...] = ()
+    """Sinks and taps that failed on the way, a line each."""
+
+
+def failure(part: str, last_frame: int, error: Exception) -> str:
+    """What to tell the user when `part` (source, analysis) failed after `last_frame`."""
+    where = f"after frame {last_frame}" if last_frame >= 0 else "before the first frame was done"
+    said = str(error) if isinstance(error, (LivedetectError, OSError)) else repr(error)
+    return f"The {part} failed {where}: {said}"
+
+
+def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
+    """What to tell the user when a session that did not fail has scored nothing, else ``""``."""
+    if not ledger.received:
+        why = "within the idle time" if reason == "idle_timeout" else "from the source"
+        return f"No frame came {why}: nothing was analysed."
+    if ledger.fate("scored"):
+        return ""
+    done = ledger.fate("warm_up")
+    rejected = ledger.received - done - ledger.counts()["pending"]
+    turned_away = f"; {rejected} frames were turned away" if rejected else ""
+    return (
+        f"Nothing was scored: {done} of the {warm_up_frames} warm-up frames came{turned_away}. "
+        "Give more frames, or fewer with --set warm_up_frames=N."
+    )

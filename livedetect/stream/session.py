@@ -1,0 +1,333 @@
+"""The session: one loop that takes frames from a source through the engine to the sinks."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import livedetect
+from livedetect.errors import LivedetectError, SettingsError
+from livedetect.protocols import Engine, FrameTap, ResultSink, Source
+from livedetect.settings import Settings
+from livedetect.stream.alarm import Alarm, watched_area_nm2
+from livedetect.stream.backlog import Arrival, Receiver, skip_to_newest
+from livedetect.stream.latency import LatencyHistogram
+from livedetect.stream.ledger import Ledger
+from livedetect.stream.outcome import Reason, RunOutcome, Status, failure, last_word
+from livedetect.stream.outputs import Outputs
+from livedetect.stream.status import CommandSource, SessionStatus
+from livedetect.types import (
+    Command,
+    Event,
+    Frame,
+    FrameResult,
+    Gap,
+    NoticeEvent,
+    Phase,
+    Rejection,
+    SourceItem,
+)
+
+_POLL_S = 0.1
+_STATUS_S = 1.0
+_RATE_FRAMES = 30
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """How a session runs, beside what is analysed."""
+
+    settings: Settings = field(default_factory=Settings)
+    """Reported in `run_started`; the alarm rule and the pixel size are used here."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set from outside (a signal) it aborts the session; the source shares it."""
+    frames: int | None = None
+    """End after so many received frames."""
+    idle_timeout_s: float | None = None
+    """End when no frame has come for so long, s."""
+    stall_s: float = 10.0
+    """Say `stalled` when no frame has come for so long, s."""
+    backlog_frames: int = 8
+    """Frames a live source may be ahead before the newest wins."""
+    commands: Sequence[CommandSource] = ()
+    """Where operator's commands come from."""
+
+
+def run_session(
+    source: Source,
+    engine: Engine,
+    *,
+    taps: Sequence[FrameTap] = (),
+    sinks: Sequence[ResultSink] = (),
+    options: SessionOptions | None = None,
+) -> RunOutcome:
+    """Take every frame of `source` through `engine`; close source and sinks at the end.
+
+    Never raises for what goes wrong in the source, the engine or a sink: the outcome tells.
+    A live source is drained beside the loop, and the newest frame wins when the engine is
+    behind; a finite one waits for the engine.
+    """
+    return Session(source, engine, Outputs(taps, sinks), options or SessionOptions()).run()
+
+
+class Session:
+    """The state of one run; use `run_session`."""
+
+    def __init__(
+        self, source: Source, engine: Engine, outputs: Outputs, options: SessionOptions
+    ) -> None:
+        self._info = source.info
+        self._engine = engine
+        self._outputs = outputs
+        self._options = options
+        self._receiver = Receiver(source, options.stop)
+        self._ledger = Ledger()
+        self._alarm = Alarm(options.settings.alarm)
+        self._latency = LatencyHistogram()
+        self._pending: deque[Arrival] = deque()
+        self._step_times: deque[float] = deque(maxlen=_RATE_FRAMES)
+        self._session_id = uuid.uuid4().hex
+        self._latest = FrameResult(frame=-1, time_s=0.0, phase=Phase.WAITING, disposition="none")
+        self._last_latency_ms: float | None = None
+        self._heard_s = self._status_s = self._started_s = time.monotonic()
+        self._stalled = False
+        self._told_to_stop = False
+
+    def run(self) -> RunOutcome:
+        """Run to the end; see `run_session`."""
+        self._announce()
+        reason, message = self._run_guarded()
+        outcome = self._outcome(reason, message)
+        self._receiver.close()
+        self._report(outcome)
+        self._outputs.close()
+        return dataclasses.replace(outcome, faults=tuple(self._outputs.faults))
+
+    def _announce(self) -> None:
+        values = {
+            "session_id": self._session_id,
+            "source": self._info.name,
+            "version": livedetect.__version__,
+            "settings": self._options.settings.as_dict(),
+        }
+        self._outputs.on_event(self._event("run_started", max(self._latest.frame, 0), values))
+
+    def _run_guarded(self) -> tuple[Reason, str]:
+        self._receiver.start()
+        try:
+            reason = self._loop()
+        except Exception as error:  # noqa: BLE001 - what was analysed must be saved
+            _log.exception("the analysis failed after frame %d", self._latest.frame)
+            return "failed", failure("analysis", self._latest.frame, error)
+        if reason == "source_ended" and self._receiver.error is not None:
+            _log.error("the source failed", exc_info=self._receiver.error)
+            return "failed", failure("source", self._latest.frame, self._receiver.error)
+        return reason, self._last_word(reason)
+
+    def _loop(self) -> Reason:
+        while True:
+            reason = self._end_reason()
+            if reason is not None:
+                return reason
+            self._receive()
+            if self._pending:
+                self._step(self._pending.popleft())
+            else:
+                self._obey(self._ledger.next_index)
+                self._watch_idle()
+
+    def _end_reason(self) -> Reason | None:
+        if self._options.stop.is_set():
+            return "interrupted"
+        if self._told_to_stop:
+            return "command"
+        if self._pending:
+            return None
+        if self._enough():
+            return "frames"
+        if self._receiver.exhausted:
+            return "source_ended"
+        timeout = self._options.idle_timeout_s
+        return "idle_timeout" if timeout is not None and self._idle_s() >= timeout else None
+
+    def _enough(self) -> bool:
+        return self._options.frames is not None and self._ledger.received >= self._options.frames
+
+    def _receive(self) -> None:
+        """Move what has arrived to the pending items: all of a live source, else one."""
+        arrival = None if self._enough() else self._next_arrival()
+        while arrival is not None:
+            self._admit(arrival)
+            more = self._info.live and not self._enough()
+            arrival = self._receiver.take(0.0) if more else None
+        if self._info.live:
+            skip_to_newest(self._pending, self._options.backlog_frames)
+
+    def _next_arrival(self) -> Arrival | None:
+        if self._pending:
+            return self._receiver.take(0.0) if self._info.live else None
+        return self._receiver.take(_POLL_S)
+
+    def _admit(self, arrival: Arrival) -> None:
+        at_s = arrival.at_s if self._info.live else time.monotonic()
+        for item in self._ledger.admit(arrival.item):
+            is_late = isinstance(item, Rejection) and item.reason == "late"
+            # a late frame is no use to the analysis any more, but its pixels are worth keeping
+            self._outputs.on_frame(arrival.item if is_late else item)
+            self._pending.append(Arrival(item=item, at_s=at_s))
+        if isinstance(arrival.item, Frame):
+            self._heard_s = time.monotonic()
+            self._stalled = False
+
+    def _step(self, arrival: Arrival) -> None:
+        self._obey(first_index(arrival.item))
+        if self._told_to_stop:
+            self._pending.appendleft(arrival)
+            return
+        result = self._engine.step(arrival.item)
+        self._ledger.settle(arrival.item, result.disposition)
+        self._time(arrival)
+        self._latest = result = self._with_alarm(arrival.item, result)
+        self._outputs.on_result(result)
+        self._tell_status()
+
+    def _time(self, arrival: Arrival) -> None:
+        if isinstance(arrival.item, Frame):
+            now = time.monotonic()
+            self._last_latency_ms = 1e3 * (now - arrival.at_s)
+            self._latency.add(self._last_latency_ms)
+            self._step_times.append(now)
+
+    def _with_alarm(self, item: SourceItem, result: FrameResult) -> FrameResult:
+        if not isinstance(item, Frame):
+            return result
+        event = self._alarm.update(result, self._watched_nm2(item, result))
+        return dataclasses.replace(result, events=(*result.events, event)) if event else result
+
+    def _watched_nm2(self, frame: Frame, result: FrameResult) -> float | None:
+        calibration = frame.calibration
+        pixel_nm = calibration.pixel_size_nm or self._options.settings.pixel_size_nm
+        pixel_nm2 = pixel_nm**2 * calibration.pixel_aspect if pixel_nm else None
+        return watched_area_nm2(frame.data.shape, result, pixel_nm2)
+
+    def _obey(self, frame: int) -> None:
+        """Carry out the commands that have come; `frame` is the first they can affect."""
+        for source in self._options.commands:
+            for command in source.poll():
+                self._obey_one(command, frame)
+
+    def _obey_one(self, command: Command, frame: int) -> None:
+        events: Sequence[Event] = ()
+        fault: str | None = None
+        try:
+            events = self._carry_out(command)
+        except LivedetectError as error:
+            fault = str(error)
+        values = {"name": command.name, "args": dict(command.args), "ok": fault is None}
+        self._outputs.on_event(self._event("command", frame, values | {"error": fault}))
+        for event in events:
+            self._outputs.on_event(event)
+
+    def _carry_out(self, command: Command) -> Sequence[Event]:
+        if command.name == "stop":
+            self._told_to_stop = True
+        elif command.name == "set_alarm":
+            self._set_alarm(command.args)
+        else:
+            return self._engine.apply(command)
+        return ()
+
+    def _set_alarm(self, args: Mapping[str, Any]) -> None:
+        known = {"rule", "limit", "action"}
+        if not set(args) <= known:
+            raise SettingsError(f"set_alarm takes {', '.join(sorted(known))}, not {sorted(args)}")
+        self._alarm.change(dataclasses.replace(self._alarm.settings, **args))
+
+    def _idle_s(self) -> float:
+        return time.monotonic() - self._heard_s
+
+    def _watch_idle(self) -> None:
+        if not self._stalled and self._info.live and self._idle_s() >= self._options.stall_s:
+            self._stalled = True
+            values = {"reason": "no frame came", "idle_s": self._idle_s()}
+            self._outputs.on_event(self._event("stalled", max(self._latest.frame, 0), values))
+        if time.monotonic() - self._status_s >= _STATUS_S:
+            self._tell_status()
+
+    def _tell_status(self) -> None:
+        self._status_s = time.monotonic()
+        self._outputs.on_status(
+            SessionStatus(
+                frame=self._latest.frame,
+                phase=self._latest.phase,
+                ledger=self._ledger.counts(),
+                frames_per_s=self._frames_per_s(),
+                latency_ms=self._latency.summary_ms(),
+                last_latency_ms=self._last_latency_ms,
+                alarm=self._alarm.raised,
+                alarm_value=self._alarm.value,
+                stale=self._stalled,
+            )
+        )
+
+    def _frames_per_s(self) -> float:
+        times = self._step_times
+        if len(times) < 2 or self._stalled:
+            return 0.0
+        return (len(times) - 1) / max(times[-1] - times[0], 1e-9)
+
+    def _last_word(self, reason: Reason) -> str:
+        wanted = self._latest.warm_up_frames or self._options.settings.warm_up_frames
+        return last_word(reason, self._ledger, wanted)
+
+    def _outcome(self, reason: Reason, message: str) -> RunOutcome:
+        status: Status = "success"
+        empty = reason == "source_ended" and not self._info.live and not self._ledger.received
+        if reason == "failed" or empty:
+            status = "fail"
+        elif reason == "interrupted":
+            status = "abort"
+        return RunOutcome(
+            status=status,
+            reason=reason,
+            message=message,
+            ledger=self._ledger.counts(),
+            latency_ms=self._latency.summary_ms(),
+            session_id=self._session_id,
+        )
+
+    def _report(self, outcome: RunOutcome) -> None:
+        values = {
+            "status": outcome.status,
+            "reason": outcome.reason,
+            "message": outcome.message,
+            "ledger": outcome.ledger,
+            "latency_ms": outcome.latency_ms,
+            "duration_s": time.monotonic() - self._started_s,
+        }
+        self._outputs.on_event(self._event("run_ended", max(self._latest.frame, 0), values))
+
+    def _event(self, name: str, frame: int, values: Mapping[str, Any]) -> NoticeEvent:
+        return NoticeEvent(
+            event=name,
+            frame=frame,
+            time_s=self._latest.time_s,
+            area_id=self._latest.area_id,
+            segment_id=self._latest.segment_id,
+            dose_e_per_A2=self._latest.dose_e_per_A2,
+            values=values,
+        )
+
+
+def first_index(item: SourceItem) -> int:
+    """Index of the frame an item is about; of the first one for a gap."""
+    return item.first_missing if isinstance(item, Gap) else item.index

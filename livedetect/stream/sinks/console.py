@@ -1,0 +1,158 @@
+"""The run on the terminal: a live status where there is one, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from livedetect.stream.sinks.words import ledger_lines, sentence, status_line
+from livedetect.stream.status import SessionStatus
+from livedetect.types import Event, FrameResult, Phase
+
+STATUS_EVERY_FRAMES = 50
+_REFRESH_S = 0.1
+
+
+def console_sink(stream: TextIO) -> PlainConsole:
+    """The console that suits `stream`: live on a terminal, plain lines otherwise."""
+    return LiveConsole(stream) if stream.isatty() else PlainConsole(stream)
+
+
+class PlainConsole:
+    """Phase changes, each defect, and a status line every 50 frames."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._phase: Phase | None = None
+        self._defects = 0
+        self._result: FrameResult | None = None
+        self._status = SessionStatus()
+        self._said_at_frame = 0
+
+    def on_result(self, result: FrameResult) -> None:
+        """Say what happened in this frame."""
+        self._result = result
+        at_start = sum(event.event == "defect_at_start" for event in result.events)
+        for event in result.events:
+            self._say_event(event)
+        if at_start:
+            self._defects += at_start
+            self._say(f"Frame {result.frame}: {at_start} defects were there from the start")
+        if result.phase is not self._phase:
+            self._phase = result.phase
+            self._say(f"Frame {result.frame}: {_phase(result)}")
+
+    def on_event(self, event: Event) -> None:
+        """Say what the session has to say."""
+        values = event.as_dict()
+        if event.event == "run_started":
+            self._say(f"Watching {values['source']}")
+        elif event.event == "run_ended":
+            self._finish(values)
+        else:
+            self._say_event(event)
+
+    def on_status(self, status: SessionStatus) -> None:
+        """Show the status, every 50 frames."""
+        self._status = status
+        if status.frame - self._said_at_frame >= STATUS_EVERY_FRAMES:
+            self._said_at_frame = status.frame
+            self._say(status_line(self._status_values()))
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+    def _finish(self, values: dict[str, Any]) -> None:
+        for line in ledger_lines(values):
+            self._say(line)
+        self._say(f"Defects marked: {self._defects}.")
+
+    def _say_event(self, event: Event) -> None:
+        self._defects += event.event == "defect_confirmed"
+        said = sentence(event)
+        if said is not None:
+            self._say(said)
+
+    def _say(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _status_values(self) -> dict[str, str]:
+        result, status = self._result, self._status
+        latency, dose = status.last_latency_ms, result.dose_e_per_A2 if result else None
+        ledger = status.ledger
+        return {
+            "frame": str(status.frame),
+            "phase": "no frames coming" if status.stale else _phase(result),
+            "defects": str(self._defects),
+            "dose": "unknown" if dose is None else f"{dose:.3g} e/Å²",
+            "frames/s": f"{status.frames_per_s:.1f}",
+            "latency": "–" if latency is None else f"{latency:.1f} ms",
+            "lost": str(ledger.get("missing", 0) + ledger.get("skipped", 0)),
+            **(
+                {"ALARM": f"{status.alarm_value:.4g}"}
+                if status.alarm_value and status.alarm
+                else {}
+            ),
+        }
+
+
+class LiveConsole(PlainConsole):
+    """One status line that stays at the bottom; what happens scrolls by above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._console = Console(file=stream, highlight=False)
+        self._live: Live | None = Live(
+            console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+        self._drawn_s = 0.0
+        self._live.start()
+
+    def on_status(self, status: SessionStatus) -> None:
+        """Redraw the status, ten times a second at most."""
+        self._status = status
+        now = time.monotonic()
+        if self._live is not None and now - self._drawn_s >= _REFRESH_S:
+            self._drawn_s = now
+            self._live.update(self._drawing(), refresh=True)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _finish(self, values: dict[str, Any]) -> None:
+        self.close()
+        super()._finish(values)
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+    def _drawing(self) -> Text:
+        text = Text(style="bold red" if self._status.alarm else "")
+        for name, value in self._status_values().items():
+            text.append(f" {name} ", style="dim")
+            text.append(value, style="bold")
+        return text
+
+
+def _phase(result: FrameResult | None) -> str:
+    if result is None:
+        return "waiting for frames"
+    if result.phase is Phase.WARMING_UP:
+        return f"warming up {result.warm_up_done}/{result.warm_up_frames}"
+    return _PHASES[result.phase]
+
+
+_PHASES = {
+    Phase.WAITING: "waiting for frames",
+    Phase.LIVE: "live",
+    Phase.DRIFTED: "drifted: the crystal no longer looks as learnt, consider a new baseline",
+    Phase.ENDED: "ended",
+}
