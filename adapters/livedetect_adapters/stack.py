@@ -47,7 +47,7 @@ class StackSource:
         return SourceInfo(
             name=str(self._path),
             live=self._following,
-            frame_count=None if self._following else _expected(self._stack),
+            frame_count=None if self._following else expected_frames(self._stack),
         )
 
     def _open(self) -> Stack:
@@ -125,12 +125,13 @@ def left_over(stack: Stack, done: int) -> Iterator[SourceItem]:
     if torn:
         yield Rejection(index=done, message=torn)
         done += 1
-    missing = _expected(stack) - done
+    missing = expected_frames(stack) - done
     if missing > 0:
         yield Gap(first_missing=done, missing_frames=missing, reason="the file is cut")
 
 
-def _expected(stack: Stack) -> int:
+def expected_frames(stack: Stack) -> int:
+    """Frames that the file holds or promises."""
     declared: int = getattr(stack, "declared_frames", 0)
     return max(declared, len(stack))
 
