@@ -61,6 +61,7 @@ class Baseline:
         self._warm_up = (values, covered)
         self.frames = covered.sum(axis=0).astype(np.float32)
         self.level = (values.sum(axis=0) / np.maximum(self.frames, 1)).astype(np.float32)
+        self._variance_now: FloatArray | None = None
         self._fit_noise(values, covered)
         self._inflation = dict.fromkeys(WINDOWS, 1.0)
         self._scale = np.ones(grid.cells)
@@ -77,9 +78,9 @@ class Baseline:
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
     @property
-    def noise(self) -> FloatArray:
-        """(P, Q) standard deviation of one frame's residual, data units."""
-        return np.asarray(np.sqrt(self._variance()))
+    def variance(self) -> FloatArray:
+        """(P, Q) variance of one frame's residual, data units squared."""
+        return self._variance()
 
     def held_out(self) -> Iterator[Window]:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
@@ -141,6 +142,7 @@ class Baseline:
             ((grid.shifted(v, cells), grid.shifted(c, cells)) for v, c in self._recent),
             maxlen=DELAY_FRAMES,
         )
+        self._variance_now = None
         entered = shifted(np.ones(grid.cells), cells) == 0
         self._scale = np.where(entered, 1.0, shifted(self._scale, cells))
 
@@ -185,6 +187,7 @@ class Baseline:
         rms = {length: float(np.sqrt(np.mean(means))) for length, means in squares.items()}
         factor = max(1.0, rms[1]) ** 2
         self._phase_variance = (self._phase_variance * factor).astype(np.float32)
+        self._variance_now = None
         self._systematic = (self._systematic * factor).astype(np.float32)
         self._coefficients = self._coefficients * factor
         longest = max(rms)
@@ -209,10 +212,12 @@ class Baseline:
         )
 
     def _variance(self) -> FloatArray:
-        """(P, Q) noise variance of one frame."""
-        m1, _ = self._grid.samples
-        cells = self._scale[:, None, :, None] * self._phase_variance[None, :, None, :]
-        return np.asarray(cells.reshape(self._scale.shape[0] * m1, -1))
+        """(P, Q) noise variance of one frame; kept until the scale changes."""
+        if self._variance_now is None:
+            scale = self._scale.astype(np.float32)[:, None, :, None]
+            cells = scale * self._phase_variance[None, :, None, :]
+            self._variance_now = cells.reshape(self._grid.shape)
+        return self._variance_now
 
     def _window_variance(self, length: int) -> FloatArray:
         return np.asarray(
@@ -235,10 +240,11 @@ class Baseline:
         self._scored += 1
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
         self._scale = (1 - rate) * self._scale + rate * ratio
+        self._variance_now = None
 
     def _follow_level(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> None:
         followed = covered & self.known & ~frozen
-        limit = INNOVATION_LIMIT * self.noise
+        limit = INNOVATION_LIMIT * np.sqrt(self._variance())
         innovation = np.clip(values - self.level, -limit, limit)
         rate = np.maximum(1 / (self.frames + 1), RATE)
         self.level = np.where(followed, self.level + rate * innovation, self.level)

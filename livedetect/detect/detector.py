@@ -25,7 +25,7 @@ from livedetect.detect.announce import (
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.dose import DoseMeter
 from livedetect.detect.drift_alarm import DriftAlarm
-from livedetect.detect.lattice_method import LatticeMethod
+from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.semantic import SemanticMethod
@@ -47,7 +47,7 @@ from livedetect.types import (
 MethodFactory = Callable[[Sequence[FloatArray], Settings, float | None], Method]
 
 METHODS: Mapping[str, MethodFactory] = {
-    "lattice": LatticeMethod,
+    "lattice": lattice_method,
     "patterson": PattersonMethod,
     "semantic": SemanticMethod,
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.baseline import Baseline, Window
+from livedetect.detect.binned import BinnedMethod, binning_factor
 from livedetect.detect.decision import (
     Tail,
     fit_tail,
@@ -16,7 +17,7 @@ from livedetect.detect.decision import (
     suppress_non_maxima,
 )
 from livedetect.detect.kinds import Evidence, guess_kind
-from livedetect.detect.method import Candidate, Scored
+from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.residual import FrontEnd, Residual
@@ -270,7 +271,8 @@ class LatticeMethod:
 
     def _evidence(self, patches: Patches, index: int, site: int) -> Evidence:
         z = patches.z[index]
-        noise = self._patches.take(self._baseline.noise, patches.site[index : index + 1])[0]
+        site_of_patch = patches.site[index : index + 1]
+        noise = np.sqrt(self._patches.take(self._baseline.variance, site_of_patch)[0])
         sublattice = self._patches.sublattice(site)
         columns = self._front.columns
         return Evidence(
@@ -298,6 +300,20 @@ class LatticeMethod:
     def _slip_px(self, residual: Residual) -> float:
         limit = SLIP_CELLS * self._front.lattice.constant_px
         return residual.innovation_px if residual.innovation_px > limit else 0.0
+
+
+def lattice_method(
+    frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
+) -> Method:
+    """The default method at the sampling that suits the crystal.
+
+    Raises `LatticeNotFoundError`.
+    """
+    factor = binning_factor(FrontEnd(frames[:2]).columns.scale_px)
+    if factor == 1:
+        return LatticeMethod(frames, settings, dwell_us)
+    dwell = None if dwell_us is None else dwell_us * factor
+    return BinnedMethod(factor, frames, settings, lambda f, s: LatticeMethod(f, s, dwell))
 
 
 def _registration(residual: Residual) -> Registration:

@@ -63,8 +63,11 @@ class Method(Protocol):
     """Number of places judged in a frame."""
     merge_radius_px: float
     """Two markers closer than this are one defect, px."""
-    shift: FloatArray
-    """(x, y) drift of the latest frame, px."""
+
+    @property
+    def shift(self) -> FloatArray:
+        """(x, y) drift of the latest frame, px."""
+        ...
 
     @property
     def lattice_px(self) -> FloatArray | None:

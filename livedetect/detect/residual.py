@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import find_columns
 from livedetect.detect.grid import Grid
@@ -118,7 +118,9 @@ class FrontEnd:
         sampled = self._sample(frame, drift.shift, strength)
         fitted = sampled.covered & known if (sampled.covered & known).any() else sampled.covered
         crystal = self.grid.tiled(self.template)
-        gain, offset = _robust_line((crystal + baseline * known)[fitted], sampled.values[fitted])
+        chosen = _spread_out(np.flatnonzero(fitted))
+        model = crystal.flat[chosen] + baseline.flat[chosen] * known.flat[chosen]
+        gain, offset = _robust_line(model, sampled.values.flat[chosen])
         gain = gain if gain > 1e-3 else max(strength, 1e-3)
         values = ((sampled.values - offset) / gain - crystal) * sampled.covered
         return Residual(
@@ -221,10 +223,14 @@ def shift_rows(frame: FloatArray, displacement: FloatArray) -> FloatArray:
     return result
 
 
-def _robust_line(model: FloatArray, data: FloatArray, most: int = 20000) -> tuple[float, float]:
+def _spread_out(indices: IntArray, most: int = 20000) -> IntArray:
+    """At most about `most` of `indices`, evenly taken."""
+    return indices[:: max(1, len(indices) // most)]
+
+
+def _robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
     """Gain and offset of ``data = offset + gain * model`` with Huber weights (Huber 1964)."""
-    step = max(1, len(model) // most)
-    model, data = model[::step].astype(np.float64), data[::step].astype(np.float64)
+    model, data = model.astype(np.float64), data.astype(np.float64)
     weight = np.ones(len(model))
     gain, offset = 1.0, 0.0
     for _ in range(4):

@@ -1,0 +1,145 @@
+"""Oversampled frames cost what they carry: they are binned before anything else.
+
+A column is described completely by a few pixels; the wrapper converts between the
+pixels of the frame and those of the binned frame.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.method import Candidate, Method, Scored
+from livedetect.settings import Settings
+from livedetect.types import Registration
+
+WANTED_SCALE_PX = 12.0
+"""Column scale (lattice constant of a simple cell) that still loses nothing."""
+
+
+def binning_factor(scale_px: float) -> int:
+    """Pixels to be averaged along each axis for a column scale in px."""
+    return max(1, int(scale_px / WANTED_SCALE_PX))
+
+
+def binned(frame: FloatArray, factor: int) -> FloatArray:
+    """(H / factor, W / factor) block means, float32; an incomplete edge is cut."""
+    height, width = frame.shape[0] // factor, frame.shape[1] // factor
+    cut = frame[: height * factor, : width * factor].reshape(height, factor, width, factor)
+    return np.asarray(cut.mean(axis=(1, 3), dtype=np.float32))
+
+
+class BinnedMethod:
+    """See `livedetect.detect.method.Method`: another method on binned frames."""
+
+    def __init__(
+        self,
+        factor: int,
+        frames: Sequence[FloatArray],
+        settings: Settings,
+        build: Callable[[Sequence[FloatArray], Settings], Method],
+    ) -> None:
+        self._factor = factor
+        self._inner = build(
+            [binned(frame, factor) for frame in frames], _scaled_regions(settings, factor)
+        )
+        self.sites = self._inner.sites
+        self.merge_radius_px = factor * self._inner.merge_radius_px
+
+    @property
+    def shift(self) -> FloatArray:
+        """(x, y) drift of the latest frame, px."""
+        return np.asarray(self._factor * self._inner.shift)
+
+    @property
+    def lattice_px(self) -> FloatArray | None:
+        """(2, 2) basis vectors (x, y), px."""
+        lattice = self._inner.lattice_px
+        return None if lattice is None else self._factor * lattice
+
+    @property
+    def threshold(self) -> float:
+        """Score above which a place becomes a candidate."""
+        return self._inner.threshold
+
+    def at_start(self) -> Sequence[Candidate]:
+        """Defects that the first frames already held."""
+        return [self._outward(candidate) for candidate in self._inner.at_start()]
+
+    def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
+        """Defects born within the warm-up frames."""
+        return [(first, self._outward(entry)) for first, entry in self._inner.in_warm_up()]
+
+    def score(self, frame: FloatArray) -> Scored:
+        """Judge a frame, float32 (H, W)."""
+        scored = self._inner.score(binned(frame, self._factor))
+        return dataclasses.replace(
+            scored,
+            candidates=[self._outward(candidate) for candidate in scored.candidates],
+            shift=self._factor * scored.shift,
+            registration=_scaled(scored.registration, self._factor),
+            watched=_enlarged(scored.watched, self._factor, frame.shape),
+            slip_px=self._factor * scored.slip_px,
+        )
+
+    def signal(self, positions: FloatArray) -> FloatArray:
+        """(n, d) residual around sample positions (n, 2)."""
+        return self._inner.signal(self._inward(positions))
+
+    def learn(self, defects: FloatArray) -> None:
+        """Follow the frame last scored, except around `defects` (n, 2)."""
+        self._inner.learn(self._inward(defects))
+
+    def watch(self, settings: Settings) -> None:
+        """Judge another region of the frame."""
+        self._inner.watch(_scaled_regions(settings, self._factor))
+
+    def reset_velocity(self) -> None:
+        """Forget the drift velocity."""
+        self._inner.reset_velocity()
+
+    def _outward(self, candidate: Candidate) -> Candidate:
+        position = (candidate.position + 0.5) * self._factor - 0.5
+        return dataclasses.replace(candidate, position=position)
+
+    def _inward(self, positions: FloatArray) -> FloatArray:
+        return np.asarray((positions + 0.5) / self._factor - 0.5)
+
+
+def _scaled_regions(settings: Settings, factor: int) -> Settings:
+    """Region of interest and exclusions in binned pixels."""
+    roi = _shrunk(settings.roi, factor) if settings.roi else None
+    exclude = tuple(_shrunk(rectangle, factor) for rectangle in settings.exclude)
+    return dataclasses.replace(settings, roi=roi, exclude=exclude)
+
+
+def _shrunk(rectangle: tuple[int, ...], factor: int) -> tuple[int, ...]:
+    x0, y0, x1, y1 = rectangle
+    left, top = x0 // factor, y0 // factor
+    return left, top, max(left + 1, -(-x1 // factor)), max(top + 1, -(-y1 // factor))
+
+
+def _scaled(registration: Registration | None, factor: int) -> Registration | None:
+    if registration is None:
+        return None
+    return dataclasses.replace(
+        registration,
+        drift_x_px=factor * registration.drift_x_px,
+        drift_y_px=factor * registration.drift_y_px,
+        row_jitter_rms_px=factor * registration.row_jitter_rms_px,
+    )
+
+
+def _enlarged(
+    blocks: BoolArray | None, factor: int, shape: tuple[int, ...], block_px: int = 8
+) -> BoolArray | None:
+    if blocks is None:
+        return None
+    large = np.repeat(np.repeat(blocks, factor, axis=0), factor, axis=1)
+    result = np.zeros((-(-shape[0] // block_px), -(-shape[1] // block_px)), bool)
+    height, width = min(large.shape[0], result.shape[0]), min(large.shape[1], result.shape[1])
+    result[:height, :width] = large[:height, :width]
+    return result
