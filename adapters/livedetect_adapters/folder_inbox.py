@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from livedetect_adapters.files import Signature, signature_of
 from livedetect_adapters.folder_names import NaturalKey, counts, follows, natural_key
-
-Signature = tuple[int, ...]
 
 BLOCKED_S = 2.0
 """Patience with an unreadable file that others wait behind, s."""
@@ -219,13 +218,3 @@ class Inbox:
     def pending(self) -> bool:
         """Whether any file is not dealt with."""
         return any(entry.unread for entry in self.entries.values())
-
-
-def signature_of(path: Path) -> Signature:
-    """Identity and state of a file; raises `OSError` if it is gone."""
-    status = path.stat()
-    if path.is_dir():
-        # a zarr array: its description changes whenever it grows
-        inner = [path / name for name in ("zarr.json", ".zarray") if (path / name).exists()]
-        status = inner[0].stat() if inner else status
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

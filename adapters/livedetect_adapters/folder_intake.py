@@ -15,7 +15,8 @@ from livedetect.protocols import SourceRequest, Stack
 from livedetect.stream.registry import reader_for
 from livedetect.types import Frame, Gap, Notice, Rejection, RejectionReason, SourceItem
 from livedetect_adapters import calibration as cal
-from livedetect_adapters.folder_inbox import Entry, Inbox, signature_of
+from livedetect_adapters.files import signature_of
+from livedetect_adapters.folder_inbox import Entry, Inbox
 from livedetect_adapters.folder_names import NaturalKey, series_of
 from livedetect_adapters.stack import calibrated, expected_frames, interval_s
 

@@ -79,6 +79,10 @@ class ArrayStack:
     interval_s : time between two frames, s; None if the file does not say.
     meta : what else the file says; scalars and strings.
     release : closes the file.
+
+    Attributes
+    ----------
+    acquired_s : when the first frame was acquired, s since the epoch; None if not known.
     """
 
     def __init__(
@@ -97,15 +101,17 @@ class ArrayStack:
         self._meta = dict(meta or {})
         self._release = release
         self.interval_s = interval_s
-        self._length = frame_layout(tuple(array.shape), np.dtype(array.dtype), name)[0]
+        self.acquired_s: float | None = None
+        frame_layout(tuple(array.shape), np.dtype(array.dtype), name)
 
     def __len__(self) -> int:
-        return self._length
+        shape = self._array.shape
+        return int(shape[0]) if len(shape) == 3 else 1
 
     def frame(self, position: int) -> Frame:
         """Frame at `position`; raises `FrameReadError` naming the file and the frame."""
-        if not 0 <= position < self._length:
-            raise FrameReadError(f"{self._name} has no frame {position}, only {self._length}")
+        if not 0 <= position < len(self):
+            raise FrameReadError(f"{self._name} has no frame {position}, only {len(self)}")
         try:
             data = owned(self._array[position] if len(self._array.shape) == 3 else self._array[:])
         except READ_ERRORS as error:

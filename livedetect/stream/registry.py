@@ -190,9 +190,9 @@ def _factory(scheme: str) -> SourceFactory:
     points = _points("sources")
     if scheme not in points:
         close = difflib.get_close_matches(scheme, points, n=1)
-        hint = f"; did you mean {close[0]}:?" if close else ""
+        hint = f"did you mean {close[0]}:? " if close else ""
         raise SourceError(
-            f"no source for {scheme!r}{hint} Installed are: {', '.join(points) or 'none'}"
+            f"no source for {scheme!r}; {hint}installed are {', '.join(points) or 'none'}"
         )
     try:
         factory: SourceFactory = points[scheme].load()
