@@ -29,3 +29,7 @@ class LatticeNotFoundError(LivedetectError, ValueError):
 
 class MissingExtraError(LivedetectError, ImportError):
     """An optional package is needed; the message names the extra that brings it."""
+
+
+class EndpointError(LivedetectError, OSError):
+    """An address cannot be listened at (exit code 1)."""

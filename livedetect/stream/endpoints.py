@@ -1,0 +1,123 @@
+"""Where the engine listens: checking addresses and binding the two sockets of LDR/1."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+
+from livedetect.errors import EndpointError, SettingsError
+
+DEFAULT_ENDPOINT = "tcp://127.0.0.1:5591"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A TCP address."""
+
+    host: str
+    """Name or address, an IPv6 address without its brackets."""
+    port: int
+    """1 to 65535, or 0 for any free port."""
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+    def at(self, port: int) -> Endpoint:
+        """The same host at another port."""
+        return Endpoint(self.host, port)
+
+    @property
+    def loopback(self) -> bool:
+        """Only programs on this computer can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Split ``tcp://HOST:PORT``; raises `SettingsError` saying what is allowed."""
+    scheme, _, rest = text.partition("://")
+    host, _, port = rest.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    number = int(port) if port.isascii() and port.isdecimal() else -1
+    if scheme != "tcp" or not host or not 0 <= number <= 65535:
+        raise SettingsError(f"endpoint {text!r}: write it as {DEFAULT_ENDPOINT}")
+    return Endpoint(host, number)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundPair:
+    """The bound sockets of an engine; they belong to one thread at a time."""
+
+    results: zmq.Socket[bytes]
+    """XPUB: a PUB that learns whether anybody listens."""
+    control: zmq.Socket[bytes]
+    """ROUTER of the requests."""
+    endpoint: Endpoint
+    """Where `results` is bound."""
+    control_endpoint: Endpoint
+    """Where `control` is bound: the next port, or any if the user left the choice."""
+
+
+def bind_pair(context: zmq.Context[Any], text: str, request_limit_bytes: int) -> BoundPair:
+    """Bind both sockets at `text`; raises `EndpointError` if a port is taken.
+
+    Raises `SettingsError` for an address that others could reach: results and commands
+    travel unencrypted.
+    """
+    wanted = parse_endpoint(text)
+    if not wanted.loopback:
+        raise SettingsError(
+            f"endpoint {text!r} would be open to the network; publish at a loopback address, "
+            f"for example {DEFAULT_ENDPOINT}, and use an SSH tunnel from elsewhere"
+        )
+    results, control = context.socket(zmq.XPUB), context.socket(zmq.ROUTER)
+    results.setsockopt(zmq.SNDHWM, 64)  # bounds what a hung viewer can pile up here
+    results.setsockopt(zmq.MAXMSGSIZE, 1024)
+    control.setsockopt(zmq.SNDHWM, 8)
+    control.setsockopt(zmq.MAXMSGSIZE, request_limit_bytes)
+    try:
+        endpoint = _bind(results, wanted)
+        control_endpoint = _bind_control(control, endpoint, free_choice=wanted.port == 0)
+    except EndpointError:
+        results.close(0)
+        control.close(0)
+        raise
+    return BoundPair(results, control, endpoint, control_endpoint)
+
+
+def _bind_control(control: zmq.Socket[bytes], endpoint: Endpoint, *, free_choice: bool) -> Endpoint:
+    following = endpoint.at(endpoint.port + 1 if endpoint.port < 65535 else 0)
+    try:
+        return _bind(control, following)
+    except EndpointError:
+        if not free_choice:
+            raise
+        return _bind(control, endpoint.at(0))
+
+
+def _bind(socket: zmq.Socket[bytes], wanted: Endpoint) -> Endpoint:
+    socket.setsockopt(zmq.LINGER, 500)
+    socket.setsockopt(zmq.IPV6, int(":" in wanted.host))
+    try:
+        socket.bind(str(wanted).replace("localhost", "127.0.0.1"))
+    except zmq.ZMQError as error:
+        raise EndpointError(_refusal(wanted, error)) from error
+    bound = socket.getsockopt(zmq.LAST_ENDPOINT)
+    return wanted.at(int(bytes(bound).rstrip(b"\0").rpartition(b":")[2]))
+
+
+def _refusal(wanted: Endpoint, error: zmq.ZMQError) -> str:
+    if error.errno in (zmq.EADDRINUSE, errno.EACCES):
+        return (
+            f"port {wanted.port} at {wanted.host} is taken, probably by another livedetect; "
+            f"end that one, or choose another pair of ports with "
+            f"--publish tcp://{wanted.host}:PORT (PORT and PORT + 1 are used, 0 = any free ones)"
+        )
+    return f"cannot listen at {wanted}: {error.strerror}; see --publish"

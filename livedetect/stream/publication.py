@@ -1,0 +1,104 @@
+"""What is published of a run: messages made from results, and the history behind them.
+
+Used by the publisher's thread only.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.errors import ProtocolError
+from livedetect.stream import wire_results as wire
+from livedetect.stream.history import RunHistory
+from livedetect.stream.preview import PreviewMaker
+from livedetect.stream.status import SessionStatus
+from livedetect.stream.wire import encode_map
+from livedetect.types import Event, Frame, FrameResult, Phase
+
+SNAPSHOT_PERIOD_S = 0.05
+_REMEMBERED_RESULTS = 64
+_LEARNING = (Phase.WAITING, Phase.WARMING_UP)
+
+
+class Publication:
+    """One engine's publications, numbered in the order in which they are made."""
+
+    def __init__(self, control_port: int) -> None:
+        self.status = SessionStatus()
+        """The session's latest word on itself; replaced by the publisher."""
+        self.latest_frame = -1
+        """Index of the latest frame with a result."""
+        self._epoch = uuid.uuid4().hex
+        self._control_port = control_port
+        self._history = RunHistory()
+        self._maker = PreviewMaker()
+        self._phase = Phase.WAITING
+        self._tracks: deque[tuple[int, dict[str, list[Any]]]] = deque(
+            [(-1, wire.track_columns(()))], maxlen=_REMEMBERED_RESULTS
+        )
+        self._shown: Frame | None = None
+        self._snapshot_at_s = -1.0
+
+    def _envelope(self, step: int = 1) -> wire.Envelope:
+        seq = self._history.seq + step
+        return wire.Envelope(epoch=self._epoch, seq=seq, control=self._control_port)
+
+    def result(self, result: FrameResult, earlier: Sequence[Event]) -> bytes:
+        """The message of a result; `earlier` are events of results that were dropped."""
+        message = wire.result_message(self._envelope(), result, self.status, earlier)
+        self._enter(result.phase)
+        self.latest_frame = max(self.latest_frame, result.frame)
+        self._tracks.append((result.frame, message["tracks"]))
+        return self._publish(message)
+
+    def session(self, events: Sequence[Event]) -> bytes:
+        """The status message, with events that belong to no result."""
+        return self._publish(wire.status_message(self._envelope(), self.status, events))
+
+    def _publish(self, message: dict[str, Any]) -> bytes:
+        self._history.add(message)
+        return encode_map(message | {"counts": self._history.counts})
+
+    def _enter(self, phase: Phase) -> None:
+        if phase is Phase.WARMING_UP and self._phase not in _LEARNING:
+            self._maker.forget()
+        self._phase = phase
+
+    def show(self, frame: Frame) -> None:
+        """Make `frame` the one that is looked at."""
+        self._maker.learn(frame, warming_up=self._phase in _LEARNING)
+        self._shown = frame
+
+    def preview(self) -> tuple[dict[str, Any], NDArray[np.uint8]] | None:
+        """Header and image of the frame that is shown, with the markers that belong to it."""
+        if self._shown is None:
+            return None
+        image, fields = self._maker.make(self._shown)
+        analysed, tracks = self._tracks_of(self._shown.index)
+        fields = {**fields, "analysed": analysed, "tracks": tracks}
+        return wire.preview_header(self._envelope(step=0), image, fields), image
+
+    def _tracks_of(self, frame: int) -> tuple[bool, dict[str, list[Any]]]:
+        for index, tracks in reversed(self._tracks):
+            if index == frame:
+                return True, tracks
+        return False, self._tracks[-1][1]
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Everything that a late viewer needs; refused when asked for too often."""
+        if time.monotonic() - self._snapshot_at_s < SNAPSHOT_PERIOD_S:
+            raise ProtocolError("snapshot: busy, ask again")
+        self._snapshot_at_s = time.monotonic()
+        preview = self.preview()
+        return {
+            "epoch": self._epoch,
+            **self._history.snapshot(),
+            "preview": preview and {"header": preview[0], "image": preview[1].tobytes()},
+        }

@@ -1,0 +1,343 @@
+"""LDR/1, results on the wire: publications and requests as bytes, pure functions.
+
+Publications are ``result`` and ``status`` (one part each) and ``preview`` (header and
+image); requests go to the ROUTER socket and get one reply each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.errors import LivedetectError, ProtocolError
+from livedetect.settings import AlarmSettings
+from livedetect.stream.status import SessionStatus
+from livedetect.stream.wire import (
+    check_keys,
+    check_numbers,
+    check_protocol,
+    decode_map,
+    encode_map,
+)
+from livedetect.types import Command, Event, FrameResult, Phase, Track
+
+RESULTS_PROTOCOL = "livedetect-results"
+RESULTS_VERSION = 1
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_PUBLICATION_BYTES = 16 * 1024 * 1024
+MAX_REPLY_BYTES = 64 * 1024 * 1024
+MAX_TRACKS = 5000
+MAX_PREVIEW_PX = 1024
+PREVIEW_DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "<u2": np.dtype("<u2")}
+COMMANDS = frozenset(
+    ["rebaseline", "start_warm_up", "accept", "dismiss", "set_alarm", "roi", "stop"]
+)
+
+_NUMBER = (int, float)
+_TRACK_COLUMNS: dict[str, tuple[type, ...]] = {
+    "defect_id": (int,),
+    "x_px": _NUMBER,
+    "y_px": _NUMBER,
+    "kind": (str,),
+    "confidence": _NUMBER,
+    "score": (int, float, type(None)),
+    "first_seen_frame": (int,),
+    "confirmed_frame": (int,),
+    "at_start": (bool,),
+    "region_id": (int, type(None)),
+}
+_ENVELOPE: dict[str, tuple[type, ...]] = {"epoch": (str,), "control": (int,)}
+_STATE: dict[str, tuple[type, ...]] = {
+    **_ENVELOPE,
+    "seq": (int,),
+    "frame": (int,),
+    "phase": (str,),
+    "flags": (dict,),
+    "events": (list,),
+    "ledger": (dict,),
+    "rates": (dict,),
+    "latency_ms": (dict,),
+    "lost_frames": (int,),
+}
+_PUBLICATIONS: dict[str, dict[str, tuple[type, ...]]] = {
+    "status": _STATE,
+    "result": {**_STATE, "time_s": _NUMBER, "tracks": (dict,), "active": (int,)},
+    "preview": {
+        **_ENVELOPE,
+        "frame": (int,),
+        "dtype": (str,),
+        "shape": (list,),
+        "frame_shape": (list,),
+        "affine": (list,),
+        "contrast": (list,),
+        "tracks": (dict,),
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What every publication carries, whatever it is about."""
+
+    epoch: str
+    """Random name of the engine's start, 32 hexadecimal digits."""
+    seq: int
+    """Number of this result or status, from 1 in its epoch; a jump is a loss."""
+    control: int
+    """TCP port of the ROUTER socket, on the same host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A frame for looking at, with the markers that belong to it."""
+
+    image: NDArray[Any]
+    """Pixels (y, x), uint8 or uint16, at most 1024 × 1024, read-only."""
+    header: Mapping[str, Any]
+    """Checked header: frame, affine, frame_shape, contrast, value_range, tracks, ..."""
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """(2, 3): frame pixel (y, x) = affine @ (y, x, 1) of the preview's pixel."""
+        return np.asarray(self.header["affine"], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A checked request of a client."""
+
+    id: int | str
+    """Chosen by the client, returned with the reply."""
+    cmd: str
+    """``snapshot`` or a command."""
+    args: Mapping[str, Any]
+    """Arguments by name."""
+
+
+# -- LDR/1 publications -------------------------------------------------------------------
+
+
+def track_columns(tracks: Sequence[Track]) -> dict[str, list[Any]]:
+    """Tracks as columns of equal length, the latest `MAX_TRACKS` of them."""
+    kept = tracks[-MAX_TRACKS:]
+    return {name: [_scalar(getattr(track, name)) for track in kept] for name in _TRACK_COLUMNS}
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    return value
+
+
+def result_message(
+    envelope: Envelope,
+    result: FrameResult,
+    status: SessionStatus,
+    earlier: Sequence[Event] = (),
+) -> dict[str, Any]:
+    """The ``result`` publication; `earlier` are events of results that were dropped."""
+    drift = result.registration
+    return {
+        **_state(envelope, "result", status, result.phase),
+        "frame": int(result.frame),
+        "events": [event.as_dict() for event in (*earlier, *result.events)],
+        "time_s": _scalar(float(result.time_s)),
+        "disposition": result.disposition,
+        "tracks": track_columns(result.active_tracks),
+        "active": len(result.active_tracks),
+        "dose_e_per_A2": _scalar(result.dose_e_per_A2),
+        "drift_px": drift and [_scalar(drift.drift_y_px), _scalar(drift.drift_x_px)],
+        "warm_up": {"done": int(result.warm_up_done), "wanted": int(result.warm_up_frames)},
+        "threshold": _scalar(result.threshold),
+        "area_id": int(result.area_id),
+        "segment_id": int(result.segment_id),
+    }
+
+
+def status_message(
+    envelope: Envelope, status: SessionStatus, events: Sequence[Event] = ()
+) -> dict[str, Any]:
+    """The ``status`` publication; `events` belong to the session and not to a frame."""
+    return {
+        **_state(envelope, "status", status, status.phase),
+        "frame": int(status.frame),
+        "events": [event.as_dict() for event in events],
+    }
+
+
+def _state(envelope: Envelope, kind: str, status: SessionStatus, phase: Phase) -> dict[str, Any]:
+    latency_ms = {"last": status.last_latency_ms, **status.latency_ms}
+    return {
+        "p": RESULTS_PROTOCOL,
+        "v": RESULTS_VERSION,
+        "kind": kind,
+        "epoch": envelope.epoch,
+        "seq": envelope.seq,
+        "control": envelope.control,
+        "phase": str(phase),
+        "flags": {"stale": status.stale, "alarm": status.alarm},
+        "alarm_value": _scalar(status.alarm_value),
+        "ledger": {name: int(count) for name, count in status.ledger.items()},
+        "rates": {"frames_per_s": _scalar(float(status.frames_per_s))},
+        "latency_ms": {name: _scalar(value) for name, value in latency_ms.items()},
+        "lost_frames": int(status.ledger.get("missing", 0)),
+    }
+
+
+def preview_header(
+    envelope: Envelope, image: NDArray[Any], fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Header of a ``preview``; `fields` has frame, frame_shape, affine, contrast, tracks, ..."""
+    return {
+        "p": RESULTS_PROTOCOL,
+        "v": RESULTS_VERSION,
+        "kind": "preview",
+        "epoch": envelope.epoch,
+        "control": envelope.control,
+        "dtype": "u1" if image.dtype.itemsize == 1 else "<u2",
+        "shape": list(image.shape),
+        **fields,
+    }
+
+
+def decode_publication(parts: Sequence[bytes]) -> dict[str, Any] | Preview:
+    """Check what came from a PUB socket: a ``result`` or ``status`` map, or a `Preview`."""
+    if not 1 <= len(parts) <= 2:
+        raise ProtocolError(f"{len(parts)} parts, 1 or 2 are allowed")
+    message = decode_map(parts[0], MAX_PUBLICATION_BYTES)
+    check_protocol(message, RESULTS_PROTOCOL, RESULTS_VERSION)
+    kind = message.get("kind")
+    keys = _PUBLICATIONS.get(kind) if type(kind) is str else None
+    if keys is None:
+        raise ProtocolError("unknown kind of publication")
+    check_keys(message, keys)
+    if len(parts) != (2 if kind == "preview" else 1):
+        raise ProtocolError(f"wrong number of parts for a {kind}")
+    if kind == "preview":
+        return decode_preview(message, parts[1])
+    _check_state(message)
+    return message
+
+
+def _check_state(message: Mapping[str, Any]) -> None:
+    if message["phase"] not in set(Phase):
+        raise ProtocolError("unknown phase")
+    if not all(type(event) is dict and "event" in event for event in message["events"]):
+        raise ProtocolError("events must be maps with a name")
+    if "tracks" in message:
+        _check_tracks(message["tracks"])
+
+
+def _check_tracks(tracks: Mapping[str, Any]) -> None:
+    check_keys(tracks, dict.fromkeys(_TRACK_COLUMNS, (list,)))
+    if len({len(tracks[name]) for name in _TRACK_COLUMNS}) != 1:
+        raise ProtocolError("tracks: columns of unequal length")
+    for name, kinds in _TRACK_COLUMNS.items():
+        if any(type(value) not in kinds for value in tracks[name]):
+            raise ProtocolError(f"tracks: {name} holds a value of the wrong type")
+
+
+def decode_preview(header: Mapping[str, Any], buffer: bytes) -> Preview:
+    """Check a preview's header and buffer against each other."""
+    check_keys(header, _PUBLICATIONS["preview"])
+    dtype = PREVIEW_DTYPES.get(header["dtype"])
+    if dtype is None:
+        raise ProtocolError("preview: only u1 and <u2 are allowed")
+    shape = check_numbers(header["shape"], 2, int)
+    if not all(1 <= edge <= MAX_PREVIEW_PX for edge in shape):
+        raise ProtocolError(f"preview: each edge must be 1 to {MAX_PREVIEW_PX} px")
+    if shape[0] * shape[1] * dtype.itemsize != len(buffer):
+        raise ProtocolError("preview: the buffer does not have the size of the image")
+    check_numbers(header["frame_shape"], 2, int)
+    check_numbers(header["contrast"], 2, *_NUMBER)
+    if len(header["affine"]) != 2:
+        raise ProtocolError("preview: affine must be two rows of three numbers")
+    for row in header["affine"]:
+        check_numbers(row, 3, *_NUMBER)
+    _check_tracks(header["tracks"])
+    return Preview(image=np.frombuffer(buffer, dtype).reshape(shape), header=header)
+
+
+# -- LDR/1 requests -----------------------------------------------------------------------
+
+
+def encode_request(request_id: int | str, cmd: str, args: Mapping[str, Any]) -> bytes:
+    """A client's request."""
+    message = {"p": RESULTS_PROTOCOL, "v": RESULTS_VERSION, "id": request_id}
+    return encode_map({**message, "cmd": cmd, "args": dict(args)})
+
+
+def decode_request(data: bytes) -> Request:
+    """Check a request; arguments are checked by `command`."""
+    message = decode_map(data, MAX_REQUEST_BYTES)
+    check_protocol(message, RESULTS_PROTOCOL, RESULTS_VERSION)
+    check_keys(message, {"id": (int, str), "cmd": (str,), "args": (dict,)})
+    if not (message["cmd"] == "snapshot" or message["cmd"] in COMMANDS):
+        allowed = ", ".join(["snapshot", *sorted(COMMANDS)])
+        raise ProtocolError(f"unknown cmd; allowed are {allowed}")
+    return Request(id=message["id"], cmd=message["cmd"], args=message["args"])
+
+
+def request_id(data: bytes) -> int | str | None:
+    """The id of a refused request, if it has one that an answer can carry."""
+    try:
+        found = decode_map(data, MAX_REQUEST_BYTES).get("id")
+    except ProtocolError:
+        return None
+    return found if type(found) is int or (type(found) is str and len(found) <= 64) else None
+
+
+def command(request: Request) -> Command:
+    """The checked command of a request, or a `ProtocolError` that says what is allowed."""
+    allowed = {"accept": {"defect_id"}, "dismiss": {"defect_id"}, "roi": {"rectangle"}}
+    allowed["set_alarm"] = {"rule", "limit", "action"}
+    extra = set(request.args) - allowed.get(request.cmd, set())
+    if extra:
+        raise ProtocolError(f"{request.cmd}: unknown argument {min(extra)!r}")
+    if request.cmd in ("accept", "dismiss"):
+        check_keys(request.args, {"defect_id": (int,)})
+    if request.cmd == "roi":
+        _check_rectangle(request.args.get("rectangle"))
+    if request.cmd == "set_alarm":
+        _check_alarm(request.args)
+    return Command(name=request.cmd, args=dict(request.args))
+
+
+def _check_rectangle(rectangle: Any) -> None:
+    if rectangle is None:
+        return
+    x0, y0, x1, y1 = check_numbers(rectangle, 4, int)
+    if not (0 <= x0 < x1 and 0 <= y0 < y1):
+        raise ProtocolError("roi: rectangle is x0, y0, x1, y1 in px with x1 > x0 and y1 > y0")
+
+
+def _check_alarm(args: Mapping[str, Any]) -> None:
+    try:
+        AlarmSettings(**args)
+    except LivedetectError as error:
+        raise ProtocolError(f"set_alarm: {error}") from error
+
+
+def encode_reply(request_id: int | str | None, data: Mapping[str, Any]) -> bytes:
+    """The answer to a request that was taken."""
+    return encode_map({"id": request_id, "ok": True, "data": dict(data)})
+
+
+def encode_refusal(request_id: int | str | None, error: str) -> bytes:
+    """The answer to a request that was not taken, saying why."""
+    return encode_map({"id": request_id, "ok": False, "error": error})
+
+
+def decode_reply(data: bytes) -> dict[str, Any]:
+    """Check a reply: a map with ``id``, ``ok`` and ``data`` or ``error``."""
+    message = decode_map(data, MAX_REPLY_BYTES)
+    check_keys(message, {"id": (int, str, type(None)), "ok": (bool,)})
+    check_keys(message, {"data": (dict,)} if message["ok"] else {"error": (str,)})
+    return message
