@@ -21,13 +21,12 @@ def curves_png(notes: RunNotes) -> bytes:
     points = list(notes.series)
     abscissa, label = _fluence(points)
     count = 2 if abscissa else 1
-    figure = Figure(figsize=(9.6, 3.3), layout="constrained")
+    figure = Figure(figsize=(5.2, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    panels = figure.subplots(count, 1, sharey=True, squeeze=False)[:, 0]
     _draw_curves(panels[0], [float(point.frame) for point in points], points)
     _shade_warm_up(panels[0], notes)
     panels[0].set_xlabel("frame")
-    panels[0].set_ylabel("number of defects")
     panels[0].legend(frameon=False, fontsize=8, loc="upper left")
     if abscissa:
         _draw_curves(panels[1], abscissa, points)
@@ -55,6 +54,7 @@ def _draw_curves(axes: Axes, abscissa: Sequence[float], points: Sequence[Point])
     axes.margins(x=0.01)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4), useMathText=True)
+    axes.set_ylabel("number of defects")
     axes.grid(color="#d0d7de", lw=0.6)
     axes.tick_params(labelsize=8, colors=INK)
     for side in ("top", "right"):

@@ -49,7 +49,6 @@ def page_html(notes: RunNotes, last_png: bytes | None) -> str:
             _warnings(notes),
             "</header>",
             _figures(notes, last_png),
-            _curves(notes),
             _facts(notes),
             _lists(notes),
             f"<footer>livedetect {escape(livedetect.__version__)}, written {_now()}</footer>",
@@ -80,6 +79,8 @@ def _figures(notes: RunNotes, last_png: bytes | None) -> str:
         caption = _caption("Frame with most new defects", notes.busiest)
         caption += f" {notes.busiest.births} new." + _legend(notes, BUSIEST_NEW_FRAMES)
         parts.append(_figure(pictures.frame_png(notes.busiest, marking), caption))
+    if notes.series.latest is not None:
+        parts.append(_figure(curves_png(notes), _curves_caption(notes)))
     return f"<section class=pictures>{''.join(parts)}</section>"
 
 
@@ -87,7 +88,8 @@ def _caption(title: str, picture: Picture) -> str:
     low, high = pictures.grey_limits(picture)
     frame = picture.frame
     text = f"Frame {frame.index}, {tables.quantity(frame.time_s)} s. "
-    text += f"Black {tables.quantity(low)}, white {tables.quantity(high)} in the source’s units."
+    black, white = tables.quantity(low, digits=5), tables.quantity(high, digits=5)
+    text += f"Black {black}, white {white} in the source’s units."
     return f"<b>{title}.</b> {escape(text)}"
 
 
@@ -110,14 +112,13 @@ def _legend(notes: RunNotes, new_frames: int) -> str:
     return f"<span class=legend>{''.join(rings)}</span>"
 
 
-def _curves(notes: RunNotes) -> str:
-    if notes.series.latest is None:
-        return ""
+def _curves_caption(notes: RunNotes) -> str:
     caption = "<b>Defects against frame and dose.</b> Solid: defects formed so far; dashed: "
     caption += "defects marked in the frame, those of the start included; grey: warm-up."
-    if notes.series.latest.dose_e_per_A2 is None:
+    latest = notes.series.latest
+    if latest is not None and latest.dose_e_per_A2 is None:
         caption += " The probe current is not known, so no dose is given."
-    return f"<section class=wide>{_figure(curves_png(notes), caption)}</section>"
+    return caption
 
 
 def _figure(png: bytes, caption: str) -> str:

@@ -17,8 +17,8 @@ from matplotlib.patches import Circle, Polygon, Rectangle
 from livedetect.report.notes import Outline, Picture, RunNotes
 from livedetect.types import Track
 
-# Okabe and Ito's colours keep their difference for every kind of colour vision.
-NEW, HELD, AT_START, REGION = "#e69f00", "#56b4e9", "#f0e442", "#cc79a7"
+# After Okabe and Ito: different for every kind of colour vision, bright on grey.
+NEW, HELD, AT_START, REGION = "#e69f00", "#5cc8ff", "#f0e442", "#cc79a7"
 NEW_FRAMES = 10
 """A defect counts as new for so many frames after it was announced."""
 MOST_LABELS = 40
@@ -102,7 +102,7 @@ def _draw_rings(axes: Axes, picture: Picture, marking: Marking) -> None:
     for track in picture.tracks:
         held = AT_START if track.at_start else HELD
         groups[NEW if is_new(track, picture, marking.new_frames) else held].append(track)
-    widths = {NEW: 2.0, HELD: 1.2, AT_START: 1.2}
+    widths = {NEW: 2.8, HELD: 1.8, AT_START: 1.8}
     for colour, tracks in groups.items():
         radius_px = marking.ring_px * (1.25 if colour == NEW else 1.0)
         rings = [Circle((track.x_px, track.y_px), radius_px) for track in tracks]

@@ -16,7 +16,7 @@ section { margin: 28px 0 0; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(430px, 1fr)); gap: 22px; }
 figure { margin: 0; break-inside: avoid; }
 figure img { display: block; width: 100%; height: auto; }
-.pictures img { border: 1px solid var(--ink); }
+.pictures img { border: 1px solid var(--line); }
 figcaption { color: var(--soft); font-size: 13px; margin-top: 7px; }
 figcaption b { color: var(--ink); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 5px; color: var(--ink); }

@@ -43,6 +43,8 @@ def quantity(value: float | None, unit: str = "", digits: int = 3) -> str:
     if value is None:
         return "–"
     text = f"{value:.{digits}g}"
+    if 1 <= abs(value) < 1e5:
+        text = f"{float(text):.15g}"
     mantissa, exponent, power = text.partition("e")
     if exponent:
         text = f"{mantissa}×10{str(int(power)).translate(_SUPERSCRIPTS)}"
@@ -57,7 +59,7 @@ def headline(notes: RunNotes) -> str:
     sentence = f"{formed} formed in {_counted(notes.frames_judged, 'judged frame')}"
     dose = notes.series.latest.dose_e_per_A2 if notes.series.latest else None
     if dose is not None:
-        sentence += f", after a dose of {quantity(dose, 'e/Å²')}"
+        sentence += f", up to a dose of {quantity(dose, 'e/Å²')}"
     further = []
     if notes.at_start:
         further.append(f"{_counted(notes.at_start, 'defect')} already there at the start")
