@@ -1,0 +1,69 @@
+"""The command line: puts the commands together and turns errors into exit codes.
+
+0 finished; 1 source or session failed; 2 usage or settings; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+import livedetect
+from livedetect.commands.bench import bench, score
+from livedetect.commands.demo import demo
+from livedetect.commands.doctor import doctor
+from livedetect.commands.run import replay, run
+from livedetect.commands.simulate import simulate
+from livedetect.commands.sources import sources
+from livedetect.commands.view import view
+from livedetect.errors import LivedetectError, SettingsError
+
+app = typer.Typer(
+    name="livedetect",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (demo, run, replay, simulate, view, score, sources, doctor):
+    app.command()(command)
+app.add_typer(bench, name="bench")
+
+
+def show_version(wanted: bool) -> None:
+    """Show the version and end."""
+    if wanted:
+        sys.stdout.write(f"livedetect {livedetect.__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def shared(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=show_version, help="Show the version and end."
+        ),
+    ] = False,
+) -> None:
+    """Marks beam-induced defects in atomic-resolution STEM frames as they form."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app()
+    except SettingsError as error:
+        _leave(str(error), 2)
+    except LivedetectError as error:
+        _leave(str(error), 1)
+    except KeyboardInterrupt:
+        _leave("interrupted", 130)
+
+
+def _leave(message: str, code: int) -> None:
+    sys.stderr.write(f"livedetect: {message}\n")
+    sys.exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,8 +54,8 @@ def _model_ready(values: Mapping[str, Any]) -> str:
 
 
 def _lengths(lattice: Any) -> str:
-    numbers = lattice if isinstance(lattice, list) else [lattice]
-    return " × ".join(f"{n:.3f}" if isinstance(n, (int, float)) else str(n) for n in numbers)
+    """Lengths of the lattice vectors, which come as [[x, y], [x, y]]."""
+    return " × ".join(f"{math.hypot(*vector):.3f}" for vector in lattice)
 
 
 def _defect(values: Mapping[str, Any]) -> str:

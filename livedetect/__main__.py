@@ -1,0 +1,5 @@
+"""``python -m livedetect``."""
+
+from livedetect.cli import main
+
+main()

@@ -1,0 +1,192 @@
+"""Puts a session together from what the user asked for, runs it, and gives the exit code."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from livedetect.commands.options import RunOptions
+from livedetect.commands.viewer_process import ViewerProcess, wants_view
+from livedetect.settings import Settings
+
+if TYPE_CHECKING:
+    from livedetect.protocols import FrameTap, ResultSink, Source
+    from livedetect.stream.outcome import RunOutcome
+    from livedetect.stream.publish import ResultsPublisher
+
+EXIT_CODES = {"success": 0, "fail": 1, "abort": 130}
+NOWHERE = "none"
+
+OpenSource = Callable[[Settings, threading.Event], "Source"]
+
+
+def tell(line: str) -> None:
+    """Say something to the user on standard error, which is no part of any result."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+@dataclass(slots=True, kw_only=True)
+class Listeners:
+    """Everybody who listens to the session."""
+
+    taps: list[FrameTap] = field(default_factory=list)
+    """See the frames."""
+    sinks: list[ResultSink] = field(default_factory=list)
+    """See the results."""
+    publisher: ResultsPublisher | None = None
+    """Publishes results and brings commands."""
+
+    def add_report(self, directory: Path) -> None:
+        """Leave a report in `directory`."""
+        from livedetect.report.collector import ReportCollector
+
+        collector = ReportCollector(directory)
+        self.taps.append(collector)
+        self.sinks.append(collector)
+
+    def add_publisher(self, publisher: ResultsPublisher) -> None:
+        """Publish frames and results, and take commands."""
+        self.publisher = publisher
+        self.taps.append(publisher)
+        self.sinks.append(publisher)
+
+    def close(self) -> None:
+        """For a session that never began."""
+        for sink in self.sinks:
+            sink.close()
+
+
+def play(
+    open_source: OpenSource,
+    options: RunOptions,
+    stop: threading.Event,
+    *,
+    offer: bool = False,
+    keep_viewer: bool = True,
+) -> int:
+    """Run a session over what `open_source` opens; returns the exit code.
+
+    With `offer`, results are published at the default address if it is free, so that a
+    viewer can be started later. The viewer is left open unless the run was interrupted or
+    `keep_viewer` is false.
+    """
+    options.start_log()
+    settings = options.settings()
+    view = wants_view(options.view)
+    listeners = listeners_of(options)
+    viewer: ViewerProcess | None = None
+    try:
+        publisher = publisher_for(options.publish, view=view, offer=offer)
+        if publisher is not None:
+            listeners.add_publisher(publisher)
+        source = open_source(settings, stop)
+    except BaseException:
+        listeners.close()
+        raise
+    if view and publisher is not None:
+        viewer = ViewerProcess(publisher.endpoint)
+        await_viewer(viewer, publisher, source, stop)
+    outcome = run(source, settings, options, listeners, stop)
+    conclude(outcome, options)
+    if viewer is not None:
+        leave_viewer(viewer, keep=keep_viewer and outcome.status != "abort")
+    return EXIT_CODES[outcome.status] or int(bool(outcome.faults))
+
+
+def await_viewer(
+    viewer: ViewerProcess, publisher: ResultsPublisher, source: Source, stop: threading.Event
+) -> None:
+    """Let a finite source wait for the viewer: it would be over before the window is open."""
+    if source.info.live:
+        return
+    tell("Opening the viewer ...")
+    attached = viewer.wait_until_attached(publisher.wait_for_listener, stop)
+    if not attached and not stop.is_set():
+        tell("The viewer did not open; `livedetect view` tells why. Going on without it.")
+
+
+def leave_viewer(viewer: ViewerProcess, *, keep: bool) -> None:
+    """Close the viewer, or say that it stays."""
+    if not keep:
+        viewer.close()
+    elif viewer.running:
+        tell("The viewer stays open; close its window when you are done.")
+
+
+def listeners_of(options: RunOptions) -> Listeners:
+    """The terminal, and the events and report that were asked for."""
+    from livedetect.stream.sinks.console import console_sink
+    from livedetect.stream.sinks.jsonl import JsonLinesSink
+
+    listeners = Listeners()
+    if options.events is not None:
+        listeners.sinks.append(JsonLinesSink(options.events))
+    listeners.sinks.append(console_sink(sys.stderr))
+    if options.report is not None:
+        listeners.add_report(options.report)
+    return listeners
+
+
+def publisher_for(
+    wanted: str | None, *, view: bool, offer: bool = False
+) -> ResultsPublisher | None:
+    """A publisher where one was asked for or a viewer needs it; raises `EndpointError`."""
+    if wanted == NOWHERE and not view:
+        return None
+    if wanted is None and not view and not offer:
+        return None
+    from livedetect.errors import EndpointError
+    from livedetect.stream.endpoints import DEFAULT_ENDPOINT
+    from livedetect.stream.publish import ResultsPublisher
+
+    if wanted not in (None, NOWHERE):
+        return ResultsPublisher(str(wanted))
+    try:
+        return ResultsPublisher(DEFAULT_ENDPOINT)
+    except EndpointError:
+        # another livedetect is running: a viewer of our own finds us at any port
+        return ResultsPublisher("tcp://127.0.0.1:0") if view else None
+
+
+def run(
+    source: Source,
+    settings: Settings,
+    options: RunOptions,
+    listeners: Listeners,
+    stop: threading.Event,
+) -> RunOutcome:
+    """Run the session with a fresh detector."""
+    from livedetect.detect.detector import Detector
+    from livedetect.stream.session import SessionOptions, run_session
+
+    session_options = SessionOptions(
+        settings=settings,
+        stop=stop,
+        frames=options.frames,
+        idle_timeout_s=options.idle_timeout,
+        commands=[listeners.publisher] if listeners.publisher else [],
+    )
+    return run_session(
+        source,
+        Detector(settings),
+        taps=listeners.taps,
+        sinks=listeners.sinks,
+        options=session_options,
+    )
+
+
+def conclude(outcome: RunOutcome, options: RunOptions) -> None:
+    """Tell the user what the terminal's own summary does not say."""
+    if outcome.message:
+        tell(f"livedetect: {outcome.message}")
+    for fault in outcome.faults:
+        tell(f"livedetect: left out after a fault: {fault}")
+    if outcome.status == "fail" and options.log is None:
+        tell("With --log FILE the same command leaves the details of a fault.")
+    if options.report is not None and (options.report / "report.html").exists():
+        tell(f"Report: {options.report / 'report.html'}")

@@ -1,0 +1,91 @@
+"""The viewer in a process of its own: whether there can be one, starting it, ending it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+from livedetect.errors import MissingExtraError
+
+_READY_S = 45.0
+_PATIENCE_S = 3.0
+
+
+def has_display() -> bool:
+    """Windows can be shown; Windows and macOS always have a display."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def has_napari() -> bool:
+    """The packages of the extra ``viewer`` are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("napari", "pyqtgraph"))
+
+
+def check_viewer() -> None:
+    """Raise `MissingExtraError` where the viewer cannot be shown, saying what is missing."""
+    if not has_napari():
+        raise MissingExtraError('the viewer is not installed: pip install "livedetect[viewer]"')
+    if not has_display():
+        raise MissingExtraError(
+            "there is no display for the viewer: neither DISPLAY nor WAYLAND_DISPLAY is set"
+        )
+
+
+def wants_view(view: bool | None) -> bool:
+    """Decide on ``--view/--no-view``; raises `MissingExtraError` for a wish that cannot be met."""
+    if view:
+        check_viewer()
+    return view if view is not None else has_display() and has_napari()
+
+
+def viewer_command(*arguments: str) -> list[str]:
+    """The command line that starts the viewer."""
+    return [sys.executable, "-m", "livedetect.viewer", *arguments]
+
+
+class ViewerProcess:
+    """A viewer that attaches to `endpoint`; it does not see the Ctrl-C of this terminal."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            viewer_command(endpoint),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
+        )
+
+    @property
+    def running(self) -> bool:
+        """Its window is open, or about to be."""
+        return self._process.poll() is None
+
+    def wait_until_attached(
+        self, listening: Callable[[float], bool], stop: threading.Event
+    ) -> bool:
+        """Wait, up to 45 s, until `listening` (given seconds to wait) sees the viewer."""
+        rounds = int(_READY_S / 0.2)
+        for _ in range(rounds):
+            if listening(0.2):
+                return True
+            if stop.is_set() or not self.running:
+                return False
+        return False
+
+    def close(self) -> None:
+        """End the viewer."""
+        if not self.running:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
