@@ -29,6 +29,7 @@ from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.semantic import SemanticMethod
+from livedetect.detect.state import from_state, to_state
 from livedetect.detect.tracking import Defect, Tracker
 from livedetect.errors import LatticeNotFoundError, SettingsError
 from livedetect.settings import Settings
@@ -108,6 +109,18 @@ class Detector:
             raise SettingsError(f"unknown command {command.name!r}; known: {known}")
         actions[command.name](command.args)
         return ()
+
+    def state(self) -> Mapping[str, Any]:
+        """Everything the detector knows, as arrays, numbers and strings."""
+        return to_state(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Detector:
+        """Continue where `state` was taken; raises `SettingsError` for a foreign mapping."""
+        detector = from_state(state)
+        if not isinstance(detector, cls):
+            raise SettingsError("this state does not hold a detector")
+        return detector
 
     def rebaseline(self) -> None:
         """Learn the crystal anew from the next frames; defects and dose of the area stay."""

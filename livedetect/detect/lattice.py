@@ -228,4 +228,6 @@ def _reduced(reciprocal: FloatArray, indices: IntArray) -> Lattice:
     new_reciprocal = np.linalg.inv(basis).T
     vectors = indices @ reciprocal
     new_indices = np.round(vectors @ np.linalg.inv(new_reciprocal)).astype(np.int64)
-    return Lattice(basis_px=basis, reciprocal=new_reciprocal, indices=new_indices)
+    return Lattice(
+        basis_px=basis, reciprocal=np.ascontiguousarray(new_reciprocal), indices=new_indices
+    )

@@ -71,7 +71,7 @@ def fit_novelty(
     weights = svm.dual_coef_[0]
     return NoveltyModel(
         mean=mean.astype(np.float32),
-        whitening=whitening.astype(np.float32),
+        whitening=np.ascontiguousarray(whitening, np.float32),
         vectors=svm.support_vectors_.astype(np.float32),
         weights=(weights / weights.sum()).astype(np.float32),
         gamma=float(gamma),

@@ -57,6 +57,8 @@ class Patches:
 class SitePatches:
     """Index tables of the patch around every site of a grid."""
 
+    DERIVED = ("positions", "_tree", "_flat")
+
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._grid = grid
         self._cell_sites = covering_sites(columns, grid.lattice, grid.samples)
@@ -73,6 +75,10 @@ class SitePatches:
     def move(self, grid: Grid) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
+        self._place()
+
+    def restore_derived(self) -> None:
+        """Make the index tables anew, after a state has been restored."""
         self._place()
 
     def take(self, values: FloatArray, sites: IntArray | None = None) -> FloatArray:

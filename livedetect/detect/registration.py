@@ -112,7 +112,9 @@ class Warp:
     """Static distortion u(x) in sample coordinates, from the local lattice phase."""
 
     def __init__(self, field_px: FloatArray) -> None:
-        self._field = field_px.astype(np.float32)  # (2, H / block, W / block) as (x, y)
+        self._field = np.ascontiguousarray(
+            field_px, np.float32
+        )  # (2, H / block, W / block) as (x, y)
 
     @classmethod
     def none(cls, shape: tuple[int, ...]) -> Warp:
