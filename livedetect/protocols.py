@@ -12,7 +12,7 @@ Taps, engine and sinks are called from the session's loop thread only.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,4 +149,13 @@ class Simulator(Protocol):
 
     def __iter__(self) -> Iterator[SimulatedFrame]:
         """Yield each frame with all the defects in it."""
+        ...
+
+    def write(
+        self, destination: Path, *, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Write frames, ``truth.csv`` and ``meta.json``; a suffix chooses the container.
+
+        `progress` is called with the number of frames written and the number of all frames.
+        """
         ...

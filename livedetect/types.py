@@ -407,7 +407,9 @@ class SimulatedFrame:
     frame: Frame
     """What the microscope would have delivered."""
     truth: tuple[TrueDefect, ...]
-    """Every defect present in it."""
+    """Every defect present in it; those of the first frame are born in frame 0."""
+    region: NDArray[np.bool_] | None = None
+    """True inside a growing domain, on blocks of 4 x 4 px; None in a stream without one."""
 
 
 def _jsonable(value: Any) -> Any:

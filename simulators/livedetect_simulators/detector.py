@@ -1,0 +1,62 @@
+"""The detector and its converter: Poisson counts, gain, noise, black level, saturation, bits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect_simulators.counting import poisson
+from livedetect_simulators.randomness import Purpose, generator
+from livedetect_simulators.spec import SimulationSettings
+
+FLOAT_BITS = 32
+
+
+def saturation_value(settings: SimulationSettings) -> float | None:
+    """Largest value that the detector can report; None for unlimited float data."""
+    if settings.bits == FLOAT_BITS:
+        return settings.clip
+    largest = float(2**settings.bits - 1)
+    return largest if settings.clip is None else min(largest, settings.clip)
+
+
+def data_type(settings: SimulationSettings) -> np.dtype[Any]:
+    """Type of the frames: float32, uint16, or uint8 where 8 bits suffice."""
+    if settings.bits == FLOAT_BITS:
+        return np.dtype(np.float32)
+    return np.dtype(np.uint16 if settings.bits > 8 else np.uint8)
+
+
+def detect(expected: NDArray[np.float32], settings: SimulationSettings, frame: int) -> NDArray[Any]:
+    """(H, W) reported values of a frame in which (H, W) `expected` electrons should arrive.
+
+    Counts are Poisson; the gain adds ``excess_noise`` times their variance; a converter cuts
+    below 0 and above the saturation value and rounds.
+    """
+    random = generator(settings.seed, Purpose.DETECTOR, frame)
+    brightness = max(0.05, 1 + settings.flicker * random.standard_normal())
+    counts = poisson(expected * np.float32(brightness), random)
+    if _is_counting(settings):
+        return _limited(counts, settings)
+    signal = settings.offset + settings.gain * counts.astype(np.float32)
+    if settings.excess_noise or settings.read_noise:
+        variance = settings.gain**2 * settings.excess_noise * counts + settings.read_noise**2
+        signal += np.sqrt(variance) * random.standard_normal(signal.shape, dtype=np.float32)
+    return _limited(signal, settings)
+
+
+def _is_counting(settings: SimulationSettings) -> bool:
+    noise = settings.excess_noise or settings.read_noise
+    return settings.gain == 1 and settings.offset == 0 and not noise
+
+
+def _limited(signal: NDArray[Any], settings: SimulationSettings) -> NDArray[Any]:
+    largest = saturation_value(settings)
+    if settings.bits == FLOAT_BITS:
+        signal = signal if largest is None else np.minimum(signal, largest)
+    else:
+        whole = signal if signal.dtype.kind == "i" else np.rint(signal)
+        signal = np.clip(whole, 0, largest)
+    return signal.astype(data_type(settings))

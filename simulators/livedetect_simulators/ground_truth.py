@@ -1,0 +1,138 @@
+"""What is really in a frame: defects, where they appear, and how well they could be known."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.types import TrueDefect
+from livedetect_simulators.defects import Defect
+from livedetect_simulators.domains import Domain
+from livedetect_simulators.imaging import Imaging
+from livedetect_simulators.scan import ScanPath
+from livedetect_simulators.spec import SimulationSettings
+from livedetect_simulators.specimen import Specimen, edited
+
+BLOCK_PX = 4
+"""Edge of the blocks on which a domain is told, px."""
+EXTENT_SIGMAS = 2.0
+"""How far beyond its columns a defect shows, in standard deviations of the probe."""
+
+
+class GroundTruth:
+    """Tells the truth about frames up to which the damage has been worked out."""
+
+    def __init__(
+        self,
+        settings: SimulationSettings,
+        path: ScanPath,
+        imaging: Imaging,
+        specimen: Specimen,
+        domain: Domain | None,
+    ) -> None:
+        self._settings = settings
+        self._path = path
+        self._imaging = imaging
+        self._specimen = specimen
+        self._domain = domain
+        self._snr2: dict[int, float] = {}
+
+    def columns(self, frame: int) -> NDArray[np.float64]:
+        """(N, 3) columns x, y, brightness of the whole specimen in `frame`."""
+        columns = self._specimen.pristine()
+        if self._domain is not None:
+            columns = self._domain.transform(columns, frame)
+        return edited(columns, self._specimen.edits(frame))
+
+    def defects(self, frame: int) -> tuple[TrueDefect, ...]:
+        """Everything whose centre lies in `frame`, the domain first."""
+        present = [defect for defect in self._specimen.defects if defect.present(frame)]
+        if not present:
+            return self._described_domain(frame)
+        shown = self._path.shown(np.array([d.position(frame) for d in present]), frame)
+        pairs = zip(present, shown.tolist(), strict=True)
+        points = (self._described(d, frame, x, y) for d, (x, y) in pairs if self._inside(x, y))
+        return (*self._described_domain(frame), *points)
+
+    def region(self, frame: int) -> NDArray[np.bool_] | None:
+        """(H // 4, W // 4) True inside the growing domain; None if the spec asks for none."""
+        if self._settings.domain == "none":
+            return None
+        height, width = self._settings.shape
+        rows, cols = np.mgrid[: height // BLOCK_PX, : width // BLOCK_PX]
+        if self._domain is None:
+            return np.zeros(rows.shape, bool)
+        centre = np.stack([cols.ravel(), rows.ravel()], axis=1) * BLOCK_PX + (BLOCK_PX - 1) / 2
+        xy = centre - self._path.drift(frame)
+        return self._domain.inside(xy, frame).reshape(rows.shape)
+
+    def births(self) -> dict[int, int]:
+        """First frame of every defect that the first frame does not hold."""
+        born = {d.defect_id: d.birth for d in self._specimen.defects if d.birth > 0}
+        return born if self._domain is None else {0: self._domain.start, **born}
+
+    def _inside(self, x: float, y: float, margin: float = 0.0) -> bool:
+        height, width = self._settings.shape
+        return margin <= x <= width - 1 - margin and margin <= y <= height - 1 - margin
+
+    def _described(self, defect: Defect, frame: int, x: float, y: float) -> TrueDefect:
+        neighbour = self._specimen.crystal.neighbour_px
+        radius = defect.radius_px(frame, neighbour)
+        spread = EXTENT_SIGMAS * self._imaging.probe(frame).sigma_px
+        return TrueDefect(
+            frame=frame,
+            defect_id=defect.defect_id,
+            x_px=x,
+            y_px=y,
+            kind=defect.kind,
+            birth_frame=defect.birth,
+            radius_px=radius,
+            snr2=self._information(defect),
+            extent_px=max(radius, 0.5 * neighbour) + spread,
+            in_view=self._inside(x, y, self._settings.a_px),
+        )
+
+    def _information(self, defect: Defect) -> float:
+        """d'^2 per frame of the defect as it was born, with all others away."""
+        if defect.defect_id not in self._snr2:
+            before = self._specimen.pristine()
+            after = edited(before.copy(), defect.edits_at(defect.birth))
+            reach = 1.5 * self._imaging.probe(defect.birth).reach_px + self._settings.a_px
+            near = [
+                columns[np.hypot(*(columns[:, :2] - defect.centre_px).T) < reach]
+                for columns in (before, after)
+            ]
+            information = self._imaging.information(near[0], near[1], defect.birth)
+            self._snr2[defect.defect_id] = information
+        return self._snr2[defect.defect_id]
+
+    def _described_domain(self, frame: int) -> tuple[TrueDefect, ...]:
+        region = self.region(frame)
+        if self._domain is None or region is None or not region.any():
+            return ()
+        y, x = (np.argwhere(region).mean(axis=0) + 0.5) * BLOCK_PX - 0.5
+        radius = float(np.sqrt(region.sum() * BLOCK_PX**2 / np.pi))
+        truth = TrueDefect(
+            frame=frame,
+            defect_id=0,
+            x_px=float(x),
+            y_px=float(y),
+            kind=f"{self._settings.domain}_domain",
+            birth_frame=self._domain.start,
+            radius_px=radius,
+            snr2=self._domain_information(self._domain),
+            extent_px=radius,
+            in_view=True,
+        )
+        return (truth,)
+
+    def _domain_information(self, domain: Domain) -> float:
+        """d'^2 of the domain's first frame."""
+        if 0 not in self._snr2:
+            pristine = self._specimen.pristine()
+            images = [
+                self._imaging.expected(columns, domain.start)
+                for columns in (pristine, domain.transform(pristine, domain.start))
+            ]
+            self._snr2[0] = float(np.sum((images[1] - images[0]) ** 2 / images[0], dtype=float))
+        return self._snr2[0]

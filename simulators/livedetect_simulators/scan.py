@@ -1,0 +1,104 @@
+"""The scan: where the probe really is while it thinks to walk along rows.
+
+What is seen at (x, y) of a frame is displaced by the specimen's drift, by slow distortions
+of the scan field and by the rows' own shifts. `ScanPath.rows` gives the shifts of one frame,
+`ScanPath.shown` says where in that frame a point of the specimen appears.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from livedetect_simulators.randomness import Purpose, generator
+from livedetect_simulators.spec import SimulationSettings
+
+MAINS_HZ = 50.0
+SETTLED = 6.0
+"""Time constants after which the flyback is forgotten."""
+
+
+class ScanPath:
+    """Drift, shear, jitter, mains wobble, warp and flyback of a whole stream."""
+
+    def __init__(self, settings: SimulationSettings) -> None:
+        self._settings = settings
+        self._drift = _drift(settings)
+        self._phase = generator(settings.seed, Purpose.PATH, 1).uniform(0, 2 * np.pi, 2)
+
+    @property
+    def extent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest drift (x, y) of the stream, px."""
+        return self._drift.min(0), self._drift.max(0)
+
+    def drift(self, frame: int) -> NDArray[np.float64]:
+        """(2,) displacement (x, y) of the specimen at the start of `frame`, px."""
+        drift: NDArray[np.float64] = self._drift[frame]
+        return drift
+
+    def rows(self, frame: int) -> NDArray[np.float64]:
+        """(H, 2) displacement (x, y) in px of what each row of `frame` shows, jitter included."""
+        settings = self._settings
+        height, width = settings.shape
+        down = np.arange(height) / height
+        step = self._drift[frame + 1] - self._drift[frame]
+        rows = self._drift[frame] + down[:, None] * step
+        rows[:, 0] += settings.shear_px * (down - 0.5)
+        if settings.mains_px:
+            seconds = (frame + down) * height * width * settings.pixel_dwell_us * 1e-6
+            rows[:, 0] += settings.mains_px * np.sin(2 * np.pi * MAINS_HZ * seconds)
+        if settings.jitter_px:
+            random = generator(settings.seed, Purpose.SCAN, frame)
+            rows[:, 0] += settings.jitter_px * random.standard_normal(height)
+        return np.asarray(rows)
+
+    def warped(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+        """(N, 2) points of the specimen with the static distortion of the scan field added."""
+        warp = self._settings.warp_px
+        if not warp:
+            return xy
+        height, width = self._settings.shape
+        x, y = (xy + self._drift[frame]).T
+        wave = 2 * np.pi * np.array([y / height, x / width]) + self._phase[:, None]
+        return xy + warp * np.sin(wave).T
+
+    def flyback(self, count: int) -> NDArray[np.float64]:
+        """(count,) displacement along x of what the first pixels of every row show, px."""
+        tau = max(self._settings.settle_us / self._settings.pixel_dwell_us, 1e-6)
+        return self._settings.flyback_px * np.exp(-np.arange(count) / tau)
+
+    @property
+    def settling_px(self) -> int:
+        """Pixels at the left edge that the flyback still distorts."""
+        if not self._settings.flyback_px:
+            return 0
+        tau = self._settings.settle_us / self._settings.pixel_dwell_us
+        return min(int(SETTLED * tau) + 1, self._settings.shape[1])
+
+    def shown(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+        """(N, 2) where points of the specimen appear in `frame`, px; row jitter averaged out."""
+        height = self._settings.shape[0]
+        # a column covers several rows: what counts is their mean shift
+        smooth = gaussian_filter1d(self.rows(frame), 0.15 * self._settings.a_px, axis=0)
+        points = self.warped(xy, frame)
+        row = np.clip(np.rint(points[:, 1] + self._drift[frame, 1]), 0, height - 1).astype(int)
+        shown = points + smooth[row]
+        if self.settling_px:
+            bend = self.flyback(self.settling_px)
+            at = np.clip(np.rint(shown[:, 0]), 0, None).astype(int)
+            inside = at < len(bend)
+            shown[inside, 0] -= bend[at[inside]]
+        return np.asarray(shown)
+
+
+def _drift(settings: SimulationSettings) -> NDArray[np.float64]:
+    """(T + 1, 2) position of the specimen at the start of every frame, the first at 0."""
+    random = generator(settings.seed, Purpose.PATH)
+    angle = random.uniform(0, 2 * np.pi)
+    steps = settings.walk_px * random.standard_normal((settings.frames, 2))
+    steps += settings.drift_px * np.array([np.cos(angle), np.sin(angle)])
+    free = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    # the stage turns round before the stream leaves the piece of crystal that is held
+    reach = float(min(settings.shape))
+    return np.asarray(reach - np.abs((free + reach) % (4 * reach) - 2 * reach))

@@ -1,0 +1,154 @@
+"""Frames on disk: a folder of single files, one ``.npy`` stack or one multi-page ``.tif``.
+
+Everything is written under a temporary name and renamed, so that nobody reads half a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from livedetect.errors import SettingsError
+from livedetect.types import Frame, SimulatedFrame, TrueDefect
+from livedetect_simulators.truth import write_truth
+
+if TYPE_CHECKING:
+    from livedetect_simulators.simulation import Simulation
+
+Progress = Callable[[int, int], None]
+STACK_SUFFIXES = (".npy", ".tif", ".tiff")
+PARTIAL = ".part"
+
+
+def write_simulation(
+    spec: str, destination: str | Path, *, progress: Progress | None = None
+) -> None:
+    """Simulate `spec` and write it, see `write`."""
+    from livedetect_simulators.simulation import Simulation  # noqa: PLC0415 - knows the writers
+
+    write(Simulation(spec), Path(destination), progress=progress)
+
+
+def write(simulation: Simulation, destination: Path, *, progress: Progress | None = None) -> None:
+    """Write all frames, and the truth beside them.
+
+    Parameters
+    ----------
+    simulation : the stream; with ``fps`` its frames are written at that rate.
+    destination : ``NAME.npy`` or ``NAME.tif`` (``NAME.ome.tif`` for OME metadata) for one
+        stack, anything else for a folder of single calibrated ``.tif`` files.
+    progress : called with the number of frames written and the number of all frames.
+
+    Raises
+    ------
+    SettingsError : the folder already holds frames, or the suffix is not known.
+    """
+    destination = Path(destination)
+    suffix = destination.suffix.lower()
+    kept = _Truth(simulation, progress)
+    if suffix in STACK_SUFFIXES and not destination.is_dir():
+        directory = destination.parent
+        directory.mkdir(parents=True, exist_ok=True)
+        stack = _write_npy if suffix == ".npy" else _write_tif
+        stack(simulation, kept, destination)
+    else:
+        directory = destination
+        _write_folder(kept, directory)
+    kept.save(directory)
+
+
+class _Truth:
+    """Passes the frames of a simulation on and keeps the truth about them."""
+
+    def __init__(self, simulation: Simulation, progress: Progress | None) -> None:
+        self._simulation = simulation
+        self._progress = progress
+        self._defects: list[TrueDefect] = []
+        self._regions: list[NDArray[np.bool_]] = []
+
+    def __iter__(self) -> Iterator[Frame]:
+        total = len(self._simulation)
+        for done, simulated in enumerate(self._simulation, start=1):
+            self._note(simulated)
+            yield simulated.frame
+            if self._progress is not None:
+                self._progress(done, total)
+
+    def _note(self, simulated: SimulatedFrame) -> None:
+        self._defects += simulated.truth
+        if simulated.region is not None:
+            self._regions.append(simulated.region)
+
+    def save(self, directory: Path) -> None:
+        """Write the truth of the frames that have passed."""
+        region = np.stack(self._regions).astype(np.uint8) if self._regions else None
+        write_truth(directory, self._simulation.meta, self._defects, region)
+
+
+def _write_npy(simulation: Simulation, frames: _Truth, path: Path) -> None:
+    partial = path.with_name(path.name + PARTIAL)
+    shape = (len(simulation), *simulation.settings.shape)
+    stack = np.lib.format.open_memmap(partial, mode="w+", dtype=simulation.dtype, shape=shape)
+    for frame in frames:
+        stack[frame.index] = frame.data
+    stack.flush()
+    del stack  # Windows renames no file that is mapped
+    partial.replace(path)
+
+
+def _write_tif(simulation: Simulation, frames: _Truth, path: Path) -> None:
+    partial = path.with_name(path.name + PARTIAL)
+    ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
+    pixel = simulation.pixel_size_nm
+    tifffile.imwrite(
+        partial,
+        (frame.data for frame in frames),
+        shape=(len(simulation), *simulation.settings.shape),
+        dtype=simulation.dtype,
+        ome=ome,
+        imagej=not ome,
+        photometric="minisblack",
+        resolution=(1 / pixel, 1 / pixel),
+        metadata=_ome(pixel, simulation.frame_time_s) if ome else _imagej("TYX"),
+    )
+    partial.replace(path)
+
+
+def _write_folder(frames: _Truth, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(path.suffix.lower() in STACK_SUFFIXES for path in directory.iterdir()):
+        raise SettingsError(f"{directory} already holds frames: choose an empty folder")
+    for frame in frames:
+        path = directory / f"frame_{frame.index:06d}.tif"
+        partial = path.with_name(path.name + PARTIAL)
+        pixel = frame.calibration.pixel_size_nm or 1.0
+        tifffile.imwrite(
+            partial,
+            frame.data,
+            imagej=True,
+            photometric="minisblack",
+            resolution=(1 / pixel, 1 / pixel),
+            metadata=_imagej("YX"),
+        )
+        partial.replace(path)
+
+
+def _imagej(axes: str) -> dict[str, Any]:
+    return {"axes": axes, "unit": "nm"}
+
+
+def _ome(pixel_nm: float, frame_time_s: float) -> dict[str, Any]:
+    return {
+        "axes": "TYX",
+        "PhysicalSizeX": pixel_nm,
+        "PhysicalSizeXUnit": "nm",
+        "PhysicalSizeY": pixel_nm,
+        "PhysicalSizeYUnit": "nm",
+        "TimeIncrement": frame_time_s,
+        "TimeIncrementUnit": "s",
+    }
