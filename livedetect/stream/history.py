@@ -12,6 +12,7 @@ from typing import Any
 
 from livedetect.errors import ProtocolError
 from livedetect.stream.wire import check_keys
+from livedetect.stream.wire_results import check_events
 
 MAX_DEFECT_EVENTS = 20_000
 MAX_OTHER_EVENTS = 2_000
@@ -113,9 +114,8 @@ class RunHistory:
         if len({len(data["series"][name]) for name in SERIES}) != 1 or data["stride"] < 1:
             raise ProtocolError("snapshot: the series do not fit together")
         history = cls()
+        check_events(data["events"])
         for event in data["events"]:
-            if type(event) is not dict or type(event.get("event")) is not str:
-                raise ProtocolError("snapshot: events must be maps with a name")
             history._add_event(event)
         history._restore(data)
         return history

@@ -117,7 +117,7 @@ class Inbox:
         """A snapshot has come."""
         with self._lock:
             self._history = history
-            self._preview = preview or self._preview
+            self._preview = _newer(preview, self._preview)
             self._changed = self._restarted = True
             self._events.clear()
             self._events.extend(history.events)
@@ -135,3 +135,11 @@ class Inbox:
         with self._lock:
             self._preview = preview
             self._previews += 1
+
+
+def _newer(fetched: Preview | None, waiting: Preview | None) -> Preview | None:
+    if fetched is None or waiting is None:
+        return fetched or waiting
+    same_run = fetched.header["epoch"] == waiting.header["epoch"]
+    later = waiting.header["frame"] >= fetched.header["frame"]
+    return waiting if same_run and later else fetched

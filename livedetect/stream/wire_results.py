@@ -136,6 +136,15 @@ def _scalar(value: Any) -> Any:
     return value
 
 
+def _printable(value: Any) -> Any:
+    """Values that cannot travel become text, so that one odd key never costs an event."""
+    if isinstance(value, dict):
+        return {str(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return value if isinstance(value, (type(None), bool, int, float, str)) else str(value)
+
+
 def result_message(
     envelope: Envelope,
     result: FrameResult,
@@ -147,7 +156,7 @@ def result_message(
     return {
         **_state(envelope, "result", status, result.phase),
         "frame": int(result.frame),
-        "events": [event.as_dict() for event in (*earlier, *result.events)],
+        "events": [_printable(event.as_dict()) for event in (*earlier, *result.events)],
         "time_s": _scalar(float(result.time_s)),
         "disposition": result.disposition,
         "tracks": track_columns(result.active_tracks),
@@ -168,7 +177,7 @@ def status_message(
     return {
         **_state(envelope, "status", status, status.phase),
         "frame": int(status.frame),
-        "events": [event.as_dict() for event in events],
+        "events": [_printable(event.as_dict()) for event in events],
     }
 
 
@@ -229,10 +238,17 @@ def decode_publication(parts: Sequence[bytes]) -> dict[str, Any] | Preview:
 def _check_state(message: Mapping[str, Any]) -> None:
     if message["phase"] not in set(Phase):
         raise ProtocolError("unknown phase")
-    if not all(type(event) is dict and "event" in event for event in message["events"]):
-        raise ProtocolError("events must be maps with a name")
+    check_events(message["events"])
     if "tracks" in message:
         _check_tracks(message["tracks"])
+
+
+def check_events(events: Sequence[Any]) -> None:
+    """Every event must be a map with its name and its frame."""
+    for event in events:
+        if type(event) is not dict:
+            raise ProtocolError("an event must be a map")
+        check_keys(event, {"event": (str,), "frame": (int,)})
 
 
 def _check_tracks(tracks: Mapping[str, Any]) -> None:
