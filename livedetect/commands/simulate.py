@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from livedetect.commands.play import tell
 from livedetect.errors import SettingsError
 
 _ADDRESS = re.compile(r"(tcp|ipc)://")
@@ -26,16 +27,21 @@ def simulate(
 
     The keys of SPEC are listed by `livedetect sources` under sim:.
     """
-    from livedetect.commands.play import tell
     from livedetect.stream.registry import open_simulator
 
     if _ADDRESS.match(to):
         raise SettingsError(
             f"--to {to}: frames cannot be sent over a network yet; give a folder or a file"
         )
-    simulator: Any = open_simulator(spec if frames is None else with_frames(spec, frames))
-    simulator.write(Path(to))
-    tell(f"Written to {to}")
+    simulator = open_simulator(spec if frames is None else with_frames(spec, frames))
+    simulator.write(Path(to), progress=tell_progress)
+    tell(f"Written to {to}, with the truth beside it.")
+
+
+def tell_progress(written: int, of: int) -> None:
+    """Say how far the writing is, ten times on the way."""
+    if written == of or written % max(1, of // 10) == 0:
+        tell(f"{written} of {of} frames")
 
 
 def with_frames(spec: str, frames: int) -> str:

@@ -45,12 +45,14 @@ def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
     if not ledger.received:
         why = "within the idle time" if reason == "idle_timeout" else "from the source"
         return f"No frame came {why}: nothing was analysed."
-    if ledger.fate("scored"):
+    if ledger.fate("scored") or reason == "interrupted":
         return ""
     done = ledger.fate("warm_up")
     rejected = ledger.received - done - ledger.counts()["pending"]
     turned_away = f"; {rejected} frames were turned away" if rejected else ""
+    if done >= warm_up_frames:
+        return f"Nothing was scored: no frame came after the {done} warm-up frames{turned_away}."
     return (
         f"Nothing was scored: {done} of the {warm_up_frames} warm-up frames came{turned_away}. "
-        "Give more frames, or fewer with --set warm_up_frames=N."
+        "Give more frames, or ask for fewer with --set warm_up_frames=N."
     )

@@ -132,7 +132,7 @@ class LiveConsole(PlainConsole):
         super()._finish(values)
 
     def _say(self, line: str) -> None:
-        self._console.print(line, markup=False)
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def _drawing(self) -> Text:
         text = Text(style="bold red" if self._status.alarm else "")

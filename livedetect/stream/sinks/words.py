@@ -46,11 +46,11 @@ def status_line(values: Mapping[str, Any]) -> str:
 
 def _model_ready(values: Mapping[str, Any]) -> str:
     count = values.get("frames_used", "?")
-    if values.get("fallback"):
-        return f"crystal learnt from {count} frames; no lattice found, so areas are compared"
     lattice = values.get("lattice_nm")
     size = f", lattice {_lengths(lattice)} nm" if lattice else ""
-    return f"crystal learnt from {count} frames{size}; {values.get('sites', '?')} sites watched"
+    warnings = "".join(f"; warning: {warning}" for warning in values.get("warnings", ()))
+    sites = f"{values.get('sites', '?')} sites watched"
+    return f"crystal learnt from {count} frames{size}; {sites}{warnings}"
 
 
 def _lengths(lattice: Any) -> str:
