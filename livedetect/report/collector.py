@@ -78,13 +78,14 @@ class ReportCollector:
             self._note(event)
 
     def close(self) -> None:
-        """Write the report; a second call does nothing.
+        """Write the report, unless the run never began; a second call does nothing.
 
         Raises
         ------
         OSError : the directory cannot be written to.
         """
-        if not self._closed:
+        began = bool(self.notes.started) or self.notes.first is not None
+        if began and not self._closed:
             self._closed = True
             write_report(self.notes, self._directory)
 

@@ -245,9 +245,15 @@ def test_a_run_cut_short_still_gives_a_report(tmp_path):
 
 def test_a_run_without_any_frame_gives_a_report(tmp_path):
     collector = ReportCollector(tmp_path)
+    collector.on_event(notice("run_started", 0, source="nothing"))
     collector.close()
     assert (tmp_path / "report.html").stat().st_size > 1000
     assert not (tmp_path / "last_frame.png").exists()
+
+
+def test_a_run_that_never_began_leaves_nothing(tmp_path):
+    ReportCollector(tmp_path / "report").close()
+    assert not (tmp_path / "report").exists()
 
 
 def test_memory_is_bounded(tmp_path):
