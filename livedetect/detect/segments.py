@@ -170,7 +170,7 @@ class SegmentMethod(ABC):
         positions, scores = positions[above], scores[above]
         return [
             Candidate(
-                position=positions[index] - self.shift,
+                position=self._centroid(positions, scores - threshold, index) - self.shift,
                 score=float(scores[index]),
                 p_value=self._tail.probability(float(scores[index])),
                 window_frames=1,
@@ -180,6 +180,12 @@ class SegmentMethod(ABC):
             )
             for index in suppress_non_maxima(positions, scores, self.merge_radius_px)
         ]
+
+    def _centroid(self, positions: FloatArray, excess: FloatArray, index: int) -> FloatArray:
+        """Where the segments around the best one agree: all that overlap a defect fire."""
+        near = np.hypot(*(positions - positions[index]).T) < self.merge_radius_px
+        weight = excess[near]
+        return np.asarray(weight @ positions[near] / weight.sum())
 
     merge_radius_px: float
     border_px: float

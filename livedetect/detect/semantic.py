@@ -39,7 +39,7 @@ class SemanticMethod(SegmentMethod):
         self._size = 2 * int(SEGMENT_CELLS * self.lattice.constant_px / 2) + 1
         self._lag = round(LAG_CELLS * self.lattice.constant_px)
         self._taper = hann_window((self._size, self._size))
-        self.merge_radius_px = 0.9 * scale
+        self.merge_radius_px = self._size / 2
         self.border_px = self._size / 2
         self._lowest = LOWEST_COLUMN * float(columns.heights.min() / columns.heights.max())
 
@@ -59,7 +59,7 @@ class SemanticMethod(SegmentMethod):
     def _find_columns(self, frame: FloatArray) -> FloatArray:
         """(n, 2) column positions (x, y), to a fraction of a pixel."""
         smooth = ndimage.gaussian_filter(frame if self._bright else -frame, self._sigma)
-        smooth = smooth - ndimage.gaussian_filter(smooth, 4 * self._sigma)
+        smooth = smooth - ndimage.gaussian_filter(smooth, 8 * self._sigma)
         floor = self._lowest * float(np.quantile(smooth, 0.98))
         peaks = peak_local_max(
             smooth, min_distance=self._distance, threshold_abs=floor, exclude_border=2
