@@ -12,7 +12,7 @@ import typer
 
 from livedetect.commands.interruption import interruptible
 from livedetect.commands.options import RunOptions, with_run_options
-from livedetect.commands.viewer_process import wants_view
+from livedetect.commands.viewer_program import wants_view
 
 if TYPE_CHECKING:
     from livedetect.protocols import Source

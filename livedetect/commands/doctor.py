@@ -13,7 +13,7 @@ from importlib import metadata
 import typer
 
 import livedetect
-from livedetect.commands.viewer_process import has_display
+from livedetect.commands.viewer_program import has_display
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)(?:;(.*))?")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedetect.commands.options import RunOptions
-from livedetect.commands.viewer_process import ViewerProcess, wants_view
+from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def play(
     settings = options.settings()
     view = wants_view(options.view)
     listeners = listeners_of(options)
-    viewer: ViewerProcess | None = None
+    viewer: ViewerProgram | None = None
     try:
         publisher = publisher_for(options.publish, view=view, offer=offer)
         if publisher is not None:
@@ -89,7 +89,7 @@ def play(
         listeners.close()
         raise
     if view and publisher is not None:
-        viewer = ViewerProcess(publisher.endpoint)
+        viewer = ViewerProgram(publisher.endpoint)
         await_viewer(viewer, publisher, source, stop)
     outcome = run(source, settings, options, listeners, stop)
     conclude(outcome, options)
@@ -99,7 +99,7 @@ def play(
 
 
 def await_viewer(
-    viewer: ViewerProcess, publisher: ResultsPublisher, source: Source, stop: threading.Event
+    viewer: ViewerProgram, publisher: ResultsPublisher, source: Source, stop: threading.Event
 ) -> None:
     """Let a finite source wait for the viewer: it would be over before the window is open."""
     if source.info.live:
@@ -110,7 +110,7 @@ def await_viewer(
         tell("The viewer did not open; `livedetect view` tells why. Going on without it.")
 
 
-def leave_viewer(viewer: ViewerProcess, *, keep: bool) -> None:
+def leave_viewer(viewer: ViewerProgram, *, keep: bool) -> None:
     """Close the viewer, or say that it stays."""
     if not keep:
         viewer.close()

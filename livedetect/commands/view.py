@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from livedetect.commands.viewer_process import check_viewer, viewer_command
+from livedetect.commands.viewer_program import check_viewer, viewer_command
 
 
 def view(

@@ -49,7 +49,7 @@ def viewer_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "livedetect.viewer", *arguments]
 
 
-class ViewerProcess:
+class ViewerProgram:
     """A viewer that attaches to `endpoint`; it does not see the Ctrl-C of this terminal."""
 
     def __init__(self, endpoint: str) -> None:

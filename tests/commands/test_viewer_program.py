@@ -2,9 +2,9 @@ import sys
 
 import pytest
 
-from livedetect.commands import viewer_process
+from livedetect.commands import viewer_program
 from livedetect.commands.simulate import with_frames
-from livedetect.commands.viewer_process import ViewerProcess, wants_view
+from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.errors import MissingExtraError
 
 
@@ -13,8 +13,8 @@ def computer(monkeypatch):
     """computer(display, napari): what there is."""
 
     def set_up(display, napari):
-        monkeypatch.setattr(viewer_process, "has_display", lambda: display)
-        monkeypatch.setattr(viewer_process, "has_napari", lambda: napari)
+        monkeypatch.setattr(viewer_program, "has_display", lambda: display)
+        monkeypatch.setattr(viewer_program, "has_napari", lambda: napari)
 
     return set_up
 
@@ -52,8 +52,8 @@ def script(code):
 
 def test_closing_ends_the_viewer(monkeypatch, stop_event):
     code = "import threading; threading.Event().wait(60)"
-    monkeypatch.setattr(viewer_process, "viewer_command", script(code))
-    viewer = ViewerProcess("tcp://127.0.0.1:1")
+    monkeypatch.setattr(viewer_program, "viewer_command", script(code))
+    viewer = ViewerProgram("tcp://127.0.0.1:1")
     assert viewer.running
     assert viewer.wait_until_attached(lambda _: True, stop_event)
     viewer.close()
@@ -62,8 +62,8 @@ def test_closing_ends_the_viewer(monkeypatch, stop_event):
 
 
 def test_nobody_waits_for_a_viewer_that_died(monkeypatch, stop_event):
-    monkeypatch.setattr(viewer_process, "viewer_command", script("raise SystemExit(3)"))
-    viewer = ViewerProcess("tcp://127.0.0.1:1")
+    monkeypatch.setattr(viewer_program, "viewer_command", script("raise SystemExit(3)"))
+    viewer = ViewerProgram("tcp://127.0.0.1:1")
     assert not viewer.wait_until_attached(stop_event.wait, stop_event)
 
 
