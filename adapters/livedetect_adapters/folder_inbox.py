@@ -21,6 +21,8 @@ BLOCKED_S = 2.0
 """Patience with an unreadable file that others wait behind, s."""
 LONGEST_BLOCK_S = 10.0
 """How long an unfinished file keeps later ones waiting at most, s."""
+PATCHED_S = 0.2
+"""A complete file that changes within this time gets its header completed, nothing new, s."""
 PEEK_S = 1.0
 """Time between two looks into a stack that grows without pause, s."""
 _GROWING_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
@@ -61,10 +63,15 @@ class Entry:
     """Some frame of it has been passed on."""
     tries: int = 0
     retry_at: float = 0.0
+    peeked_at: float = 0.0
+    """When it was last read while still growing."""
     problem: str = ""
     """Why the last try failed."""
     growing: bool = False
     """Still being written: only the pages before the last one may be trusted."""
+    lost: int = 0
+    """How often it was overwritten before it had been read."""
+    _rewritten: bool = False
     given_up: bool = False
     """No more tries after this one."""
 
@@ -83,8 +90,16 @@ class Entry:
         if signature == self.signature:
             self.looks += 1
             return
+        rested = self.closed and self.unread and self.steady_s(now) >= PATCHED_S
+        self._rewritten = rested and signature[2] <= self.signature[2]
         self.signature, self.steady_since, self.looks = signature, now, 1
         self.closed, self.tries, self.retry_at, self.given_up = False, 0, now, False
+
+    def close(self) -> None:
+        """Its writer has closed it; if it had done so before, what it held then is lost."""
+        self.closed = True
+        self.lost += self._rewritten
+        self._rewritten = False
 
     def failed(self, problem: str, now: float) -> None:
         """Try again later, each time after twice the time."""
@@ -132,7 +147,7 @@ class Inbox:
         for name, signature in present.items():
             self._look(name, signature, now)
             if name in complete:
-                self.entries[name].closed = True
+                self.entries[name].close()
         self._note_vanished(present)
 
     def _signature(self, name: str) -> Signature:
@@ -191,7 +206,7 @@ class Inbox:
         entry.given_up |= bool(entry.problem) and steady >= patience
         if entry.growing:
             peeks = entry.path.suffix.lower() in _GROWING_SUFFIXES
-            return peeks and now - max(entry.first_seen, entry.retry_at) >= PEEK_S
+            return peeks and now - max(entry.first_seen, entry.peeked_at) >= PEEK_S
         return now >= entry.retry_at or entry.given_up
 
     def _in_turn(self, entry: Entry, now: float) -> bool:

@@ -51,14 +51,27 @@ class Intake:
             yield self._rejection(message, "duplicate")
             return
         try:
+            entry.peeked_at = time.monotonic()
             stack = reader_for(entry.path).open(entry.path)
         except (FrameReadError, SourceError) as error:
             yield from self._unreadable(entry, error)
             return
         try:
+            if entry.lost:
+                yield self._gap(entry.lost, f"{entry.path.name} was overwritten unread")
+                entry.lost = 0
             yield from self._frames(entry, stack)
         finally:
             stack.close()
+
+    def _gap(self, missing: int, reason: str) -> Gap:
+        self._index += missing
+        return Gap(
+            first_missing=self._index - missing,
+            missing_frames=missing,
+            reason=reason,
+            time_s=self._clock.latest_s,
+        )
 
     def _unreadable(self, entry: Entry, error: Exception) -> Iterator[SourceItem]:
         if isinstance(error, FrameReadError) and not entry.given_up:
@@ -81,9 +94,7 @@ class Intake:
                 item = self._rejection(str(error))
             entry.done += 1
             yield item
-        if entry.growing:
-            entry.retry_at = time.monotonic()
-        elif entry.done >= length:
+        if not entry.growing and entry.done >= length:
             yield from self._end(entry, stack)
 
     def _end(self, entry: Entry, stack: Stack) -> Iterator[SourceItem]:
@@ -97,13 +108,7 @@ class Intake:
             yield self._rejection(torn)
         missing = expected_frames(stack) - entry.done - bool(torn)
         if missing > 0 and not self._request.live:
-            self._index += missing
-            yield Gap(
-                first_missing=self._index - missing,
-                missing_frames=missing,
-                reason="the file is cut",
-                time_s=self._clock.latest_s,
-            )
+            yield self._gap(missing, "the file is cut")
 
     def _read(self, entry: Entry, stack: Stack) -> SourceItem:
         frame = stack.frame(entry.done)

@@ -32,7 +32,7 @@ class H5Array:
     def shape(self) -> tuple[int, ...]:
         """Shape now."""
         if self.file.swmr_mode:
-            self._dataset.id.refresh()
+            self._dataset.refresh()
         shape: tuple[int, ...] = self._dataset.shape
         return shape
 
@@ -50,7 +50,7 @@ def _open(path: Path) -> h5py.File:
     if start != SIGNATURE and start.strip(b"\0"):
         raise SourceError(f"{path.name} is no HDF5 file, whatever its name says")
     problem: Exception | None = None
-    for swmr in (False, True):
+    for swmr in (True, False):
         try:
             # without a lock: reading must never stop the program that writes
             return h5py.File(path, "r", swmr=swmr, locking=False, libver="latest" if swmr else None)

@@ -1,0 +1,103 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from livedetect.errors import FrameReadError, SourceError
+from livedetect_adapters.npy import READER
+from tests.adapters.reader_contract import FRAMES, FileContract, read
+
+
+class TestNpy(FileContract):
+    suffix = ".npy"
+
+    def write(self, path, array):
+        np.save(path, array)
+
+
+class TestNpz(FileContract):
+    suffix = ".npz"
+
+    def write(self, path, array):
+        np.savez(path, frames=array, names=np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (FRAMES.astype("c8"), "complex"),
+        (FRAMES[:0], "empty"),
+        (FRAMES[0, 0], "1 dimensions"),
+        (FRAMES[None], "4 dimensions"),
+        (np.zeros((40, 24, 3), "u1"), "colour"),
+        (np.zeros((40, 24, 4), "u1"), "colour"),
+        (FRAMES > 5, "bool"),
+        (np.array(["a", "b"]), "not numbers"),
+        (np.zeros((5, 9, 1)), "no images"),
+    ],
+)
+def test_what_is_no_stack_says_why(tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array)
+    with pytest.raises(SourceError, match=message):
+        READER.open(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz"])
+def test_pickles_are_never_loaded(tmp_path, name):
+    array = np.array([{"a": 1}, None], dtype=object)
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    np.savez(tmp_path / "x.npz", array, allow_pickle=True)
+    with pytest.raises(SourceError, match=name):
+        READER.open(tmp_path / name)
+
+
+@pytest.mark.parametrize("dtype", ["|u1", ">u2", "<u4", ">i4", "<f4", ">f8", "<i8"])
+def test_dtypes_survive(tmp_path, dtype):
+    np.save(tmp_path / "x.npy", FRAMES.astype(dtype))
+    data = read(tmp_path / "x.npy", 2).data
+    np.testing.assert_array_equal(data, FRAMES[2].astype(dtype))
+    assert data.dtype == np.dtype(dtype).newbyteorder("=")
+
+
+def test_half_precision_becomes_single(tmp_path):
+    np.save(tmp_path / "x.npy", FRAMES.astype("f2"))
+    assert read(tmp_path / "x.npy").data.dtype == np.float32
+
+
+def test_fortran_order(tmp_path):
+    np.save(tmp_path / "x.npy", np.asfortranarray(FRAMES))
+    np.testing.assert_array_equal(read(tmp_path / "x.npy", 3).data, FRAMES[3])
+
+
+def test_a_file_cut_while_open_is_an_error_and_no_crash(tmp_path):
+    np.save(tmp_path / "x.npy", FRAMES)
+    stack = READER.open(tmp_path / "x.npy")
+    with (tmp_path / "x.npy").open("r+b") as file:
+        file.truncate(500)
+    with pytest.raises(FrameReadError, match="frame 3"):
+        stack.frame(3)
+    stack.close()
+
+
+def test_a_large_stack_is_not_read_at_once(tmp_path):
+    array = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", "f4", (400, 256, 256))
+    array[399] = 7
+    del array
+    tracemalloc.start()
+    stack = READER.open(tmp_path / "x.npy")
+    assert stack.frame(399).data.max() == 7
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    stack.close()
+    assert peak < 5e6
+
+
+def test_npz_of_several_images_asks_which(tmp_path):
+    np.savez(tmp_path / "x.npz", first=FRAMES, second=FRAMES)
+    with pytest.raises(SourceError, match="first, second"):
+        READER.open(tmp_path / "x.npz")
+
+
+def test_published_single_frames(data):
+    stack = READER.open(data / "simulated_single_frames" / "mos2_d200.npz")
+    assert stack.frame(0).data.shape == (192, 192)
