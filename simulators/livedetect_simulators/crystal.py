@@ -52,6 +52,8 @@ class CrystalType:
     """Brightness lost when half the atoms of the column go."""
     neighbour: float
     """Distance of nearest columns, in lattice constants."""
+    displacement: float
+    """How far a displaced column moves, in lattice constants."""
     hollow: tuple[float, float]
     """From a column of sublattice 0 to the place of an adatom, in cell fractions."""
     adatom: float

@@ -1,7 +1,7 @@
-"""What the beam does: every process turns the fluence of a frame into changes of the specimen.
+"""What the beam does: every mechanism turns the fluence of a frame into changes of the specimen.
 
 The expected number of events is cross-section x atoms x fluence; nothing happens on a clock.
-Processes are asked frame by frame, in order, and draw from that frame's own generator.
+Mechanisms are asked frame by frame, in order, and draw from that frame's own generator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from livedetect_simulators.specimen import Specimen
 ANGSTROM2_PER_BARN = 1e-8
 
 
-class Process(Protocol):
+class Mechanism(Protocol):
     """Something that changes the specimen with the dose."""
 
     def advance(self, frame: int, random: np.random.Generator) -> None:
@@ -109,7 +109,7 @@ class PointDamage:
         weights = self._weights(frame) * (specimen.crystal.sublattice == channel.sublattice)
         if settings.births_apart:
             # the choice of the place is narrowed, not the rate: the dose decides how many
-            weights = weights * specimen.apart(frame)
+            weights = weights * specimen.apart(frame, channel.kind)
         if weights.sum() == 0:
             return
         site = int(random.choice(len(weights), p=weights / weights.sum()))
@@ -133,8 +133,8 @@ class PrescribedBirths:
         self._channels = channels
         settings = exposure.settings
         last = settings.births_until or settings.frames
-        first = min(settings.damage_from, last - 1)
-        frames = np.sort(random.integers(first, last, settings.prescribed))
+        first = settings.damage_from
+        frames = np.sort(random.integers(first, max(first + 1, last), settings.prescribed))
         kinds = list(dict.fromkeys(channel.kind for channel in channels))
         order = random.permutation(settings.prescribed)
         self._plan = [
@@ -154,7 +154,7 @@ class PrescribedBirths:
         margin = 1.5 * crystal.a_px
         free = specimen.healthy & np.isin(crystal.sublattice, hosts)
         if exposure.settings.births_apart:
-            free &= specimen.apart(frame)
+            free &= specimen.apart(frame, kind)
         for seen in (
             exposure.throughout(crystal.xy, margin),
             exposure.irradiated(crystal.xy, frame, margin),

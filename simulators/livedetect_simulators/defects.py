@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from livedetect_simulators.crystal import ALLOY, ALLOY_UNIT, TELLURIUM, Crystal
 
-DISPLACEMENT = 0.3
-"""How far a displaced column moves, in distances of nearest columns."""
 MOBILE = ("vacancy", "metal_vacancy", "column_vacancy", "half_vacancy", "adatom")
 FOREVER = 2**62
 
@@ -73,10 +71,19 @@ class Defect:
         earlier = [place for when, place in self.hops if when <= frame]
         return earlier[-1] if earlier else self.centre_px
 
+    def places(self, frame: int) -> list[tuple[float, float]]:
+        """Nominal positions x, y that stand for it in `frame`: of a line every column."""
+        if self.kind == "line":
+            return [(edit.x_px, edit.y_px) for edit in self.edits_at(frame)]
+        x, y = self.position(frame)
+        return [(float(x), float(y))]
+
     def radius_px(self, frame: int, neighbour_px: float) -> float:
-        """Half of the largest extent of a hole or line; 0 for a point defect."""
+        """Radius of a hole, of one link of a line; 0 for a point defect."""
         if not self.extended:
             return 0.0
+        if self.kind == "line":
+            return neighbour_px
         places = np.array([(edit.x_px, edit.y_px) for edit in self.edits_at(frame)])
         from_centre = np.hypot(*(places - self.position(frame)).T)
         return float(from_centre.max()) + 0.5 * neighbour_px
@@ -96,7 +103,7 @@ def point_edit(
         brightness = _foreign(crystal, site)
     elif kind == "displaced":
         angle = random.uniform(0, 2 * np.pi)
-        step = DISPLACEMENT * crystal.neighbour_px
+        step = crystal.type.displacement * crystal.a_px
         place = place + step * np.array([np.cos(angle), np.sin(angle)])
     else:
         brightness = 0.0
@@ -112,14 +119,16 @@ def point_edit(
 
 def nominal_place(crystal: Crystal, kind: str, site: int) -> NDArray[np.float64]:
     """(2,) where a defect of `kind` at column `site` counts as being, px of the specimen."""
-    place = crystal.xy[site]
-    if kind != "adatom":
-        return np.asarray(place)
+    return np.asarray(crystal.xy[site] if kind != "adatom" else hollows(crystal)[site])
+
+
+def hollows(crystal: Crystal) -> NDArray[np.float64]:
+    """(N, 2) the free place beside each column, px of the specimen."""
     offset = np.asarray(crystal.type.hollow) @ crystal.cell_px
-    mirror = crystal.mirror
-    if mirror is not None and crystal.mirrored[site]:
-        offset = offset - 2 * (offset @ mirror) * mirror
-    return np.asarray(place + offset)
+    if crystal.mirror is None:
+        return crystal.xy + offset
+    turned = offset - 2 * (offset @ crystal.mirror) * crystal.mirror
+    return crystal.xy + np.where(crystal.mirrored[:, None], turned, offset)
 
 
 def _foreign(crystal: Crystal, site: int) -> float:

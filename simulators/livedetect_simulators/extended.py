@@ -43,18 +43,21 @@ class Holes:
             return
         rate = self._exposure.settings.edge_barn * self._exposure.per_barn
         lost = min(int(random.poisson(rate * len(edge))), len(edge))
-        odds = exposed**2 / (exposed**2).sum()
+        odds = exposed**4 / (exposed**4).sum()
         for site in random.choice(edge, size=lost, replace=False, p=odds):
             self._specimen.extend(hole, int(site), frame, 0.0)
 
     def _edge(self, hole: Defect) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Columns beside the hole, and how many of its columns each has beside it."""
-        gone = {edit.site for edit in hole.edits}
         reach = 1.1 * self._specimen.crystal.type.neighbour
-        beside = [self._specimen.neighbours(site, reach) for site in gone]
+        beside = [self._specimen.neighbours(edit.site, reach) for edit in hole.edits]
         sites, counts = np.unique(np.concatenate(beside), return_counts=True)
-        left = np.array([site not in gone for site in sites], bool)
+        left = np.array([not self._is_gone(int(site)) for site in sites], bool)
         return sites[left], counts[left].astype(float)
+
+    def _is_gone(self, site: int) -> bool:
+        owner = self._specimen.owner.get(site)
+        return owner is not None and owner.extended
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def opening_frames(exposure: Exposure, count: int, random: np.random.Generator) 
     """Frames at which `count` objects open: the first half of the time in which births happen."""
     settings = exposure.settings
     last = settings.births_until or settings.frames
-    first = min(settings.damage_from, last - 1)
+    first = settings.damage_from
     chosen = random.integers(first, max(first + 1, (first + last) // 2), count)
     return [int(frame) for frame in chosen] if exposure.per_barn > 0 else []
 

@@ -45,12 +45,13 @@ class GroundTruth:
         return edited(columns, self._specimen.edits(frame))
 
     def defects(self, frame: int) -> tuple[TrueDefect, ...]:
-        """Everything whose centre lies in `frame`, the domain first."""
+        """Everything whose centre lies in `frame`, the domain first; a line column by column."""
         present = [defect for defect in self._specimen.defects if defect.present(frame)]
-        if not present:
+        places = [(defect, place) for defect in present for place in defect.places(frame)]
+        if not places:
             return self._described_domain(frame)
-        shown = self._path.shown(np.array([d.position(frame) for d in present]), frame)
-        pairs = zip(present, shown.tolist(), strict=True)
+        shown = self._path.shown(np.array([place for _, place in places]), frame).tolist()
+        pairs = ((defect, xy) for (defect, _), xy in zip(places, shown, strict=True))
         points = (self._described(d, frame, x, y) for d, (x, y) in pairs if self._inside(x, y))
         return (*self._described_domain(frame), *points)
 

@@ -15,9 +15,9 @@ from livedetect_simulators.crystal import Crystal, Placement, build
 from livedetect_simulators.damage import (
     Exposure,
     Fate,
+    Mechanism,
     PointDamage,
     PrescribedBirths,
-    Process,
     make_preexisting,
 )
 from livedetect_simulators.detector import data_type, detect, saturation_value
@@ -63,7 +63,7 @@ class Simulation:
         self._truth = GroundTruth(
             self.settings, self._path, self._imaging, self._specimen, self._domain
         )
-        self._processes = self._what_the_beam_does()
+        self._mechanisms = self._what_the_beam_does()
         self._done = 0
 
     def __len__(self) -> int:
@@ -160,8 +160,8 @@ class Simulation:
         while self._done < index:
             self._done += 1
             random = generator(self.settings.seed, Purpose.DAMAGE, self._done)
-            for process in self._processes:
-                process.advance(self._done, random)
+            for mechanism in self._mechanisms:
+                mechanism.advance(self._done, random)
 
     def _second_domain(self) -> Domain | None:
         settings = self.settings
@@ -180,18 +180,18 @@ class Simulation:
         domain = grow_domain(settings.domain, self.crystal, plan, random)
         return domain if start is not None else None
 
-    def _what_the_beam_does(self) -> list[Process]:
+    def _what_the_beam_does(self) -> list[Mechanism]:
         settings, specimen = self.settings, self._specimen
         exposure = Exposure(settings=settings, path=self._path)
         channels = active_channels(settings)
         random = generator(settings.seed, Purpose.PLAN)
         make_preexisting(specimen, settings.preexisting, channels, random)
-        processes: list[Process] = [Fate(specimen, settings)]
-        processes += [Holes(specimen, exposure, random)] * bool(settings.holes)
-        processes += [Lines(specimen, exposure, random)] * bool(settings.lines)
+        mechanisms: list[Mechanism] = [Fate(specimen, settings)]
+        mechanisms += [Holes(specimen, exposure, random)] * bool(settings.holes)
+        mechanisms += [Lines(specimen, exposure, random)] * bool(settings.lines)
         if settings.prescribed:
-            return [*processes, PrescribedBirths(specimen, exposure, channels, random)]
-        return [*processes, PointDamage(specimen, exposure, channels)]
+            return [*mechanisms, PrescribedBirths(specimen, exposure, channels, random)]
+        return [*mechanisms, PointDamage(specimen, exposure, channels)]
 
 
 def _placement(settings: SimulationSettings, path: ScanPath) -> Placement:

@@ -115,7 +115,7 @@ class SimulationSettings:
     holes: int = _key(0, "holes that open and grow with dose", minimum=0, maximum=100)
     lines: int = _key(0, "vacancy lines that open and grow with dose", minimum=0, maximum=100)
     edge_barn: float = _key(
-        40.0,
+        25.0,
         "effective cross-section of columns at a hole or a line's ends, barn",
         minimum=0,
         maximum=1e9,
@@ -330,9 +330,13 @@ def _check(entry: dataclasses.Field[Any], value: Any) -> None:
         if limits["choices"]:
             allowed = number in limits["choices"]
         else:
-            allowed = number is None or limits["minimum"] <= number <= limits["maximum"]
+            allowed = number is None or _within(number, limits)
         if not allowed:
             raise SettingsError(f"{entry.name} = {number!r} is not allowed: {_allowed(entry)}")
+
+
+def _within(number: float, limits: Mapping[str, Any]) -> bool:
+    return math.isfinite(number) and bool(limits["minimum"] <= number <= limits["maximum"])
 
 
 def _allowed(entry: dataclasses.Field[Any]) -> str:

@@ -11,6 +11,7 @@ from livedetect_simulators.defects import (
     MOBILE,
     Defect,
     Edit,
+    hollows,
     nominal_place,
     point_edit,
 )
@@ -32,8 +33,11 @@ class Specimen:
         self._etching = etching
         self.healthy = np.ones(len(crystal.xy), bool)
         """(N,) columns that no defect has changed."""
+        self.owner: dict[int, Defect] = {}
+        """The defect that holds each changed column."""
         self.defects: list[Defect] = []
         self.tree = cKDTree(crystal.xy)
+        self._hollows = cKDTree(hollows(crystal))
         self._next_id = 0
 
     def reserve_id(self) -> int:
@@ -50,8 +54,8 @@ class Specimen:
             centre_px=nominal_place(self.crystal, kind, site),
             edits=[point_edit(self.crystal, kind, site, frame, random)],
         )
-        self.healthy[site] = False
         self.defects.append(defect)
+        self._take(site, defect)
         return defect
 
     def open_extended(self, kind: str, site: int, frame: int, brightness: float) -> Defect:
@@ -68,17 +72,19 @@ class Specimen:
         return defect
 
     def extend(self, defect: Defect, site: int, frame: int, brightness: float) -> None:
-        """A hole or a line takes in one more column."""
+        """A hole or a line takes in one more column, and the point defect it may hold."""
+        swallowed = self.owner.get(site)
+        if swallowed is not None:
+            swallowed.death = frame
         x, y = self.crystal.xy[site]
         edit = Edit(first=frame, site=site, x_px=float(x), y_px=float(y), brightness=brightness)
         defect.edits.append(edit)
-        self.healthy[site] = False
+        self._take(site, defect)
 
     def heal(self, defect: Defect, frame: int) -> None:
         """From `frame` on the defect is gone."""
         defect.death = frame
-        for edit in defect.edits:
-            self.healthy[edit.site] = True
+        self._release(defect.edits[-1].site)
 
     def hop(self, defect: Defect, frame: int, random: np.random.Generator) -> None:
         """A mobile point defect moves to a healthy neighbour of its own sublattice."""
@@ -93,7 +99,16 @@ class Specimen:
         site = int(random.choice(free))
         defect.edits.append(point_edit(self.crystal, defect.kind, site, frame, random))
         defect.hops.append((frame, nominal_place(self.crystal, defect.kind, site)))
-        self.healthy[old], self.healthy[site] = True, False
+        self._release(old)
+        self._take(site, defect)
+
+    def _take(self, site: int, defect: Defect) -> None:
+        self.owner[site] = defect
+        self.healthy[site] = False
+
+    def _release(self, site: int) -> None:
+        del self.owner[site]
+        self.healthy[site] = True
 
     def sensitise(self, site: int, factor: float) -> None:
         """Columns beside `site` are hit more easily from now on."""
@@ -109,8 +124,9 @@ class Specimen:
         found = self.tree.query_ball_point(self.crystal.xy[site], radius * self.crystal.a_px)
         return np.array([other for other in sorted(found) if other != site], np.intp)
 
-    def apart(self, frame: int) -> NDArray[np.bool_]:
-        """(N,) columns far enough from every defect of `frame` for an isolated birth."""
+    def apart(self, frame: int, kind: str = "") -> NDArray[np.bool_]:
+        """(N,) columns far enough from every defect of `frame` for an isolated birth of `kind`."""
+        tree = self._hollows if kind == "adatom" else self.tree
         free = np.ones(len(self.crystal.xy), bool)
         for defect in self.defects:
             if not defect.present(frame):
@@ -118,7 +134,8 @@ class Specimen:
             distance = START_SEPARATION if defect.birth == 0 else SEPARATION
             reach = distance * self.crystal.a_px
             reach += defect.radius_px(frame, self.crystal.neighbour_px)
-            free[self.tree.query_ball_point(defect.position(frame), reach)] = False
+            for near in tree.query_ball_point(defect.places(frame), reach):
+                free[near] = False
         return free
 
     def pristine(self) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ Everything is written under a temporary name and renamed, so that nobody reads h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,32 +92,30 @@ class _Truth:
 
 
 def _write_npy(simulation: Simulation, frames: _Truth, path: Path) -> None:
-    partial = path.with_name(path.name + PARTIAL)
     shape = (len(simulation), *simulation.settings.shape)
-    stack = np.lib.format.open_memmap(partial, mode="w+", dtype=simulation.dtype, shape=shape)
-    for frame in frames:
-        stack[frame.index] = frame.data
-    stack.flush()
-    del stack  # Windows renames no file that is mapped
-    partial.replace(path)
+    with _renamed(path) as partial:
+        stack = np.lib.format.open_memmap(partial, mode="w+", dtype=simulation.dtype, shape=shape)
+        for frame in frames:
+            stack[frame.index] = frame.data
+        stack.flush()
+        del stack  # Windows renames no file that is mapped
 
 
 def _write_tif(simulation: Simulation, frames: _Truth, path: Path) -> None:
-    partial = path.with_name(path.name + PARTIAL)
     ome = path.name.lower().endswith((".ome.tif", ".ome.tiff"))
     pixel = simulation.pixel_size_nm
-    tifffile.imwrite(
-        partial,
-        (frame.data for frame in frames),
-        shape=(len(simulation), *simulation.settings.shape),
-        dtype=simulation.dtype,
-        ome=ome,
-        imagej=not ome,
-        photometric="minisblack",
-        resolution=(1 / pixel, 1 / pixel),
-        metadata=_ome(pixel, simulation.frame_time_s) if ome else _imagej("TYX"),
-    )
-    partial.replace(path)
+    with _renamed(path) as partial:
+        tifffile.imwrite(
+            partial,
+            (frame.data for frame in frames),
+            shape=(len(simulation), *simulation.settings.shape),
+            dtype=simulation.dtype,
+            ome=ome,
+            imagej=not ome,
+            photometric="minisblack",
+            resolution=(1 / pixel, 1 / pixel),
+            metadata=_ome(pixel, simulation.frame_time_s) if ome else _imagej("TYX"),
+        )
 
 
 def _write_folder(frames: _Truth, directory: Path) -> None:
@@ -124,18 +123,29 @@ def _write_folder(frames: _Truth, directory: Path) -> None:
     if any(path.suffix.lower() in STACK_SUFFIXES for path in directory.iterdir()):
         raise SettingsError(f"{directory} already holds frames: choose an empty folder")
     for frame in frames:
-        path = directory / f"frame_{frame.index:06d}.tif"
-        partial = path.with_name(path.name + PARTIAL)
         pixel = frame.calibration.pixel_size_nm or 1.0
-        tifffile.imwrite(
-            partial,
-            frame.data,
-            imagej=True,
-            photometric="minisblack",
-            resolution=(1 / pixel, 1 / pixel),
-            metadata=_imagej("YX"),
-        )
-        partial.replace(path)
+        with _renamed(directory / f"frame_{frame.index:06d}.tif") as partial:
+            tifffile.imwrite(
+                partial,
+                frame.data,
+                imagej=True,
+                photometric="minisblack",
+                resolution=(1 / pixel, 1 / pixel),
+                metadata=_imagej("YX"),
+            )
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A temporary name that becomes `path` when all is written, and goes if that fails."""
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        yield partial
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    partial.replace(path)
 
 
 def _imagej(axes: str) -> dict[str, Any]:
