@@ -26,7 +26,7 @@ from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Registration
 
-COMPONENTS = 12
+COMPONENTS = 40
 TRAINING_SHARE = 2 / 3
 CORRELATION_ERROR = 0.9
 """Normalised error of the phase correlation above which a shift is not believed."""
@@ -89,7 +89,7 @@ class SegmentMethod(ABC):
         judged = self._area.contains(positions)
         positions, descriptors = positions[judged], descriptors[judged]
         return Scored(
-            candidates=self._candidates(positions, self._score(descriptors), self.threshold),
+            candidates=self._candidates(positions, self._model.score(descriptors), self.threshold),
             shift=self.shift,
             registration=Registration(
                 drift_x_px=float(self.shift[0]),
@@ -137,31 +137,23 @@ class SegmentMethod(ABC):
         """Train on the first frames, take the threshold from the others."""
         cut = max(1, round(TRAINING_SHARE * len(described)))
         training = np.concatenate([descriptors for _, descriptors in described[:cut]])
-        self._centre = training.mean(axis=0)
-        self._spread = np.maximum(training.std(axis=0), 1e-9)
         self._model: NoveltyModel = fit_novelty(
-            self._standardised(training),
+            training,
             components=COMPONENTS,
             nu=self._settings.nu,
             seed=self._settings.random_seed,
         )
         held_out = np.concatenate([descriptors for _, descriptors in described[cut:]])
-        self._tail: Tail = fit_tail(self._score(held_out))
+        self._tail: Tail = fit_tail(self._model.score(held_out))
         self.sites = len(described[-1][0])
 
     def _at_start(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> list[Candidate]:
         positions, _ = described[-1]
-        scores = np.concatenate([self._score(descriptors) for _, descriptors in described])
+        scores = np.concatenate([self._model.score(descriptors) for _, descriptors in described])
         threshold = bulk_tail(scores).score_at(AT_START_FALSE / max(len(positions), 1))
         judged = self._area.contains(positions)
-        latest = self._score(described[-1][1])
+        latest = self._model.score(described[-1][1])
         return self._candidates(positions[judged], latest[judged], threshold)
-
-    def _score(self, descriptors: FloatArray) -> FloatArray:
-        return self._model.score(self._standardised(descriptors))
-
-    def _standardised(self, descriptors: FloatArray) -> FloatArray:
-        return np.asarray((descriptors - self._centre) / self._spread)
 
     def _candidates(
         self, positions: FloatArray, scores: FloatArray, threshold: float

@@ -21,7 +21,7 @@ LAG_CELLS = 1.5
 COLUMN_SIGMA = 0.12
 """Width of a drawn column and of the smoothing before columns are sought, in column scales."""
 MIN_DISTANCE = 0.26
-LOWEST_COLUMN = 0.45
+LOWEST_COLUMN = 0.2
 """Peaks lower than this share of the crystal's lowest column are noise."""
 
 
