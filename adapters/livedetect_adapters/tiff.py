@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import re
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from livedetect.errors import FrameReadError, SourceError
 from livedetect.types import Calibration, Frame
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.frames import READ_ERRORS, frame_layout, owned
+from livedetect_adapters.tiff_pages import PageChain, size_now
 
 _CENTIMETRE = 3
 
@@ -61,7 +61,7 @@ class TiffStack:
         self._file = path.open("rb", buffering=0)
         try:
             self._tif = tifffile.TiffFile(self._file, name=path.name)
-            self._chain = _PageChain(self._tif)
+            self._chain = PageChain(self._tif)
             self._chain.extend()
             first = self._first_page(path)
             description = _Description(self._tif, first)
@@ -119,72 +119,6 @@ class TiffStack:
         self._file.close()
 
 
-class _PageChain:
-    """The linked list of pages, followed as far as it is complete."""
-
-    def __init__(self, tif: tifffile.TiffFile) -> None:
-        self._tif = tif
-        self._pointer_at = 8 if tif.tiff.is_bigtiff else 4
-        self.offsets: list[int] = []
-        self.torn = ""
-
-    def extend(self) -> None:
-        """Add the pages that have become complete since the last call."""
-        while True:
-            offset = self._pointer()
-            self.torn = self._incomplete(offset) if offset else ""
-            if not offset or self.torn:
-                return
-            self.offsets.append(offset)
-            self._pointer_at = self._next_pointer(offset)
-
-    def page(self, position: int) -> tifffile.TiffPage:
-        """Parse the page at `position`."""
-        return self._parse(self.offsets[position], position)
-
-    def _parse(self, offset: int, position: int) -> tifffile.TiffPage:
-        self._tif.filehandle.seek(offset)
-        return tifffile.TiffPage(self._tif, position)
-
-    def _read(self, offset: int, size: int) -> bytes:
-        self._tif.filehandle.seek(offset)
-        data: bytes = self._tif.filehandle.read(size)
-        return data if len(data) == size else b"\0" * size
-
-    def _pointer(self) -> int:
-        tiff = self._tif.tiff
-        value: int = struct.unpack(
-            tiff.offsetformat, self._read(self._pointer_at, tiff.offsetsize)
-        )[0]
-        return value
-
-    def _next_pointer(self, offset: int) -> int:
-        tiff = self._tif.tiff
-        count = struct.unpack(tiff.tagnoformat, self._read(offset, tiff.tagnosize))[0]
-        position: int = offset + tiff.tagnosize + count * tiff.tagsize
-        return position
-
-    def _incomplete(self, offset: int) -> str:
-        """Why the page at `offset` cannot be read yet; empty if it can."""
-        position, size = len(self.offsets), _size(self._tif)
-        if offset in self.offsets[-8:]:
-            return f"page {position} points back to an earlier page; the file is damaged"
-        if offset >= size:
-            return f"page {position} is missing: the file ends before it"
-        try:
-            page = self._parse(offset, position)
-        except (*READ_ERRORS, TypeError) as error:
-            return f"page {position} is torn: {error}"
-        ends = [
-            o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False) if o and n
-        ]
-        if not ends or len(ends) < len(page.dataoffsets):
-            return f"page {position} has no pixels yet"
-        if max(ends) > size or self._next_pointer(offset) + self._tif.tiff.offsetsize > size:
-            return f"page {position} is torn: {size} of {max(ends)} bytes are there"
-        return ""
-
-
 class _Description:
     """What the first page says about the whole file."""
 
@@ -198,7 +132,7 @@ class _Description:
         elif "<OME" in text:
             self._read_ome(text)
         elif tif.is_shaped:
-            self._read_shaped(tif.shaped_metadata)
+            self._read_shaped(text)
         if self.calibration.pixel_size_nm is None:
             self.calibration = _resolution_in_cm(page)
 
@@ -227,10 +161,10 @@ class _Description:
         )
         self.calibration = cal.spatial(x, y)
 
-    def _read_shaped(self, metadata: Any) -> None:
-        shape = (metadata or [{}])[0].get("shape", ())
-        if len(shape) == 3:
-            self.frames = int(shape[0])
+    def _read_shaped(self, text: str) -> None:
+        # tifffile's own mark; its parsed form would need all pages
+        shape = re.match(r'{"shape": \[(\d+), \d+, \d+]', text)
+        self.frames = int(shape[1]) if shape else 0
 
 
 def _one_channel(channels: int, planes: int) -> None:
@@ -247,11 +181,11 @@ def _inline_frames(tif: tifffile.TiffFile, page: tifffile.TiffPage) -> int:
         return 0
     declared = int((tif.imagej_metadata or {}).get("images", 1))
     # one page only: the pointer to a second one is empty
-    chain = _PageChain(tif)
+    chain = PageChain(tif)
     chain.extend()
     if declared <= 1 or len(chain.offsets) > 1 or chain.torn:
         return 0
-    return min(declared, int((_size(tif) - page.dataoffsets[0]) // page.nbytes))
+    return min(declared, int((size_now(tif) - page.dataoffsets[0]) // page.nbytes))
 
 
 def _pixels_per_unit(page: tifffile.TiffPage, tag: str) -> float | None:
@@ -280,14 +214,6 @@ def _check_codec(page: tifffile.TiffPage, name: str) -> None:
             ) from error
     except (*READ_ERRORS, TypeError, AttributeError):
         return  # this page alone may be broken; reading it says so
-
-
-def _size(tif: tifffile.TiffFile) -> int:
-    """Size of the file now; tifffile remembers the one at opening."""
-    handle = tif.filehandle
-    handle.seek(0, 2)
-    size: int = handle.tell()
-    return size
 
 
 def _no_tiff(path: Path, error: Exception) -> FrameReadError | SourceError:

@@ -138,3 +138,20 @@ def test_one_damaged_page_spoils_no_other(tmp_path):
         stack.frame(2)
     np.testing.assert_array_equal(stack.frame(3).data, FRAMES[3])
     stack.close()
+
+
+def test_pages_in_a_circle_end(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "x.tif") as writer:
+        for frame in FRAMES:
+            writer.write(frame, contiguous=False)
+    with tifffile.TiffFile(tmp_path / "x.tif") as tif:
+        first, last = tif.pages[0].offset, tif.pages[3].offset
+    with (tmp_path / "x.tif").open("r+b") as file:
+        file.seek(last)
+        tags = int.from_bytes(file.read(2), "little")
+        file.seek(last + 2 + 12 * tags)
+        file.write(first.to_bytes(4, "little"))
+    stack = READER.open(tmp_path / "x.tif")
+    assert len(stack) == 4
+    assert "points back" in stack.torn
+    stack.close()
