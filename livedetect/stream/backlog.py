@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from livedetect.protocols import Source
@@ -15,6 +16,9 @@ _WAITING_BYTES_MAX = 256 * 2**20
 _WAITING_ITEMS_MIN = 4
 _WAITING_ITEMS_MAX = 4096
 _JOIN_S = 2.0
+_CATCH_UP_FRAMES = 256
+_PACE_FRAMES = 30
+_KEEPING_UP = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,38 +114,69 @@ class Receiver:
         return too_much or waiting >= _WAITING_ITEMS_MAX
 
 
-def skip_to_newest(pending: deque[Arrival], limit: int) -> None:
-    """When more than `limit` frames are pending, turn all but the newest into skipped ones.
+class Backlog:
+    """Items that wait for the engine; it decides when the newest frame must win.
 
-    Skipped frames keep their place as a `Rejection`; gaps and notices stay as they are.
+    An engine that is faster than the stream may catch up on what came while it learnt the
+    crystal, up to 256 frames or 256 MiB; one that is slower would only fall behind further.
     """
-    frames = sum(isinstance(arrival.item, Frame) for arrival in pending)
-    if frames <= limit:
-        return
-    pending.extend(_skipped(list(_emptied(pending)), keep=frames - 1))
+
+    def __init__(self, limit_frames: int) -> None:
+        self._limit_frames = limit_frames
+        self._pending: deque[Arrival] = deque()
+        self._came_s: deque[float] = deque(maxlen=_PACE_FRAMES)
+        self._steps_s: deque[float] = deque(maxlen=_PACE_FRAMES)
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def put(self, arrival: Arrival) -> None:
+        """Add the latest item."""
+        self._pending.append(arrival)
+        if isinstance(arrival.item, Frame):
+            self._came_s.append(arrival.at_s)
+
+    def take(self) -> Arrival:
+        """Remove the oldest item."""
+        return self._pending.popleft()
+
+    def put_back(self, arrival: Arrival) -> None:
+        """Undo `take`."""
+        self._pending.appendleft(arrival)
+
+    def note_step(self, seconds: float) -> None:
+        """Take note of how long the engine needed for a frame."""
+        self._steps_s.append(seconds)
+
+    def skip_if_behind(self) -> None:
+        """Turn all frames but the newest into skipped ones if the engine cannot keep up.
+
+        They keep their place as a `Rejection`; gaps and notices stay as they are.
+        """
+        frames = [arrival.item for arrival in self._pending if isinstance(arrival.item, Frame)]
+        too_many = len(frames) > _CATCH_UP_FRAMES or sum(map(_nbytes, frames)) > _WAITING_BYTES_MAX
+        if too_many or (len(frames) > self._limit_frames and not self._keeps_up()):
+            newest = frames[-1]
+            self._pending = deque(_skipped(arrival, newest) for arrival in self._pending)
+
+    def _keeps_up(self) -> bool:
+        if len(self._came_s) < 2 or not self._steps_s:
+            return True
+        interval_s = statistics.median(b - a for a, b in itertools.pairwise(self._came_s))
+        return statistics.median(self._steps_s) < _KEEPING_UP * interval_s
 
 
-def _emptied(pending: deque[Arrival]) -> Iterator[Arrival]:
-    while pending:
-        yield pending.popleft()
-
-
-def _skipped(arrivals: list[Arrival], keep: int) -> Iterator[Arrival]:
-    """The arrivals with their first `keep` frames replaced; `keep` counts frames only."""
-    number = 0
-    for arrival in arrivals:
-        item = arrival.item
-        if not isinstance(item, Frame) or number == keep:
-            yield arrival
-            continue
-        number += 1
-        rejection = Rejection(
-            index=item.index,
-            reason="skipped",
-            message="the analysis was behind; newer frames came first",
-            time_s=item.time_s,
-        )
-        yield Arrival(item=rejection, at_s=arrival.at_s)
+def _skipped(arrival: Arrival, newest: Frame) -> Arrival:
+    frame = arrival.item
+    if not isinstance(frame, Frame) or frame is newest:
+        return arrival
+    rejection = Rejection(
+        index=frame.index,
+        reason="skipped",
+        message="the analysis was behind; newer frames came first",
+        time_s=frame.time_s,
+    )
+    return Arrival(item=rejection, at_s=arrival.at_s)
 
 
 def _nbytes(item: SourceItem) -> int:

@@ -41,12 +41,12 @@ def failure(part: str, last_frame: int, error: Exception) -> str:
 
 
 def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
-    """What to tell the user when a session that did not fail has scored nothing, else ``""``."""
+    """What to tell the user when a session that came to its end has scored nothing, else ``""``."""
+    if reason == "interrupted" or ledger.fate("scored"):
+        return ""
     if not ledger.received:
         why = "within the idle time" if reason == "idle_timeout" else "from the source"
         return f"No frame came {why}: nothing was analysed."
-    if ledger.fate("scored") or reason == "interrupted":
-        return ""
     done = ledger.fate("warm_up")
     rejected = ledger.received - done - ledger.counts()["pending"]
     turned_away = f"; {rejected} frames were turned away" if rejected else ""

@@ -17,7 +17,7 @@ from livedetect.errors import LivedetectError, SettingsError
 from livedetect.protocols import Engine, FrameTap, ResultSink, Source
 from livedetect.settings import Settings
 from livedetect.stream.alarm import Alarm, watched_area_nm2
-from livedetect.stream.backlog import Arrival, Receiver, skip_to_newest
+from livedetect.stream.backlog import Arrival, Backlog, Receiver
 from livedetect.stream.latency import LatencyHistogram
 from livedetect.stream.ledger import Ledger
 from livedetect.stream.outcome import Reason, RunOutcome, Status, failure, last_word
@@ -57,7 +57,7 @@ class SessionOptions:
     stall_s: float = 10.0
     """Say `stalled` when no frame has come for so long, s."""
     backlog_frames: int = 8
-    """Frames a live source may be ahead before the newest wins."""
+    """Frames a live source may be ahead of a slower engine before the newest wins."""
     commands: Sequence[CommandSource] = ()
     """Where operator's commands come from."""
 
@@ -93,7 +93,7 @@ class Session:
         self._ledger = Ledger()
         self._alarm = Alarm(options.settings.alarm)
         self._latency = LatencyHistogram()
-        self._pending: deque[Arrival] = deque()
+        self._backlog = Backlog(options.backlog_frames)
         self._step_times: deque[float] = deque(maxlen=_RATE_FRAMES)
         self._session_id = uuid.uuid4().hex
         self._latest = FrameResult(frame=-1, time_s=0.0, phase=Phase.WAITING, disposition="none")
@@ -139,8 +139,8 @@ class Session:
             if reason is not None:
                 return reason
             self._receive()
-            if self._pending:
-                self._step(self._pending.popleft())
+            if self._backlog:
+                self._step(self._backlog.take())
             else:
                 self._obey(self._ledger.next_index)
                 self._watch_idle()
@@ -150,7 +150,7 @@ class Session:
             return "interrupted"
         if self._told_to_stop:
             return "command"
-        if self._pending:
+        if self._backlog:
             return None
         if self._enough():
             return "frames"
@@ -163,17 +163,17 @@ class Session:
         return self._options.frames is not None and self._ledger.received >= self._options.frames
 
     def _receive(self) -> None:
-        """Move what has arrived to the pending items: all of a live source, else one."""
+        """Move what has arrived to the backlog: all of a live source, else one."""
         arrival = None if self._enough() else self._next_arrival()
         while arrival is not None:
             self._admit(arrival)
             more = self._info.live and not self._enough()
             arrival = self._receiver.take(0.0) if more else None
         if self._info.live:
-            skip_to_newest(self._pending, self._options.backlog_frames)
+            self._backlog.skip_if_behind()
 
     def _next_arrival(self) -> Arrival | None:
-        if self._pending:
+        if self._backlog:
             return self._receiver.take(0.0) if self._info.live else None
         return self._receiver.take(_POLL_S)
 
@@ -183,7 +183,7 @@ class Session:
             is_late = isinstance(item, Rejection) and item.reason == "late"
             # a late frame is no use to the analysis any more, but its pixels are worth keeping
             self._outputs.on_frame(arrival.item if is_late else item)
-            self._pending.append(Arrival(item=item, at_s=at_s))
+            self._backlog.put(Arrival(item=item, at_s=at_s))
         if isinstance(arrival.item, Frame):
             self._heard_s = time.monotonic()
             self._stalled = False
@@ -191,21 +191,23 @@ class Session:
     def _step(self, arrival: Arrival) -> None:
         self._obey(first_index(arrival.item))
         if self._told_to_stop:
-            self._pending.appendleft(arrival)
+            self._backlog.put_back(arrival)
             return
+        begun_s = time.monotonic()
         result = self._engine.step(arrival.item)
         self._ledger.settle(arrival.item, result.disposition)
-        self._time(arrival)
+        self._time(arrival, begun_s)
         self._latest = result = self._with_alarm(arrival.item, result)
         self._outputs.on_result(result)
         self._tell_status()
 
-    def _time(self, arrival: Arrival) -> None:
+    def _time(self, arrival: Arrival, begun_s: float) -> None:
         if isinstance(arrival.item, Frame):
             now = time.monotonic()
             self._last_latency_ms = 1e3 * (now - arrival.at_s)
             self._latency.add(self._last_latency_ms)
             self._step_times.append(now)
+            self._backlog.note_step(now - begun_s)
 
     def _with_alarm(self, item: SourceItem, result: FrameResult) -> FrameResult:
         if not isinstance(item, Frame):

@@ -1,35 +1,78 @@
 import threading
-from collections import deque
 
 import pytest
 
-from livedetect.stream.backlog import Arrival, Receiver, skip_to_newest
+from livedetect.stream.backlog import Arrival, Backlog, Receiver
 from livedetect.types import Frame, Gap, Rejection
 
 
-def pending(items):
-    return deque(Arrival(item=item, at_s=float(number)) for number, item in enumerate(items))
+def filled(items, *, interval_s, step_s, limit=4):
+    backlog = Backlog(limit)
+    for number, item in enumerate(items):
+        backlog.put(Arrival(item=item, at_s=interval_s * number))
+    for _ in range(5):
+        backlog.note_step(step_s)
+    return backlog
+
+
+def drained(backlog):
+    return [backlog.take() for _ in range(len(backlog))]
+
+
+def indices(arrivals, kind):
+    return [arrival.item.index for arrival in arrivals if isinstance(arrival.item, kind)]
+
+
+SLOWER = {"interval_s": 0.1, "step_s": 0.2}
+FASTER = {"interval_s": 0.1, "step_s": 0.05}
 
 
 @pytest.mark.parametrize(
     ("count", "limit", "kept"),
     [(0, 4, []), (4, 4, [0, 1, 2, 3]), (5, 4, [4]), (2, 1, [1]), (9, 8, [8])],
 )
-def test_beyond_the_limit_only_the_newest_frame_is_kept(frame, count, limit, kept):
-    waiting = pending([frame(i) for i in range(count)])
-    skip_to_newest(waiting, limit)
-    assert [a.item.index for a in waiting if isinstance(a.item, Frame)] == kept
-    skipped = [a.item for a in waiting if isinstance(a.item, Rejection)]
-    assert [r.index for r in skipped] == [i for i in range(count) if i not in kept]
-    assert {r.reason for r in skipped} <= {"skipped"}
+def test_beyond_its_limit_a_slow_engine_gets_only_the_newest(frames, count, limit, kept):
+    backlog = filled(frames(count), limit=limit, **SLOWER)
+    backlog.skip_if_behind()
+    left = drained(backlog)
+    assert indices(left, Frame) == kept
+    assert indices(left, Rejection) == [i for i in range(count) if i not in kept]
+    assert {a.item.reason for a in left if isinstance(a.item, Rejection)} <= {"skipped"}
+
+
+def test_an_engine_faster_than_the_stream_may_catch_up(frames):
+    backlog = filled(frames(100), **FASTER)
+    backlog.skip_if_behind()
+    assert indices(drained(backlog), Frame) == list(range(100))
+
+
+def test_one_long_step_does_not_make_an_engine_slow(frames):
+    backlog = filled(frames(100), **FASTER)
+    backlog.note_step(60.0)
+    backlog.skip_if_behind()
+    assert len(indices(drained(backlog), Frame)) == 100
+
+
+def test_there_is_an_end_to_catching_up(frames):
+    backlog = filled(frames(257), **FASTER)
+    backlog.skip_if_behind()
+    assert indices(drained(backlog), Frame) == [256]
+
+
+def test_there_is_an_end_to_the_memory_for_it(frames, monkeypatch):
+    monkeypatch.setattr("livedetect.stream.backlog._WAITING_BYTES_MAX", 10 * 8 * 8 * 4)
+    backlog = filled(frames(11), **FASTER)
+    backlog.skip_if_behind()
+    assert indices(drained(backlog), Frame) == [10]
 
 
 def test_gaps_keep_their_place_and_arrivals_their_time(frame):
     hole = Gap(first_missing=1, missing_frames=2)
-    waiting = pending([frame(0), hole, frame(3), frame(4)])
-    skip_to_newest(waiting, 2)
-    assert [type(a.item) for a in waiting] == [Rejection, Gap, Rejection, Frame]
-    assert [a.at_s for a in waiting] == [0.0, 1.0, 2.0, 3.0]
+    backlog = filled([frame(0), hole, frame(3), frame(4)], limit=2, **SLOWER)
+    backlog.skip_if_behind()
+    left = drained(backlog)
+    assert [type(a.item) for a in left] == [Rejection, Gap, Rejection, Frame]
+    assert [a.at_s for a in left] == pytest.approx([0.0, 0.1, 0.2, 0.3])
 
 
 def test_arrivals_come_out_in_order_and_then_the_end(listed, frames, stop):
