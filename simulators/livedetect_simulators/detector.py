@@ -35,7 +35,7 @@ def detect(expected: NDArray[np.float32], settings: SimulationSettings, frame: i
     Counts are Poisson; the gain adds ``excess_noise`` times their variance; a converter cuts
     below 0 and above the saturation value and rounds.
     """
-    random = generator(settings.seed, Purpose.DETECTOR, frame)
+    random = generator(settings, Purpose.DETECTOR, frame)
     brightness = max(0.05, 1 + settings.flicker * random.standard_normal())
     counts = poisson(expected * np.float32(brightness), random)
     if _is_counting(settings):

@@ -29,7 +29,7 @@ class Imaging:
         self._mean = detected_mean(settings)
         self._contrast = self._mean * (1 - settings.base) / crystal.mean_per_px
         height, width = settings.shape
-        place = generator(settings.seed, Purpose.PLAN, 1).uniform(0.25, 0.75, 2)
+        place = generator(settings, Purpose.PLAN, 1).uniform(0.25, 0.75, 2)
         self._stain = place * (width, height)
 
     def probe(self, frame: int) -> Probe:
@@ -125,7 +125,7 @@ class Imaging:
             image[:, :count] = map_coordinates(image, [rows, cols + bend], order=1, mode="nearest")
         rms = self._settings.pixel_jitter_px
         if rms:
-            random = generator(self._settings.seed, Purpose.PIXELS, frame)
+            random = generator(self._settings, Purpose.PIXELS, frame)
             down, across = np.gradient(image)
             shift = random.standard_normal((2, *image.shape), dtype=np.float32)
             image += np.float32(rms) * (down * shift[0] + across * shift[1])

@@ -1,10 +1,12 @@
-"""Random numbers that depend on seed, frame and purpose only, never on the order of asking."""
+"""Random numbers that depend on seed, crystal, frame and purpose, never on the order of asking."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
 import numpy as np
+
+from livedetect_simulators.spec import CRYSTALS, SimulationSettings
 
 
 class Purpose(IntEnum):
@@ -19,6 +21,9 @@ class Purpose(IntEnum):
     DETECTOR = 6
 
 
-def generator(seed: int, purpose: Purpose, frame: int = 0) -> np.random.Generator:
-    """The generator of one purpose in one frame."""
-    return np.random.default_rng([seed, frame, int(purpose)])
+def generator(
+    settings: SimulationSettings, purpose: Purpose, frame: int = 0
+) -> np.random.Generator:
+    """The generator of one purpose in one frame; each crystal has its own sequences."""
+    crystal = CRYSTALS.index(settings.crystal)
+    return np.random.default_rng([settings.seed, frame, int(purpose), crystal])

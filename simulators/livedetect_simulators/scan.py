@@ -25,7 +25,7 @@ class ScanPath:
     def __init__(self, settings: SimulationSettings) -> None:
         self._settings = settings
         self._drift = _drift(settings)
-        self._phase = generator(settings.seed, Purpose.PATH, 1).uniform(0, 2 * np.pi, 2)
+        self._phase = generator(settings, Purpose.PATH, 1).uniform(0, 2 * np.pi, 2)
 
     @property
     def extent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -49,7 +49,7 @@ class ScanPath:
             seconds = (frame + down) * height * width * settings.pixel_dwell_us * 1e-6
             rows[:, 0] += settings.mains_px * np.sin(2 * np.pi * MAINS_HZ * seconds)
         if settings.jitter_px:
-            random = generator(settings.seed, Purpose.SCAN, frame)
+            random = generator(settings, Purpose.SCAN, frame)
             rows[:, 0] += settings.jitter_px * random.standard_normal(height)
         return np.asarray(rows)
 
@@ -94,7 +94,7 @@ class ScanPath:
 
 def _drift(settings: SimulationSettings) -> NDArray[np.float64]:
     """(T + 1, 2) position of the specimen at the start of every frame, the first at 0."""
-    random = generator(settings.seed, Purpose.PATH)
+    random = generator(settings, Purpose.PATH)
     angle = random.uniform(0, 2 * np.pi)
     steps = settings.walk_px * random.standard_normal((settings.frames, 2))
     steps += settings.drift_px * np.array([np.cos(angle), np.sin(angle)])

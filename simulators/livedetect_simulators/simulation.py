@@ -53,7 +53,7 @@ class Simulation:
         self.crystal: Crystal = build(
             MATERIALS[self.settings.crystal],
             self._place,
-            generator(self.settings.seed, Purpose.CRYSTAL),
+            generator(self.settings, Purpose.CRYSTAL),
             twin=self.settings.twin,
         )
         self._imaging = Imaging(self.settings, self.crystal, self._path)
@@ -159,7 +159,7 @@ class Simulation:
             raise IndexError(f"frame {index} of a stream of {self.settings.frames}")
         while self._done < index:
             self._done += 1
-            random = generator(self.settings.seed, Purpose.DAMAGE, self._done)
+            random = generator(self.settings, Purpose.DAMAGE, self._done)
             for mechanism in self._mechanisms:
                 mechanism.advance(self._done, random)
 
@@ -176,7 +176,7 @@ class Simulation:
             speed_px=settings.domain_px * (1.0 if settings.damage is None else settings.damage),
             place=self._place,
         )
-        random = generator(settings.seed, Purpose.CRYSTAL, 1)
+        random = generator(settings, Purpose.CRYSTAL, 1)
         domain = grow_domain(settings.domain, self.crystal, plan, random)
         return domain if start is not None else None
 
@@ -184,7 +184,7 @@ class Simulation:
         settings, specimen = self.settings, self._specimen
         exposure = Exposure(settings=settings, path=self._path)
         channels = active_channels(settings)
-        random = generator(settings.seed, Purpose.PLAN)
+        random = generator(settings, Purpose.PLAN)
         make_preexisting(specimen, settings.preexisting, channels, random)
         mechanisms: list[Mechanism] = [Fate(specimen, settings)]
         mechanisms += [Holes(specimen, exposure, random)] * bool(settings.holes)

@@ -137,11 +137,11 @@ def test_migration_moves_a_defect_without_changing_its_number():
 
 def test_what_moved_leaves_a_healed_column_behind():
     spec = (
-        "mos2?size=128&frames=40&prescribed=1&kinds=metal_vacancy&migration=1"
+        "mos2?size=256&frames=40&prescribed=1&kinds=metal_vacancy&migration=1"
         "&damage_from=5&births_until=8"
     )
     simulation, clean = Simulation(spec), Simulation(spec + "&prescribed=0&damage=0")
-    for index in (9, 12):
+    for index in (8, 9):
         (defect,) = simulation.frame(index).truth
         lost = np.abs(clean.expected(index) - simulation.expected(index))
         y, x = np.unravel_index(lost.argmax(), lost.shape)
