@@ -14,9 +14,10 @@ from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
 
 if TYPE_CHECKING:
-    from livedetect.protocols import FrameTap, ResultSink, Source
+    from livedetect.protocols import Engine, FrameTap, ResultSink, Source
     from livedetect.stream.outcome import RunOutcome
     from livedetect.stream.publish import ResultsPublisher
+    from livedetect.stream.session import SessionOptions
 
 EXIT_CODES = {"success": 0, "fail": 1, "abort": 130}
 NOWHERE = "none"
@@ -75,6 +76,8 @@ def play(
     viewer can be started later. The viewer is left open unless the run was interrupted or
     `keep_viewer` is false.
     """
+    from livedetect.stream.session import run_session
+
     options.start_log()
     settings = options.settings()
     view = wants_view(options.view)
@@ -84,6 +87,7 @@ def play(
         publisher = publisher_for(options.publish, view=view, offer=offer)
         if publisher is not None:
             listeners.add_publisher(publisher)
+        engine = detector(settings)
         source = open_source(settings, stop)
     except BaseException:
         listeners.close()
@@ -91,7 +95,10 @@ def play(
     if view and publisher is not None:
         viewer = ViewerProgram(publisher.endpoint)
         await_viewer(viewer, publisher, source, stop)
-    outcome = run(source, settings, options, listeners, stop)
+    wishes = session_options(settings, options, listeners, stop)
+    outcome = run_session(
+        source, engine, taps=listeners.taps, sinks=listeners.sinks, options=wishes
+    )
     conclude(outcome, options)
     if viewer is not None:
         leave_viewer(viewer, keep=keep_viewer and outcome.status != "abort")
@@ -153,30 +160,25 @@ def publisher_for(
         return ResultsPublisher("tcp://127.0.0.1:0") if view else None
 
 
-def run(
-    source: Source,
-    settings: Settings,
-    options: RunOptions,
-    listeners: Listeners,
-    stop: threading.Event,
-) -> RunOutcome:
-    """Run the session with a fresh detector."""
+def detector(settings: Settings) -> Engine:
+    """A fresh detector."""
     from livedetect.detect.detector import Detector
-    from livedetect.stream.session import SessionOptions, run_session
 
-    session_options = SessionOptions(
+    return Detector(settings)
+
+
+def session_options(
+    settings: Settings, options: RunOptions, listeners: Listeners, stop: threading.Event
+) -> SessionOptions:
+    """What the session must know of the user's wishes."""
+    from livedetect.stream.session import SessionOptions
+
+    return SessionOptions(
         settings=settings,
         stop=stop,
         frames=options.frames,
         idle_timeout_s=options.idle_timeout,
         commands=[listeners.publisher] if listeners.publisher else [],
-    )
-    return run_session(
-        source,
-        Detector(settings),
-        taps=listeners.taps,
-        sinks=listeners.sinks,
-        options=session_options,
     )
 
 

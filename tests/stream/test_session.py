@@ -6,6 +6,8 @@ import pytest
 
 from livedetect.errors import SourceError
 from livedetect.settings import Settings
+from livedetect.stream.client import ResultsClient
+from livedetect.stream.publish import ResultsPublisher
 from livedetect.stream.session import SessionOptions, run_session
 from livedetect.types import Command, Frame, Gap, Notice, Phase, Rejection
 
@@ -279,3 +281,35 @@ def test_events_carry_place_and_dose_of_the_latest_frame(engine, listed, frames,
     run_session(listed(frames(5)), engine, sinks=[notes])
     (ended,) = notes.named("run_ended")
     assert (ended["dose_e_per_A2"], ended["area_id"]) == (7.5, 2)
+
+
+@pytest.fixture
+def published():
+    """A publisher at any free port and a client that is attached to it."""
+    publisher = ResultsPublisher("tcp://127.0.0.1:0")
+    client = ResultsClient(publisher.endpoint)
+    assert client.wait_until_attached(5)
+    yield publisher, client
+    client.close()
+    publisher.close()
+
+
+def test_an_operator_at_another_program_commands_the_session(
+    engine, listed, frames, notes, stop, published
+):
+    publisher, client = published
+
+    def operate():
+        client.request("set_alarm", rule="count", limit=3, action="notify")
+        client.request("rebaseline")
+        client.request("stop")
+
+    source = listed([*frames(5), operate, lambda: stop.wait(10)], live=True)
+    options = SessionOptions(stop=stop, commands=[publisher])
+    outcome = run_session(
+        source, engine, taps=[publisher], sinks=[publisher, notes], options=options
+    )
+    assert (outcome.status, outcome.reason) == ("success", "command")
+    assert [c["name"] for c in notes.named("command")] == ["set_alarm", "rebaseline", "stop"]
+    assert all(command["ok"] for command in notes.named("command"))
+    assert engine.commands == [Command(name="rebaseline")]
