@@ -14,6 +14,9 @@ from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.grid import shifted
 
 MIN_RATE = 0.1
+SLOPE_RATE = 0.001
+"""Of the growth per frame; without it a steady growth is followed with a lag that clipping
+turns into a runaway."""
 SETTLED_FRAMES = 6
 """Frames after which the level of new territory is trusted."""
 
@@ -24,6 +27,7 @@ class Background:
     def __init__(self, cells: tuple[int, int], smoothing_cells: float = 3.0) -> None:
         self._sigma = smoothing_cells
         self._level = np.zeros(cells)
+        self._slope = np.zeros(cells)
         self._frames = np.zeros(cells)
 
     @property
@@ -41,7 +45,8 @@ class Background:
         used = weight > 0
         known = self._frames > 0
         if known.any():
-            level = np.where(known, self._level, self._smooth(self._level, known.astype(float)))
+            expected = self._level + self._slope
+            level = np.where(known, expected, self._smooth(expected, known.astype(float)))
         else:
             level = self._smooth(cell_means, weight)
             level = level + self._smooth(cell_means - level, weight)
@@ -51,12 +56,14 @@ class Background:
         change = change + self._smooth(innovation - change, weight)
         rate = np.where(used, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
         self._level = level + rate * change
+        self._slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
         self._frames = self._frames + (coverage > 0.9)
         return level + change
 
     def move(self, offset: tuple[int, int]) -> None:
         """Follow a grid moved by whole cells."""
         self._level = shifted(self._level, offset)
+        self._slope = shifted(self._slope, offset)
         self._frames = shifted(self._frames, offset)
 
     def _smooth(self, values: FloatArray, weight: FloatArray) -> FloatArray:

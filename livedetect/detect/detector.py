@@ -30,7 +30,7 @@ from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.state import from_state, to_state
-from livedetect.detect.tracking import Defect, Tracker
+from livedetect.detect.tracking import Defect, Tracker, positions_of
 from livedetect.errors import LatticeNotFoundError, SettingsError
 from livedetect.settings import Settings
 from livedetect.types import (
@@ -85,6 +85,7 @@ class Detector:
         if isinstance(item, Gap):
             return self._step_gap(item)
         if isinstance(item, Rejection):
+            self._dose.add(item)
             return self._reject(item, [])
         stamp = self._stamp(item.index, item.time_s)
         return self._result(stamp, "none", [notice_event(item.event, stamp, item.values)])
@@ -255,9 +256,10 @@ class Detector:
         for candidate in self._tracker.unexplained(trusted, frame.index):
             defect = self._confirm(candidate, frame.index, frame.index)
             events.append(defect_event("defect_confirmed", defect, stamp, view))
-        healed = self._tracker.heal(method.signal(self._tracker.positions()))
+        newcomers = positions_of(self._tracker.newcomers())
+        healed = self._tracker.heal(method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
-        method.learn(self._tracker.positions())
+        method.learn(newcomers)
         return self._result(stamp, "scored", events, scored)
 
     def _step_gap(self, gap: Gap) -> FrameResult:
@@ -290,6 +292,7 @@ class Detector:
         )
         self._defect_count += 1
         self._tracker.defects.append(defect)
+        self._tracker.supersede(defect)
         return defect
 
     def _judge(self, args: Mapping[str, Any], *, dismissed: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from livedetect.types import Frame, Gap
+from livedetect.types import Frame, Gap, Rejection
+
+COUNTED_BEFORE = ("duplicate", "late")
+"""Rejections whose scan has been counted: as a frame, or as part of a gap."""
 
 
 class DoseMeter:
@@ -11,6 +14,8 @@ class DoseMeter:
     def __init__(self) -> None:
         self._total: float | None = 0.0
         self._latest: float | None = None
+        self._before_first = 0
+        self._started = False
         self._scan_id = ""
 
     @property
@@ -18,16 +23,28 @@ class DoseMeter:
         """Dose so far, e/Å²; None where it cannot be known."""
         return self._total
 
-    def add(self, item: Frame | Gap) -> None:
-        """Count a frame, or the frames of a gap, which hit the specimen all the same."""
+    def add(self, item: Frame | Gap | Rejection) -> None:
+        """Count a frame; missing and unreadable ones hit the specimen all the same."""
+        if isinstance(item, Rejection):
+            self._add_unseen(0 if item.reason in COUNTED_BEFORE else 1)
+            return
         if isinstance(item, Gap):
-            self._add(self._latest, item.missing_frames)
+            self._add_unseen(item.missing_frames)
             return
         if item.scan_id and item.scan_id == self._scan_id:
             return
         self._scan_id = item.scan_id
         self._latest = item.calibration.dose_per_frame_e_per_A2
-        self._add(self._latest, 1)
+        scans = 1 if self._started else 1 + self._before_first
+        self._started = True
+        self._add(self._latest, scans)
+
+    def _add_unseen(self, scans: int) -> None:
+        """Scans whose frame we do not have; before the first frame their dose is not known."""
+        if self._started:
+            self._add(self._latest, scans)
+        else:
+            self._before_first += scans
 
     def _add(self, dose: float | None, scans: int) -> None:
         known = self._total is not None and dose is not None

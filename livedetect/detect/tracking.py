@@ -62,12 +62,16 @@ class Tracker:
         """Defects that are there now."""
         return [defect for defect in self.defects if not defect.healed]
 
-    def positions(self) -> FloatArray:
-        """(n, 2) of the active defects."""
-        return np.array([defect.position for defect in self.active]).reshape(-1, 2)
+    def newcomers(self) -> list[Defect]:
+        """Active defects that the baseline does not contain."""
+        return [defect for defect in self.active if not defect.at_start]
 
     def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
-        """Candidates that belong to no known defect; known ones are marked as seen."""
+        """Candidates that belong to no known defect; known ones are marked as seen.
+
+        Defects of the first frames own nothing: they are part of the baseline, so what
+        shows at their place is new.
+        """
         fresh: list[Candidate] = []
         for candidate in candidates:
             owner = self._owner(candidate)
@@ -77,24 +81,28 @@ class Tracker:
                 fresh.append(candidate)
         return fresh
 
-    def heal(self, signals: FloatArray) -> list[Defect]:
-        """Judge the active defects by the residual (n, d) at their places, NaN = not seen.
+    def supersede(self, newcomer: Defect) -> None:
+        """A defect of the first frames that has changed is a new defect, not two."""
+        for defect in self.defects:
+            distance = np.hypot(*(defect.position - newcomer.position))
+            if defect.at_start and defect is not newcomer and distance < self.merge_radius_px:
+                defect.healed = True
 
-        Defects of the first frames are part of the baseline and leave no residual.
-        """
+    def heal(self, signals: FloatArray) -> list[Defect]:
+        """Judge the newcomers by the residual (n, d) at their places, NaN = not seen."""
         healed = []
-        for defect, signal in zip(self.active, signals, strict=True):
-            judged = not defect.at_start and bool(np.isfinite(signal).all())
-            if judged and self._is_gone(defect, signal):
+        for defect, signal in zip(self.newcomers(), signals, strict=True):
+            if bool(np.isfinite(signal).all()) and self._is_gone(defect, signal):
                 defect.healed = True
                 healed.append(defect)
         return healed
 
     def _owner(self, candidate: Candidate) -> Defect | None:
-        active = self.active
+        active = self.newcomers()
         if not active:
             return None
-        distance = np.hypot(*(self.positions() - candidate.position).T)
+        positions = positions_of(active)
+        distance = np.hypot(*(positions - candidate.position).T)
         nearest = int(distance.argmin())
         if distance[nearest] < self.merge_radius_px:
             return active[nearest]
@@ -120,6 +128,11 @@ class Tracker:
         amplitude = float(signal @ defect.signature) / max(power, 1e-12)
         defect.weak_frames = defect.weak_frames + 1 if amplitude < HEALED_AMPLITUDE else 0
         return defect.weak_frames >= HEALED_FRAMES
+
+
+def positions_of(defects: Sequence[Defect]) -> FloatArray:
+    """(n, 2) sample coordinates, px."""
+    return np.array([defect.position for defect in defects], float).reshape(-1, 2)
 
 
 def _in_shadow(candidate: Candidate, stronger: Sequence[Candidate], radius_px: float) -> bool:

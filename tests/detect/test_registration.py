@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from livedetect.detect.lattice import find_lattice
+from livedetect.detect.registration import BraggRegistration, Warp, registered_mean
+from livedetect.detect.residual import FrontEnd, shift_rows
+from livedetect.stream.registry import open_simulator
+from tests.detect.streams import frames
+
+STILL = "mos2?size=256&damage=0&jitter_px=0&drift_px=0&walk_px=0&detected_e_per_px=20&background=0"
+
+
+def floats(spec: str) -> list[np.ndarray]:
+    return [frame.data.astype(np.float32) for frame in frames(spec)]
+
+
+def test_drift_is_measured_to_a_few_hundredths_of_a_pixel() -> None:
+    first, *others = floats(STILL + "&frames=6")
+    lattice = find_lattice([first])
+    true = np.array([[0.0, 0.0], [1.3, -0.4], [2.1, 0.35], [3.4, 1.1], [4.2, 2.6], [5.5, 3.0]])
+    moved = [
+        np.asarray(ndimage.shift(frame, (dy, dx), order=3, mode="mirror"))
+        for frame, (dx, dy) in zip([first, *others], true, strict=True)
+    ]
+    found = BraggRegistration(lattice, moved).shifts
+    assert np.abs(found - found[0] - true).max() < 0.06
+
+
+def test_a_frame_without_the_crystal_can_be_taken_back() -> None:
+    stream = floats("mos2?size=256&damage=0&frames=14")
+    registration = BraggRegistration(find_lattice(stream[:12]), stream[:12])
+    before = registration.shift.copy()
+    noise = np.random.default_rng(0).poisson(5, (256, 256)).astype(np.float32)
+    drift = registration.step(noise)
+    assert registration.strength(drift) < 0.3
+    registration.undo(drift)
+    assert (registration.shift == before).all()
+
+
+def test_rows_shifted_and_shifted_back_are_the_same() -> None:
+    rng = np.random.default_rng(1)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(64, 200)), 2.5).astype(np.float32)
+    jitter = rng.uniform(-1.5, 1.5, 64).astype(np.float32)
+    there_and_back = shift_rows(shift_rows(smooth, jitter), -jitter)
+    assert np.abs(there_and_back - smooth)[:, 8:-8].max() < 0.05 * smooth.std()
+
+
+@pytest.mark.parametrize("jitter_px", [0.3, 0.8])
+def test_row_jitter_is_recognised(jitter_px: float) -> None:
+    spec = f"mos2?size=256&damage=0&frames=16&jitter_px={jitter_px}&drift_px=0&walk_px=0"
+    stream = floats(spec)
+    front = FrontEnd(stream[:12])
+    nothing = np.zeros(front.grid.shape, np.float32)
+    for frame in stream[12:]:
+        residual = front.step(frame, front.locate(frame), nothing, nothing.astype(bool))
+    assert residual.jitter_rms_px == pytest.approx(jitter_px, rel=0.35)
+
+
+def test_the_warp_is_undone() -> None:
+    warped = "mos2?size=256&damage=0&frames=12&warp_px=1.5&detected_e_per_px=20"
+    stream = floats(warped)
+    lattice = find_lattice(stream)
+    shifts = BraggRegistration(lattice, stream).shifts
+    found = Warp.from_mean(registered_mean(stream, shifts), lattice)
+    straight = floats(warped.replace("warp_px=1.5", "warp_px=0"))
+    lattice = find_lattice(straight)
+    shifts = BraggRegistration(lattice, straight).shifts
+    reference = Warp.from_mean(registered_mean(straight, shifts), lattice)
+    assert found.rms_px > 3 * reference.rms_px
+    assert found.rms_px > 0.3
+
+
+def test_the_simulator_moves_as_the_registration_says() -> None:
+    spec = "graphene?size=256&damage=0&frames=30&prescribed=1&damage_from=13&births_until=14"
+    stream = list(open_simulator(spec))
+    data = [entry.frame.data.astype(np.float32) for entry in stream]
+    registration = BraggRegistration(find_lattice(data[:12]), data[:12])
+    positions = []
+    for entry, frame in zip(stream[12:], data[12:], strict=True):
+        drift = registration.step(frame)
+        if entry.truth:
+            truth = np.array([entry.truth[0].x_px, entry.truth[0].y_px])
+            positions.append(truth - drift.shift)
+    assert np.ptp(np.array(positions), axis=0).max() < 0.25
