@@ -132,7 +132,8 @@ def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
     values = {"source": "synthetic", "session_id": "0" * 32, "version": "0", "settings": {}}
     publisher.on_event(NoticeEvent(event="run_started", frame=0, time_s=0.0, values=values))
-    pictures = [picture(size, frame) for frame in range(min(frames, 40))]
+    # rendered beforehand and then repeated: the time between frames must not depend on them
+    pictures = [picture(size, frame) for frame in range(min(frames, 60))]
     stopped = False
     due = time.monotonic()
     for frame in range(frames):
@@ -144,10 +145,10 @@ def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None
             extra.append(NoticeEvent(event="command", values=values, **stamp))
         if stopped or ended.is_set():
             break
-        image = pictures[frame] if frame < len(pictures) else picture(size, frame)
+        image = pictures[frame % len(pictures)]
         calibration = Calibration(pixel_size_nm=PIXEL_NM)
         publisher.on_frame(
-            Frame.from_array(image, index=frame, time_s=frame / fps, calibration=calibration)
+            Frame.from_array(image, index=frame, time_s=time.monotonic(), calibration=calibration)
         )
         publisher.on_result(result(size, frame, frame / fps, tuple(extra)))
         publisher.on_status(status(frame, fps))

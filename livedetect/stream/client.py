@@ -46,7 +46,7 @@ class ResultsClient:
         return self._inbox.history()
 
     def state(self) -> dict[str, Any]:
-        """The short form of `history`: latest message, counts, run, model, baseline frame."""
+        """The short form of `history`: latest message, counts, run, model, end, baseline frame."""
         return self._inbox.state()
 
     def series(self) -> dict[str, list[Any]]:

@@ -33,6 +33,7 @@ class RunHistory:
         self.seq = 0
         self.run: dict[str, Any] = {}
         self.model: dict[str, Any] = {}
+        self.end: dict[str, Any] = {}
         self.latest: dict[str, Any] = {}
         self.baseline_frame = -1
         self.counts = {"active": 0, "total": 0, "new": 0}
@@ -73,6 +74,8 @@ class RunHistory:
             self.run = event
         elif name == "model_ready":
             self.model = event
+        elif name == "run_ended":
+            self.end = event
         elif name == "command" and event.get("name") == "rebaseline" and event.get("ok", True):
             self.counts["new"] = 0
             self.baseline_frame = event.get("frame", -1)
@@ -98,6 +101,7 @@ class RunHistory:
             "latest": dict(self.latest),
             "run": self.run,
             "model": self.model,
+            "end": self.end,
             "baseline_frame": self.baseline_frame,
             "counts": dict(self.counts),
             "series": {name: list(column) for name, column in self.series.items()},
@@ -123,7 +127,7 @@ class RunHistory:
     def _restore(self, data: Mapping[str, Any]) -> None:
         self.seq, self._event_count = data["seq"], data["event_count"]
         self.run, self.model, self.latest = data["run"], data["model"], dict(data["latest"])
-        self.baseline_frame = data["baseline_frame"]
+        self.end, self.baseline_frame = data["end"], data["baseline_frame"]
         self.counts = {name: data["counts"][name] for name in self.counts}
         self.series = {name: list(data["series"][name]) for name in SERIES}
         self._stride, self._results = data["stride"], data["results"]
@@ -131,6 +135,6 @@ class RunHistory:
 
 _SNAPSHOT: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("seq", "event_count", "baseline_frame", "stride", "results"), (int,)),
-    **dict.fromkeys(("latest", "run", "model", "counts", "series"), (dict,)),
+    **dict.fromkeys(("latest", "run", "model", "end", "counts", "series"), (dict,)),
     "events": (list,),
 }

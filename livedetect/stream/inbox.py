@@ -90,7 +90,7 @@ class Inbox:
             return self._history.snapshot()
 
     def state(self) -> dict[str, Any]:
-        """The short form of `history`: latest message, counts, run, model, baseline frame."""
+        """The short form of `history`: latest message, counts, run, model, end, baseline frame."""
         with self._lock:
             history = self._history
             return {
@@ -98,6 +98,7 @@ class Inbox:
                 "counts": dict(history.counts),
                 "run": history.run,
                 "model": history.model,
+                "end": history.end,
                 "baseline_frame": history.baseline_frame,
             }
 

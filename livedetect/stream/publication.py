@@ -5,6 +5,7 @@ Used by the publisher's thread only.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from collections import deque
@@ -33,6 +34,8 @@ class Publication:
     def __init__(self, control_port: int) -> None:
         self.status = SessionStatus()
         """The session's latest word on itself; replaced by the publisher."""
+        self.ended = False
+        """The run has ended; whatever follows is about its end."""
         self.latest_frame = -1
         """Index of the latest frame with a result."""
         self._epoch = uuid.uuid4().hex
@@ -60,7 +63,11 @@ class Publication:
 
     def session(self, events: Sequence[Event]) -> bytes:
         """The status message, with events that belong to no result."""
-        return self._publish(wire.status_message(self._envelope(), self.status, events))
+        if any(event.event == "run_ended" for event in events):
+            self.ended = True
+        phase = Phase.ENDED if self.ended else self.status.phase
+        status = dataclasses.replace(self.status, phase=phase)
+        return self._publish(wire.status_message(self._envelope(), status, events))
 
     def _publish(self, message: dict[str, Any]) -> bytes:
         self._history.add(message)

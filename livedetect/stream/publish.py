@@ -173,9 +173,8 @@ class ResultsPublisher:
     def _send_status(self, events: Sequence[Event]) -> None:
         self._status_due_s = time.monotonic() + STATUS_PERIOD_S
         self._publication.status = self._results.status
-        if any(event.event == "run_ended" for event in events):
-            self._desk.open = False
         self._send(lambda: [self._publication.session(events)])
+        self._desk.open = not self._publication.ended
 
     def _publish_preview(self) -> None:
         frame = self._frames.take(self._publication.latest_frame, PREVIEW_PATIENCE_S)

@@ -194,6 +194,8 @@ def test_after_the_end_of_the_run_commands_are_refused(publisher, client):
     assert watcher.wait_until_attached(5.0)
     publisher.on_event(notice(3, "run_ended", status="success"))
     until(lambda: watcher.history()["events"])
+    assert watcher.state()["latest"]["phase"] == "ended"
+    assert watcher.state()["end"]["status"] == "success"
     with pytest.raises(ProtocolError, match="the run has ended"):
         watcher.request("rebaseline")
 

@@ -1,0 +1,73 @@
+"""The viewer as a program of its own: a napari window with the live view."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+from livedetect.errors import SettingsError
+from livedetect.stream.endpoints import DEFAULT_ENDPOINT, parse_endpoint
+from livedetect.viewer.display import display_problem
+
+_SIZE = (1280, 800)
+
+
+def run_program(arguments: Sequence[str]) -> int:
+    """``python -m livedetect.viewer [ENDPOINT]``; returns the exit code."""
+    if len(arguments) > 1 or any(word.startswith("-") for word in arguments):
+        sys.stderr.write("usage: python -m livedetect.viewer [ENDPOINT]\n")
+        return 2
+    return main(*arguments)
+
+
+def main(endpoint: str = DEFAULT_ENDPOINT) -> int:
+    """Show the engine at `endpoint` until the window is closed; returns the exit code.
+
+    1 without a display or without napari, 2 for a malformed endpoint; both with a message.
+    """
+    try:
+        parse_endpoint(endpoint)
+    except SettingsError as error:
+        return _refuse(str(error), 2)
+    problem = display_problem()
+    if problem is not None:
+        return _refuse(problem, 1)
+    import napari  # noqa: PLC0415 - needs a display, which has just been looked for
+
+    _close_on_signals(open_window(endpoint))
+    napari.run()
+    return 0
+
+
+def _close_on_signals(viewer: Any) -> None:
+    """Ctrl-C and SIGTERM close the window as its own button does."""
+    from qtpy.QtCore import QTimer  # noqa: PLC0415
+
+    def close_soon(_number: int, _frame: FrameType | None) -> None:
+        # Python runs this between two steps of some slot, which must not lose its widget
+        QTimer.singleShot(0, viewer.close)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, close_soon)
+
+
+def open_window(endpoint: str) -> Any:
+    """A napari viewer with the live view docked at its right."""
+    import napari  # noqa: PLC0415
+
+    from livedetect.viewer.live_widget import LiveWidget  # noqa: PLC0415
+
+    viewer = napari.Viewer(title="livedetect")
+    viewer.window.resize(*_SIZE)
+    viewer.window.add_dock_widget(
+        LiveWidget(viewer, endpoint), name="Live defects", area="right", tabify=False
+    )
+    return viewer
+
+
+def _refuse(message: str, code: int) -> int:
+    sys.stderr.write(f"livedetect: {message}\n")
+    return code

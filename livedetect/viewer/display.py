@@ -1,0 +1,47 @@
+"""Whether windows can be shown here; Qt itself would abort the program without a word."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import importlib.util
+import os
+import sys
+
+_INSTALL = 'pip install "livedetect[viewer]"'
+
+
+def display_problem() -> str | None:
+    """What keeps the viewer from opening a window, as a sentence, or None."""
+    missing = [
+        name for name in ("napari", "pyqtgraph", "qtpy") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        return f"the viewer needs {', '.join(missing)}: {_INSTALL}"
+    if sys.platform in ("win32", "darwin"):
+        return None
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return None
+    display = os.environ.get("DISPLAY")
+    if not display:
+        return (
+            "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set. "
+            "On a server use xvfb-run, or watch from a desktop through an SSH tunnel"
+        )
+    return None if _answers(display) else f"the display {display} does not answer"
+
+
+def _answers(display: str) -> bool:
+    """Connect to the X server as Qt would; True where that cannot be tried."""
+    library = ctypes.util.find_library("xcb")
+    if library is None:
+        return True
+    xcb = ctypes.CDLL(library)
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    xcb.xcb_connect.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+    xcb.xcb_connection_has_error.argtypes = [ctypes.c_void_p]
+    xcb.xcb_disconnect.argtypes = [ctypes.c_void_p]
+    connection = xcb.xcb_connect(display.encode(), None)
+    failed = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return not failed

@@ -1,0 +1,106 @@
+"""How defects are drawn: kind by symbol and colour, recent ones larger. No Qt here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+GLYPHS = {
+    "disc": "○",
+    "diamond": "◇",
+    "triangle_up": "△",
+    "triangle_down": "▽",
+    "square": "□",
+    "star": "☆",
+    "cross": "✛",
+}
+NEW_FRAMES = 10
+NEW_SCALE = 1.5
+DEFAULT_DIAMETER_SHARE = 1 / 32
+
+# Okabe and Ito's colours, told apart with any colour vision; the symbols alone suffice too
+STYLES: dict[str, tuple[str, str]] = {
+    "vacancy": ("disc", "#E69F00"),
+    "half_vacancy": ("diamond", "#F0E442"),
+    "displaced": ("triangle_up", "#56B4E9"),
+    "adatom": ("square", "#009E73"),
+    "antisite": ("star", "#CC79A7"),
+    "bright": ("cross", "#8FD3FF"),
+    "dark": ("triangle_down", "#D55E00"),
+    "unknown": ("disc", "#FFFFFF"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Markers:
+    """Markers of one image, as the points layer wants them."""
+
+    position_px: NDArray[np.float64]
+    """(N, 2), (y, x) in pixels of the frame."""
+    symbol: list[str]
+    """N names of symbols."""
+    border_color: NDArray[np.float32]
+    """(N, 4), red, green, blue, alpha, 0 to 1."""
+    diameter_px: NDArray[np.float64]
+    """(N,), in pixels of the frame."""
+    features: dict[str, list[Any]]
+    """defect_id, kind, confidence, score and frames of each."""
+
+
+def markers_of(tracks: Mapping[str, list[Any]], frame: int, base_diameter_px: float) -> Markers:
+    """Markers of the tracks (columns) that belong to `frame`."""
+    styles = [STYLES.get(kind, STYLES["unknown"]) for kind in tracks["kind"]]
+    confirmed = np.asarray(tracks["confirmed_frame"], dtype=np.float64)
+    recent = frame - confirmed < NEW_FRAMES
+    at_start = np.asarray(tracks["at_start"], dtype=bool)
+    color = np.array([_rgba(color) for _, color in styles], dtype=np.float32).reshape(-1, 4)
+    color[at_start, 3] = 0.6
+    scale = np.where(recent & ~at_start, NEW_SCALE, 1.0)
+    return Markers(
+        position_px=np.column_stack([tracks["y_px"], tracks["x_px"]]).reshape(-1, 2),
+        symbol=[symbol for symbol, _ in styles],
+        border_color=color,
+        diameter_px=base_diameter_px * scale,
+        features={
+            name: list(tracks[name])
+            for name in ("defect_id", "kind", "confidence", "score", "confirmed_frame")
+        },
+    )
+
+
+def _rgba(color: str) -> tuple[float, float, float, float]:
+    red, green, blue = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return red, green, blue, 1.0
+
+
+def base_diameter_px(model: Mapping[str, Any], frame_shape: tuple[int, int]) -> float:
+    """Diameter of a marker: the lattice constant, which leaves the neighbours visible.
+
+    `model` is the latest ``model_ready`` event; without a lattice a share of the frame.
+    """
+    try:
+        vectors = np.asarray(model.get("lattice_px"), dtype=np.float64)
+    except (TypeError, ValueError):
+        vectors = np.empty(0)
+    if vectors.shape == (2, 2) and np.isfinite(vectors).all():
+        shortest = float(np.hypot(*vectors.T).min())
+        if 2.0 <= shortest <= max(frame_shape):
+            return shortest
+    return max(8.0, DEFAULT_DIAMETER_SHARE * math.sqrt(frame_shape[0] * frame_shape[1]))
+
+
+def legend_of(kinds: list[str]) -> str:
+    """The kinds that are shown, with their signs and numbers, as rich text."""
+    known = [kind if kind in STYLES else "unknown" for kind in kinds]
+    entries = []
+    for kind, (symbol, color) in STYLES.items():
+        if kind in known:
+            sign = f'<span style="color: {color}"><b>{GLYPHS[symbol]}</b></span>'
+            name = kind.replace("_", "&nbsp;")
+            entries.append(f"{sign}&nbsp;{name}&nbsp;{known.count(kind)}")
+    return "&nbsp; ".join(entries)

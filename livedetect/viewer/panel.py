@@ -1,0 +1,164 @@
+"""What the operator reads: the panel's texts, made from the engine's state. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from livedetect.stream.client import Link
+from livedetect.viewer.markers import legend_of
+
+Tone = Literal["idle", "busy", "good", "warning", "bad"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Displayed:
+    """What the display itself has done."""
+
+    images: int = 0
+    """Images drawn so far."""
+    per_s: float = 0.0
+    """Images drawn per second, recently."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """Texts of the panel, ready to be set."""
+
+    banner: str
+    """The phase, or the state of the connection."""
+    tone: Tone
+    """How the banner is coloured; the text says it as well."""
+    flags: str
+    """Stale, alarm; empty if neither."""
+    defects: str
+    """Total, and new since the baseline."""
+    rows: tuple[tuple[str, str], ...]
+    """Name and value of the smaller figures."""
+    legend: str
+    """Signs and numbers of the kinds that are held now, rich text."""
+    note: str
+    """One line on what can be trusted, or empty."""
+
+
+def panel_of(
+    link: Link, message: str, endpoint: str, state: Mapping[str, Any], displayed: Displayed
+) -> Panel:
+    """The panel for the client's `state` (see `ResultsClient.state`)."""
+    banner, tone = _banner(link, message, endpoint, state)
+    counts = state["counts"]
+    return Panel(
+        banner=banner,
+        tone=tone,
+        flags=_flags(state["latest"]),
+        defects=f"{counts['total']} defects · {counts['new']} new",
+        rows=_rows(state["latest"], counts, displayed),
+        legend=legend_of((state["latest"].get("tracks") or {}).get("kind", [])),
+        note=_note(state),
+    )
+
+
+def _banner(link: Link, message: str, endpoint: str, state: Mapping[str, Any]) -> tuple[str, Tone]:
+    if link is Link.WAITING:
+        return f"waiting for engine at {endpoint}", "idle"
+    if link is Link.INCOMPATIBLE:
+        return message, "bad"
+    if state["end"]:
+        return _end_banner(state["end"])
+    latest = state["latest"]
+    phase = str(latest.get("phase", "waiting"))
+    if link is Link.SILENT:
+        return f"engine silent since frame {latest.get('frame', '–')} · {endpoint}", "bad"
+    return _phase_banner(phase, latest)
+
+
+def _end_banner(end: Mapping[str, Any]) -> tuple[str, Tone]:
+    texts: dict[Any, tuple[str, Tone]] = {
+        "fail": (f"FAILED · {end.get('message') or 'see the log'}", "bad"),
+        "abort": ("ENDED · interrupted", "warning"),
+    }
+    return texts.get(end.get("status"), ("ENDED", "idle"))
+
+
+def _phase_banner(phase: str, latest: Mapping[str, Any]) -> tuple[str, Tone]:
+    if phase == "warming_up":
+        warm_up = latest.get("warm_up") or {}
+        return f"WARMING UP {warm_up.get('done', '–')} / {warm_up.get('wanted', '–')}", "busy"
+    texts: dict[str, tuple[str, Tone]] = {
+        "waiting": ("WAITING for the first frame", "idle"),
+        "live": ("LIVE", "good"),
+        "drifted": ("DRIFTED · set a new baseline", "warning"),
+    }
+    return texts.get(phase, (phase.upper(), "idle"))
+
+
+def _flags(latest: Mapping[str, Any]) -> str:
+    flags = latest.get("flags") or {}
+    raised = []
+    if flags.get("alarm"):
+        value = latest.get("alarm_value")
+        raised.append("ALARM" if value is None else f"ALARM at {_number(value)}")
+    if flags.get("stale"):
+        raised.append("STALE · no frame is coming")
+    return " · ".join(raised)
+
+
+def _rows(
+    latest: Mapping[str, Any], counts: Mapping[str, Any], displayed: Displayed
+) -> tuple[tuple[str, str], ...]:
+    ledger = latest.get("ledger") or {}
+    rates = latest.get("rates") or {}
+    latency = (latest.get("latency_ms") or {}).get("last")
+    received = f"{ledger.get('received', 0)} · {_number(rates.get('frames_per_s'))} /s"
+    dose = latest.get("dose_e_per_A2")
+    return (
+        ("Held now", str(counts["active"])),
+        ("Received", received),
+        ("Displayed", f"{displayed.images} · {_number(displayed.per_s)} /s"),
+        ("Lost", str(latest.get("lost_frames", 0))),
+        ("Latency", "–" if latency is None else f"{_number(latency)} ms"),
+        ("Dose", "unknown" if dose is None else f"{_number(dose)} e/Å²"),
+    )
+
+
+def _note(state: Mapping[str, Any]) -> str:
+    model = state["model"]
+    warnings = model.get("warnings")
+    if isinstance(warnings, list) and warnings:
+        return str(warnings[0])
+    budget = model.get("false_markers_per_1000_frames")
+    return "" if budget is None else f"False-marker budget: {_number(budget)} in 1000 frames"
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, (int, float)):
+        return "–"
+    if abs(value) >= 1e5:
+        return f"{value:.2e}"
+    return f"{value:.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.1f}"
+
+
+class AlarmLine:
+    """The count at which the alarm is raised, followed through settings and commands."""
+
+    def __init__(self) -> None:
+        self._alarm: dict[str, Any] = {}
+
+    def follow(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Take in events in their order."""
+        for event in events:
+            settings, args = event.get("settings"), event.get("args")
+            if event.get("event") == "run_started" and isinstance(settings, Mapping):
+                alarm = settings.get("alarm")
+                self._alarm = dict(alarm) if isinstance(alarm, Mapping) else {}
+            elif event.get("name") == "set_alarm" and isinstance(args, Mapping):
+                # a refused command changes nothing
+                self._alarm |= args if event.get("ok", True) else {}
+
+    @property
+    def count(self) -> float | None:
+        """The limit, if the rule is a count of defects."""
+        limit = self._alarm.get("limit")
+        is_count = self._alarm.get("rule") == "count" and isinstance(limit, (int, float))
+        return float(limit) if is_count and limit is not None else None

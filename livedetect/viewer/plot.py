@@ -1,0 +1,78 @@
+"""Defects against frame or dose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyqtgraph
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
+
+_LABELS = {"frame": "frame", "dose_e_per_A2": "dose (e/Å²)"}
+_TOTAL, _NEW, _ALARM = "#E69F00", "#56B4E9", "#D55E00"
+
+
+class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
+    """Total and new defects; a choice of the axis and a line at the alarm's limit."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._series: Mapping[str, list[Any]] = {}
+        self._axis = QComboBox()
+        for name, label in _LABELS.items():
+            self._axis.addItem(f"against {label}", name)
+        self._axis.currentIndexChanged.connect(self._draw)
+        self._plot = pyqtgraph.PlotWidget(background="#1b1f23")
+        self._plot.setLabel("left", "defects")
+        self._plot.showGrid(x=True, y=True, alpha=0.25)
+        self._plot.setMenuEnabled(False)
+        self._plot.addLegend(offset=(8, 4), labelTextColor="#d8dde3")
+        # an area and a line: both stay visible where the two are equal
+        self._new = self._plot.plot(
+            pen=None, fillLevel=0, brush=pyqtgraph.mkBrush(_NEW + "70"), name="new since baseline"
+        )
+        self._total = self._plot.plot(pen=pyqtgraph.mkPen(_TOTAL, width=2), name="total")
+        self._alarm = pyqtgraph.InfiniteLine(
+            angle=0, pen=pyqtgraph.mkPen(_ALARM, width=1), label="alarm"
+        )
+        self._alarm.setVisible(False)
+        self._plot.addItem(self._alarm)
+        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._axis)
+        layout.addWidget(self._plot)
+        self._draw()
+
+    @property
+    def axis(self) -> str:
+        """What is drawn along x."""
+        return str(self._axis.currentData())
+
+    def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What is drawn: x and the total."""
+        x, y = self._total.getData()
+        empty = np.empty(0)
+        return (empty, empty) if x is None else (x, y)
+
+    def show_series(self, series: Mapping[str, list[Any]], alarm_count: float | None) -> None:
+        """Draw the counts of a run (see `RunHistory.series`)."""
+        self._series = series
+        self._alarm.setVisible(alarm_count is not None)
+        if alarm_count is not None:
+            self._alarm.setValue(alarm_count)
+        self._draw()
+
+    def _draw(self, _index: int = 0) -> None:
+        self._plot.setLabel("bottom", _LABELS[self.axis])
+        x = _numbers(self._series.get(self.axis, []))
+        known = np.isfinite(x)
+        self._total.setData(x[known], _numbers(self._series.get("total", []))[known])
+        self._new.setData(x[known], _numbers(self._series.get("new", []))[known])
+
+
+def _numbers(values: list[Any]) -> NDArray[np.float64]:
+    numeric = (value if isinstance(value, (int, float)) else np.nan for value in values)
+    return np.fromiter(numeric, dtype=np.float64, count=len(values))
