@@ -30,6 +30,8 @@ NEW_SITE_FRAMES = 12
 WARM_UP_SITE_FRAMES = 6
 VARIANCE_RATE = 0.06
 VARIANCE_CELLS = 8.0
+CHI2_MEDIAN = 0.4549
+"""Median of the square of a standard normal variable."""
 CLIPPED_Z2_MEAN = 0.97
 """Mean of z² clipped at 9 for a normal z."""
 
@@ -167,11 +169,13 @@ class Baseline:
             self._coefficients = np.zeros(2)
             return
         terms = np.stack([self.level**2, _gradient2(self.level, full)])
+        steady = _variance_of_steps(values, covered)
+        usual = self._grid.tiled(_trimmed_over_cells(self._grid, steady, full))
         sampled = full & (
             np.arange(full.size).reshape(full.shape) % max(1, full.size // 60000) == 0
         )
         design = (terms / typical)[:, sampled].T.astype(float)
-        excess = (variance / typical - 1)[sampled].astype(float)
+        excess = (steady / usual - 1)[sampled].astype(float)
         self._coefficients, _ = optimize.nnls(design, excess)
         self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
 
@@ -180,7 +184,7 @@ class Baseline:
         squares: dict[int, list[float]] = {}
         for window in self.held_out():
             if window.valid.any():
-                mean = float(np.mean(window.z[window.valid] ** 2))
+                mean = float(np.minimum(window.z[window.valid] ** 2, 9).mean()) / CLIPPED_Z2_MEAN
                 squares.setdefault(window.frames, []).append(mean)
         if 1 not in squares:
             return
@@ -252,6 +256,14 @@ class Baseline:
         self.frames = np.where(followed, np.minimum(self.frames + 1, 2 / RATE - 1), self.frames)
         terms = np.stack([self.level**2, _gradient2(self.level, self.frames > 0)])
         self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
+
+
+def _variance_of_steps(values: FloatArray, covered: BoolArray) -> FloatArray:
+    """(P, Q) noise variance from frame-to-frame differences; a birth spoils only one of them."""
+    steps = np.diff(values, axis=0) ** 2
+    usable = covered[1:] & covered[:-1]
+    middle = np.median(np.where(usable, steps, 0), axis=0)
+    return np.asarray(middle / (2 * CHI2_MEDIAN))
 
 
 def _trimmed_over_cells(

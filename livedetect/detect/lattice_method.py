@@ -33,6 +33,8 @@ BORDER_CELLS = 0.8
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
 TRAINING_TRIM = 0.98
+AT_START_TRIM = 0.8
+"""A few per cent of defective sites touch several times as many patches."""
 MAX_TRAINING_SITES = 6000
 LOST_BRAGG = 0.3
 SLIP_CELLS = 0.4
@@ -89,7 +91,7 @@ class LatticeMethod:
             return []
         descriptors = self._patches.take(window.z, sites)
         energy = (descriptors**2).sum(axis=1)
-        normal = descriptors[energy < np.quantile(energy, 0.9)]
+        normal = descriptors[energy < np.quantile(energy, AT_START_TRIM)]
         model = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
         scores = model.score(descriptors)
         tail = bulk_tail(scores)

@@ -17,7 +17,7 @@ from livedetect.detect.grid import Grid
 
 MIN_BEFORE = 3
 MIN_AFTER = 1
-BULK = (0.80, 0.95)
+BULK = (0.5, 0.8)
 """Quantiles between which the scores of a specimen with few defects are defect-free."""
 
 

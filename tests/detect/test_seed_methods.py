@@ -1,0 +1,45 @@
+"""The schemes of Guo et al. (2021), in the frame of types of the default method."""
+
+import numpy as np
+import pytest
+
+from livedetect import Detector, Settings
+from livedetect.detect.segments import patterson
+from livedetect.stream.registry import open_simulator
+from tests.detect.streams import frames, watch
+
+
+def test_the_patterson_function_does_not_feel_a_translation() -> None:
+    rng = np.random.default_rng(0)
+    scene = np.zeros((1, 40, 40), np.float32)
+    scene[0, 10:24, 10:24] = rng.random((14, 14))
+    moved = np.roll(scene, (5, 3), axis=(1, 2))
+    assert np.allclose(patterson(scene, 10), patterson(moved, 10), atol=1e-5)
+
+
+def test_it_cannot_tell_an_inversion_either() -> None:
+    scene = np.random.default_rng(0).random((1, 20, 20)).astype(np.float32)
+    assert np.allclose(patterson(scene, 8), patterson(scene[:, ::-1, ::-1], 8), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["patterson", "semantic"])
+def test_defects_of_bilayer_mowte2_are_found(method: str) -> None:
+    spec = (
+        "mowte2?size=256&frames=30&detected_e_per_px=30&prescribed=6&births_until=26"
+        "&damage_from=13&kinds=metal_vacancy,column_vacancy&seed=2"
+    )
+    run = watch(spec, Settings(method=method))
+    delays, false = run.matched(open_simulator(spec).meta["nn_px"])
+    assert len(delays) >= 0.6 * len(run.births)
+    assert len(false) <= 1
+
+
+def test_the_twin_boundary_of_zirconia_is_found_in_the_first_frames() -> None:
+    stream = frames("zro2?size=320&frames=12&twin=1&damage=0&detected_e_per_px=20&seed=1")
+    detector = Detector(Settings(method="patterson"))
+    events = [event for frame in stream for event in detector.step(frame).events]
+    at_start = np.array([[e.x_px, e.y_px] for e in events if e.event == "defect_at_start"])
+    assert len(at_start) >= 4
+    centred = at_start - at_start.mean(axis=0)
+    spread = np.linalg.svd(centred, compute_uv=False) / np.sqrt(len(centred))
+    assert spread[0] > 4 * spread[1]  # they lie on a line: the boundary

@@ -1,0 +1,118 @@
+import numpy as np
+
+from livedetect.detect.drift_alarm import DriftAlarm
+from livedetect.detect.kinds import Evidence, guess_kind
+from livedetect.detect.method import Candidate
+from livedetect.detect.tracking import HEALED_FRAMES, SIGNATURE_FRAMES, Defect, Tracker
+
+
+def candidate(x: float, y: float, score: float = 100.0) -> Candidate:
+    return Candidate(
+        position=np.array([x, y]),
+        score=score,
+        p_value=1e-9,
+        window_frames=1,
+        sublattice=0,
+        kind="vacancy",
+        confidence=0.5,
+    )
+
+
+def tracker_with(*candidates: Candidate) -> Tracker:
+    tracker = Tracker(10.0)
+    for number, entry in enumerate(candidates):
+        tracker.defects.append(
+            Defect(
+                defect_id=number,
+                position=entry.position,
+                candidate=entry,
+                first_seen_frame=0,
+                confirmed_frame=0,
+                last_seen_frame=0,
+            )
+        )
+    return tracker
+
+
+def test_a_defect_seen_again_is_no_new_one() -> None:
+    tracker = tracker_with(candidate(50, 50))
+    assert tracker.unexplained([candidate(54, 53, 150)], 7) == []
+    assert tracker.defects[0].last_seen_frame == 7
+    assert tracker.defects[0].position.tolist() == [54, 53]
+
+
+def test_a_weak_marker_beside_a_strong_defect_is_its_fringe() -> None:
+    tracker = tracker_with(candidate(50, 50, 1000))
+    assert tracker.unexplained([candidate(65, 50, 100)], 1) == []
+    assert len(tracker.unexplained([candidate(65, 50, 900)], 1)) == 1
+    assert len(tracker.unexplained([candidate(90, 50, 100)], 1)) == 1
+
+
+def test_a_defect_of_the_first_frames_hides_nothing() -> None:
+    tracker = tracker_with(candidate(50, 50, 1000))
+    tracker.defects[0].at_start = True
+    assert len(tracker.unexplained([candidate(52, 50, 80)], 1)) == 1
+
+
+def test_a_defect_heals_when_its_signal_stays_away() -> None:
+    tracker = tracker_with(candidate(50, 50))
+    signature = np.linspace(-5, 3, 20)
+    healed = []
+    for _ in range(SIGNATURE_FRAMES + 5):
+        healed += tracker.heal(signature[None])
+    assert healed == []
+    for _ in range(HEALED_FRAMES):
+        healed += tracker.heal(0.1 * signature[None])
+    assert [defect.defect_id for defect in healed] == [0]
+    assert tracker.active == []
+
+
+def test_a_defect_out_of_view_does_not_heal() -> None:
+    tracker = tracker_with(candidate(50, 50))
+    for _ in range(SIGNATURE_FRAMES):
+        tracker.heal(np.ones((1, 20)))
+    for _ in range(3 * HEALED_FRAMES):
+        assert tracker.heal(np.full((1, 20), np.nan)) == []
+
+
+def test_the_drift_alarm_asks_once_and_recovers() -> None:
+    alarm = DriftAlarm()
+    said = [alarm.step(share) for share in [0.003] * 5 + [0.07] * 10 + [0.004] * 10]
+    assert [bool(text) for text in said].count(True) == 2
+    assert "set the baseline" in said[9]
+    assert not alarm.drifted
+
+
+def test_a_burst_is_not_believed_even_for_one_frame() -> None:
+    alarm = DriftAlarm()
+    alarm.step(0.3)
+    assert alarm.suspends
+    assert not alarm.drifted
+    alarm.step(0.002)
+    assert not alarm.suspends
+
+
+def evidence(residual: np.ndarray, height: float | None, *, bright: bool = True) -> Evidence:
+    return Evidence(
+        residual=residual, z=residual / 0.05, column_height=height, bright_columns=bright
+    )
+
+
+BLOB = np.exp(-(np.linspace(-2, 2, 25) ** 2))
+DIPOLE = np.linspace(-2, 2, 25) * BLOB
+
+
+def test_kinds_follow_sign_place_and_shape() -> None:
+    table = [
+        (evidence(-0.95 * BLOB, 1.0), "vacancy"),
+        (evidence(-0.5 * BLOB, 1.0), "half_vacancy"),
+        (evidence(0.6 * BLOB, 1.0), "antisite"),
+        (evidence(0.6 * BLOB, None), "adatom"),
+        (evidence(DIPOLE, 1.0), "displaced"),
+        (evidence(0.95 * BLOB, 1.0, bright=False), "vacancy"),
+        (evidence(0.01 * BLOB, 1.0), "unknown"),
+    ]
+    for given, expected in table:
+        kind, confidence = guess_kind(given)
+        assert kind == expected
+        assert 0 <= confidence <= 1
