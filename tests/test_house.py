@@ -14,7 +14,7 @@ PRODUCT = sorted(
     for room in ("livedetect", "adapters", "simulators")
     for path in (ROOT / room).rglob("*.py")
 )
-EMPTY_WORDS = {"util", "utils", "helper", "helpers", "manager", "handler", "processor", "process"}
+EMPTY_WORDS = {"util", "utils", "helper", "helpers", "manager", "handler", "processor"}
 HEAVY = ("numpy", "scipy", "sklearn", "numba", "napari", "zmq", "matplotlib")
 
 files = pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(ROOT)))
@@ -55,6 +55,7 @@ def test_names_say_what_a_thing_is(path):
     words = {name: set(name.lower().strip("_").split("_")) for name in names}
     endings = {name for name in names if name.endswith(("Helper", "Manager", "Handler"))}
     assert not endings
+    assert "process" not in names, "say what it does to its input"
     assert not {name for name, parts in words.items() if parts & EMPTY_WORDS}
 
 
