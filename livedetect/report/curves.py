@@ -49,7 +49,9 @@ def _draw_curves(axes: Axes, abscissa: Sequence[float], points: Sequence[Point])
     # a new area starts at zero again: do not draw the way back
     x = np.where(np.diff(abscissa, prepend=-np.inf) < 0, np.nan, abscissa)
     axes.step(x, confirmed, where="post", color=FORMED, lw=1.8, label="formed so far")
-    axes.step(x, marked, where="post", color=MARKED, lw=1.2, ls="--", label="marked in the frame")
+    if marked != confirmed:
+        label = "marked in the frame"
+        axes.step(x, marked, where="post", color=MARKED, lw=1.2, ls="--", label=label)
     axes.set_ylim(bottom=0, top=max(5.0, 1.12 * max([*confirmed, *marked, 0])))
     axes.margins(x=0.01)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

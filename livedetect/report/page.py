@@ -114,7 +114,8 @@ def _legend(notes: RunNotes, new_frames: int) -> str:
 
 def _curves_caption(notes: RunNotes) -> str:
     caption = "<b>Defects against frame and dose.</b> Solid: defects formed so far; dashed: "
-    caption += "defects marked in the frame, those of the start included; grey: warm-up."
+    caption += "defects marked in the frame, those of the start included, where that differs; "
+    caption += "grey: warm-up."
     latest = notes.series.latest
     if latest is not None and latest.dose_e_per_A2 is None:
         caption += " The probe current is not known, so no dose is given."

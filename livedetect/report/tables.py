@@ -25,6 +25,12 @@ LEDGER_WORDS = {
     "warm_up": "used for warm-up",
     "sent": "sent by the source",
 }
+ENDING_WORDS = {
+    "source_ended": "the source ended",
+    "frames": "after the number of frames asked for",
+    "idle_timeout": "no frame came any more",
+    "command": "by the operator's command",
+}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -204,8 +210,9 @@ def _counted(count: int, noun: str) -> str:
 
 
 def _ending(ended: Mapping[str, Any]) -> str:
-    words = [str(ended[key]) for key in ("status", "reason", "message") if ended.get(key)]
-    return ": ".join(words).replace("_", " ") or "not recorded"
+    reason = str(ended.get("reason") or "")
+    words = [ended.get("status"), ENDING_WORDS.get(reason, reason), ended.get("message")]
+    return ": ".join(str(word) for word in words if word) or "not recorded"
 
 
 def _latency(latency: Mapping[str, float | None] | None) -> str:
