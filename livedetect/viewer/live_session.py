@@ -125,7 +125,7 @@ class LiveSession:
         header = preview.header
         shape = (header["frame_shape"][0], header["frame_shape"][1])
         diameter = base_diameter_px(model, shape)
-        self._layers.show(preview, markers_of(header["tracks"], header["frame"], diameter))
+        self._layers.show(preview, markers_of(header["tracks"], header["frame"], shape, diameter))
         self.images_drawn += 1
         self.drawn = preview
         self._drawn_at_s.append(time.monotonic())

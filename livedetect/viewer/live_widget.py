@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -73,6 +74,8 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             layout.addWidget(widget)
         layout.addLayout(self._connection())
         self.setMinimumWidth(300)
+        # else napari adds a stretch of its own, which takes room from the plot
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Narrow, so that the image keeps most of the window."""

@@ -23,13 +23,16 @@ NEW_FRAMES = 10
 NEW_SCALE = 1.5
 DEFAULT_DIAMETER_SHARE = 1 / 32
 
-# Okabe and Ito's colours, told apart with any colour vision; the symbols alone suffice too
+_FEATURES = ("defect_id", "kind", "confidence", "score", "confirmed_frame")
+
+# Okabe and Ito's colours, two of them lighter to show on dark frames: told apart with any
+# colour vision, and the symbols alone suffice too
 STYLES: dict[str, tuple[str, str]] = {
     "vacancy": ("disc", "#E69F00"),
     "half_vacancy": ("diamond", "#F0E442"),
     "displaced": ("triangle_up", "#56B4E9"),
-    "adatom": ("square", "#009E73"),
-    "antisite": ("star", "#CC79A7"),
+    "adatom": ("square", "#2FD6A3"),
+    "antisite": ("star", "#F08CC8"),
     "bright": ("cross", "#8FD3FF"),
     "dark": ("triangle_down", "#D55E00"),
     "unknown": ("disc", "#FFFFFF"),
@@ -41,7 +44,7 @@ class Markers:
     """Markers of one image, as the points layer wants them."""
 
     position_px: NDArray[np.float64]
-    """(N, 2), (y, x) in pixels of the frame."""
+    """(N, 2), (y, x) in pixels of the frame, all inside it."""
     symbol: list[str]
     """N names of symbols."""
     border_color: NDArray[np.float32]
@@ -52,24 +55,29 @@ class Markers:
     """defect_id, kind, confidence, score and frames of each."""
 
 
-def markers_of(tracks: Mapping[str, list[Any]], frame: int, base_diameter_px: float) -> Markers:
-    """Markers of the tracks (columns) that belong to `frame`."""
-    styles = [STYLES.get(kind, STYLES["unknown"]) for kind in tracks["kind"]]
-    confirmed = np.asarray(tracks["confirmed_frame"], dtype=np.float64)
-    recent = frame - confirmed < NEW_FRAMES
-    at_start = np.asarray(tracks["at_start"], dtype=bool)
+def markers_of(
+    tracks: Mapping[str, list[Any]],
+    frame: int,
+    frame_shape: tuple[int, int],
+    base_diameter_px: float,
+) -> Markers:
+    """Markers of the tracks (columns) of `frame`; those that have drifted out are left out."""
+    position_px = np.column_stack([tracks["y_px"], tracks["x_px"]]).reshape(-1, 2)
+    inside = np.flatnonzero(
+        ((position_px > -0.5) & (position_px < np.subtract(frame_shape, 0.5))).all(1)
+    )
+    shown = {name: [column[at] for at in inside] for name, column in tracks.items()}
+    styles = [STYLES.get(kind, STYLES["unknown"]) for kind in shown["kind"]]
+    recent = frame - np.asarray(shown["confirmed_frame"], dtype=np.float64) < NEW_FRAMES
+    at_start = np.asarray(shown["at_start"], dtype=bool)
     color = np.array([_rgba(color) for _, color in styles], dtype=np.float32).reshape(-1, 4)
     color[at_start, 3] = 0.6
-    scale = np.where(recent & ~at_start, NEW_SCALE, 1.0)
     return Markers(
-        position_px=np.column_stack([tracks["y_px"], tracks["x_px"]]).reshape(-1, 2),
+        position_px=position_px[inside],
         symbol=[symbol for symbol, _ in styles],
         border_color=color,
-        diameter_px=base_diameter_px * scale,
-        features={
-            name: list(tracks[name])
-            for name in ("defect_id", "kind", "confidence", "score", "confirmed_frame")
-        },
+        diameter_px=base_diameter_px * np.where(recent & ~at_start, NEW_SCALE, 1.0),
+        features={name: shown[name] for name in _FEATURES},
     )
 
 

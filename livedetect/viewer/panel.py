@@ -9,6 +9,8 @@ from typing import Any, Literal
 from livedetect.stream.client import Link
 from livedetect.viewer.markers import legend_of
 
+_NOT_ANALYSED = ("skipped", "invalid", "suspect", "duplicate", "late")
+
 Tone = Literal["idle", "busy", "good", "warning", "bad"]
 
 
@@ -116,6 +118,7 @@ def _rows(
         ("Held now", str(counts["active"])),
         ("Received", received),
         ("Displayed", f"{displayed.images} · {_number(displayed.per_s)} /s"),
+        ("Not analysed", str(sum(ledger.get(fate, 0) for fate in _NOT_ANALYSED))),
         ("Lost", str(latest.get("lost_frames", 0))),
         ("Latency", "–" if latency is None else f"{_number(latency)} ms"),
         ("Dose", "unknown" if dose is None else f"{_number(dose)} e/Å²"),

@@ -13,9 +13,9 @@ from livedetect.viewer.display import display_problem
 PROGRAM = Path(__file__).parents[1] / "synthetic_engine.py"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs_display():
-    """Skip where no window can be shown."""
+    """Skip where no window can be shown; session-wide, to come before the application."""
     problem = display_problem()
     if problem is not None:
         pytest.skip(problem)
@@ -52,7 +52,7 @@ def screenshots(tmp_path) -> Path:
 
 
 @pytest.fixture
-def show_until(qapp):
+def show_until(needs_display, qapp):  # noqa: ARG001 - it has to come first
     """show_until(condition, timeout_s): run the event loop until it holds."""
 
     def run(condition, timeout_s: float = 30.0):

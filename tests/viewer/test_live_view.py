@@ -8,6 +8,7 @@ import imageio.v3
 import numpy as np
 import pytest
 
+from livedetect.stream import receiver
 from livedetect.viewer.display import display_problem
 
 pytestmark = pytest.mark.usefixtures("needs_display")
@@ -95,7 +96,10 @@ def test_rings_are_drawn_around_the_defects_and_leave_them_visible(engine, live,
     assert abs(seen_x.mean() - column) < viewer.scene.camera.zoom
 
 
-def test_viewer_waits_for_the_engine_and_attaches_when_it_comes(engine, live, show_until):
+def test_viewer_waits_for_the_engine_and_attaches_when_it_comes(
+    engine, live, show_until, monkeypatch
+):
+    monkeypatch.setattr(receiver, "SILENCE_S", 1.5)
     first, endpoint = engine(frames=5)
     first.kill()
     first.wait()

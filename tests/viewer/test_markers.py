@@ -22,24 +22,32 @@ def tracks(**changes):
 
 def test_positions_are_row_then_column():
     np.testing.assert_array_equal(
-        markers_of(tracks(), 100, 16.0).position_px, [[20.0, 10.0], [40.0, 30.0]]
+        markers_of(tracks(), 100, (64, 48), 16.0).position_px, [[20.0, 10.0], [40.0, 30.0]]
     )
 
 
 def test_recent_markers_are_larger_and_those_of_the_start_are_not():
-    assert list(markers_of(tracks(), 100, 16.0).diameter_px) == [16.0, 24.0]
-    assert list(markers_of(tracks(), 4, 16.0).diameter_px) == [16.0, 24.0]
+    assert list(markers_of(tracks(), 100, (64, 48), 16.0).diameter_px) == [16.0, 24.0]
+    assert list(markers_of(tracks(), 4, (64, 48), 16.0).diameter_px) == [16.0, 24.0]
 
 
 def test_unknown_kinds_have_a_sign_too():
-    markers = markers_of(tracks(), 100, 16.0)
+    markers = markers_of(tracks(), 100, (64, 48), 16.0)
     assert markers.symbol == ["disc", STYLES["unknown"][0]]
     assert "unknown&nbsp;1" in legend_of(["something else"])
 
 
+def test_markers_that_drifted_out_of_the_frame_are_left_out():
+    drifted = tracks(x_px=[47.6, 30.0])
+    markers = markers_of(drifted, 100, (64, 48), 16.0)
+    np.testing.assert_array_equal(markers.position_px, [[40.0, 30.0]])
+    assert markers.features["defect_id"] == [2]
+    assert len(markers.symbol) == len(markers.border_color) == len(markers.diameter_px) == 1
+
+
 def test_no_tracks_give_empty_arrays():
     empty = {name: [] for name in tracks()}
-    markers = markers_of(empty, 0, 16.0)
+    markers = markers_of(empty, 0, (64, 48), 16.0)
     assert markers.position_px.shape == (0, 2)
     assert markers.border_color.shape == (0, 4)
 

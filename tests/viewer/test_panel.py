@@ -65,11 +65,15 @@ def test_flags_are_independent_of_the_phase():
 def test_lost_frames_are_apart_from_skipped_images():
     rows = dict(
         panel(
-            ledger={"received": 40}, rates={"frames_per_s": 29.9}, lost_frames=2, latency_ms={}
+            ledger={"received": 40, "skipped": 3, "invalid": 1},
+            rates={"frames_per_s": 29.9},
+            lost_frames=2,
+            latency_ms={},
         ).rows
     )
     assert rows["Received"] == "40 · 29.9 /s"
     assert rows["Displayed"] == "7 · 9.5 /s"
+    assert rows["Not analysed"] == "4"
     assert rows["Lost"] == "2"
     assert rows["Latency"] == "–"
     assert rows["Dose"] == "unknown"

@@ -52,7 +52,7 @@ def test_window_attaches_and_closes_on_sigterm():
     )
     try:
         assert publisher.wait_for_listener(60.0)
-        time.sleep(2.0)  # the window is being shown
+        time.sleep(1.0)  # the window is being shown
         assert program.poll() is None
         program.send_signal(signal.SIGTERM)
         _, said = program.communicate(timeout=20)
