@@ -84,4 +84,5 @@ def block_mean(data: NDArray[Any], factor: int) -> NDArray[np.float32]:
     for y in range(factor):
         for x in range(factor):
             total += data[y:rows:factor, x:columns:factor]
-    return total / np.float32(factor * factor)
+    total /= factor * factor
+    return total
