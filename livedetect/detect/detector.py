@@ -186,16 +186,15 @@ class Detector:
             self._tracker.defects.append(defect)
         events: list[Event] = [notice_event("model_ready", stamp, self._model_values(warm_up))]
         view = self._view(frame, method.shift)
-        for candidate in self._tracker.unexplained(method.at_start(), frame.index):
-            defect = self._confirm(candidate, warm_up[0].index, frame.index)
-            defect.at_start = True
-            events.append(defect_event("defect_at_start", defect, stamp, view))
         for first, candidate in method.in_warm_up():
             for fresh in self._tracker.unexplained([candidate], frame.index):
                 defect = self._confirm(fresh, warm_up[first].index, frame.index)
                 events.append(
                     defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
                 )
+        for candidate in self._tracker.unexplained(method.at_start(), frame.index):
+            defect = self._confirm(candidate, warm_up[0].index, frame.index, at_start=True)
+            events.append(defect_event("defect_at_start", defect, stamp, view))
         return events
 
     def _fit(self, frames: list[FloatArray]) -> Method:
@@ -281,7 +280,9 @@ class Detector:
             stamp, rejection.reason, [*events, notice_event("frame_rejected", stamp, values)]
         )
 
-    def _confirm(self, candidate: Candidate, first_seen: int, confirmed: int) -> Defect:
+    def _confirm(
+        self, candidate: Candidate, first_seen: int, confirmed: int, *, at_start: bool = False
+    ) -> Defect:
         defect = Defect(
             defect_id=self._defect_count,
             position=candidate.position,
@@ -289,10 +290,12 @@ class Detector:
             first_seen_frame=first_seen,
             confirmed_frame=confirmed,
             last_seen_frame=confirmed,
+            at_start=at_start,
         )
         self._defect_count += 1
         self._tracker.defects.append(defect)
-        self._tracker.supersede(defect)
+        if not at_start:
+            self._tracker.supersede(defect)
         return defect
 
     def _judge(self, args: Mapping[str, Any], *, dismissed: bool) -> None:

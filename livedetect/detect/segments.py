@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import fft
+from scipy.spatial.distance import cdist
 from skimage.registration import phase_cross_correlation
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.decision import Tail, fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.lattice import Lattice, find_lattice, hann_window
 from livedetect.detect.method import Candidate, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
+from livedetect.detect.phases import classify, interior
 from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.warm_up import bulk_tail
 from livedetect.detect.watch import WatchedArea, block_map
@@ -30,6 +32,7 @@ COMPONENTS = 40
 TRAINING_SHARE = 2 / 3
 CORRELATION_ERROR = 0.9
 """Normalised error of the phase correlation above which a shift is not believed."""
+MEAN_SHIFT_STEPS = 4
 AT_START_FALSE = 0.1
 """False markers expected among the defects reported at the start."""
 
@@ -52,8 +55,8 @@ class SegmentMethod(ABC):
         self.watch(settings)
         described = [self.describe(frame) for frame in frames]
         self._fit(described)
-        self._held = self._at_start(described)
         self.shift = self._locate(frames[-1])
+        self._held = self._at_start(described)
 
     @abstractmethod
     def _place(self, frames: Sequence[FloatArray]) -> None:
@@ -86,7 +89,7 @@ class SegmentMethod(ABC):
         """Judge a frame, float32 (H, W)."""
         self.shift = self._locate(frame)
         positions, descriptors = self.describe(frame)
-        judged = self._area.contains(positions)
+        judged = self._area.contains(positions) & self._was_normal(positions - self.shift)
         positions, descriptors = positions[judged], descriptors[judged]
         return Scored(
             candidates=self._candidates(positions, self._model.score(descriptors), self.threshold),
@@ -135,25 +138,43 @@ class SegmentMethod(ABC):
 
     def _fit(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> None:
         """Train on the first frames, take the threshold from the others."""
+        self.phases = classify(described[-1][1], seed=self._settings.random_seed)
+        inside = [self._inside_a_phase(*entry) for entry in described]
+        normal = [entry[1][mask] for entry, mask in zip(described, inside, strict=True)]
         cut = max(1, round(TRAINING_SHARE * len(described)))
-        training = np.concatenate([descriptors for _, descriptors in described[:cut]])
+        training = np.concatenate(normal[:cut])
         self._model: NoveltyModel = fit_novelty(
             training,
             components=COMPONENTS,
             nu=self._settings.nu,
             seed=self._settings.random_seed,
         )
-        held_out = np.concatenate([descriptors for _, descriptors in described[cut:]])
+        held_out = np.concatenate(normal[cut:] or normal)
         self._tail: Tail = fit_tail(self._model.score(held_out))
         self.sites = len(described[-1][0])
 
+    def _inside_a_phase(self, positions: FloatArray, descriptors: FloatArray) -> BoolArray:
+        """(n,) True for segments to learn from: with two domains in view, not their boundary."""
+        if self.phases.max() == 0:
+            return np.ones(len(positions), bool)
+        labels = classify(descriptors, seed=self._settings.random_seed)
+        return interior(labels, positions, self.merge_radius_px)
+
     def _at_start(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> list[Candidate]:
         positions, _ = described[-1]
-        scores = np.concatenate([self._model.score(descriptors) for _, descriptors in described])
-        threshold = bulk_tail(scores).score_at(AT_START_FALSE / max(len(positions), 1))
+        inside = self._inside_a_phase(*described[-1])
+        usual = bulk_tail(self._model.score(described[-1][1][inside]))
+        threshold = usual.score_at(AT_START_FALSE / max(len(positions), 1))
         judged = self._area.contains(positions)
         latest = self._model.score(described[-1][1])
+        self._unusual = positions[judged & (latest > threshold)] - self.shift
         return self._candidates(positions[judged], latest[judged], threshold)
+
+    def _was_normal(self, positions: FloatArray) -> BoolArray:
+        """(n,) False beside what the first frames held already: it must not be told again."""
+        if not len(self._unusual):
+            return np.ones(len(positions), bool)
+        return np.asarray(cdist(positions, self._unusual).min(axis=1) > self.merge_radius_px)
 
     def _candidates(
         self, positions: FloatArray, scores: FloatArray, threshold: float
@@ -174,11 +195,18 @@ class SegmentMethod(ABC):
         ]
 
     def _centroid(self, positions: FloatArray, excess: FloatArray, index: int) -> FloatArray:
-        """Where the segments around the best one agree: all that overlap a defect fire."""
-        near = np.hypot(*(positions - positions[index]).T) < self.merge_radius_px
-        weight = excess[near]
-        return np.asarray(weight @ positions[near] / weight.sum())
+        """Where the segments around the best one agree: all that overlap a defect fire.
 
+        Mean shift from the best segment, which may lie at the rim of those that fire.
+        """
+        centre = positions[index]
+        for _ in range(MEAN_SHIFT_STEPS):
+            near = np.hypot(*(positions - centre).T) < self.merge_radius_px
+            centre = excess[near] @ positions[near] / excess[near].sum()
+        return np.asarray(centre)
+
+    phases: IntArray
+    """(n,) phase of every segment of the last warm-up frame, 0 the largest."""
     merge_radius_px: float
     border_px: float
     sites: int

@@ -18,7 +18,7 @@ from livedetect.errors import LatticeNotFoundError
 
 SEGMENT_CELLS = 3.0
 LAG_CELLS = 1.5
-COLUMN_SIGMA = 0.12
+COLUMN_SIGMA = 0.08
 """Width of a drawn column and of the smoothing before columns are sought, in column scales."""
 MIN_DISTANCE = 0.26
 LOWEST_COLUMN = 0.2

@@ -44,9 +44,10 @@ def test_good_frames_pass_whatever_their_type(dtype: type) -> None:
     assert Admission().objection(Frame.from_array(GOOD.astype(dtype))) is None
 
 
-@pytest.mark.parametrize(
-    "spec", ["graphene?detected_e_per_px=0.5", "zro2?bits=8&gain=3", "mos2?invert=1"]
-)
+HEALTHY = ["graphene?detected_e_per_px=0.5", "zro2?bits=8&gain=3", "mos2?invert=1"]
+
+
+@pytest.mark.parametrize("spec", HEALTHY)
 def test_no_frame_of_a_healthy_stream_is_refused(spec: str) -> None:
     admission = Admission()
     said = [admission.objection(frame) for frame in frames(f"{spec}&size=256&frames=20")]

@@ -82,4 +82,6 @@ def test_the_simulator_moves_as_the_registration_says() -> None:
         if entry.truth:
             truth = np.array([entry.truth[0].x_px, entry.truth[0].y_px])
             positions.append(truth - drift.shift)
-    assert np.ptp(np.array(positions), axis=0).max() < 0.25
+    along_x, along_y = np.std(positions, axis=0)
+    assert along_y < 0.1
+    assert along_x < 0.3  # the truth includes the jitter of the defect's own row

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from livedetect import Detector, Settings
+from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.segments import patterson
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames, watch
@@ -25,13 +26,22 @@ def test_it_cannot_tell_an_inversion_either() -> None:
 @pytest.mark.parametrize("method", ["patterson", "semantic"])
 def test_defects_of_bilayer_mowte2_are_found(method: str) -> None:
     spec = (
-        "mowte2?size=256&frames=30&detected_e_per_px=30&prescribed=6&births_until=26"
+        "mowte2?size=384&frames=26&detected_e_per_px=30&prescribed=6&births_until=22"
         "&damage_from=13&kinds=metal_vacancy,column_vacancy&seed=2"
     )
     run = watch(spec, Settings(method=method))
     delays, false = run.matched(open_simulator(spec).meta["nn_px"])
     assert len(delays) >= 0.6 * len(run.births)
     assert len(false) <= 1
+
+
+@pytest.mark.parametrize(("twin", "phases"), [(1, 2), (0, 1)])
+def test_the_domains_in_view_are_told_apart_without_labels(twin: int, phases: int) -> None:
+    stream = frames(f"zro2?size=256&frames=6&twin={twin}&damage=0&seed=2")
+    method = PattersonMethod([frame.data.astype(np.float32) for frame in stream], Settings())
+    shares = np.bincount(method.phases) / len(method.phases)
+    assert len(shares) == phases
+    assert shares.min() > 0.3
 
 
 def test_the_twin_boundary_of_zirconia_is_found_in_the_first_frames() -> None:
