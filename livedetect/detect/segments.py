@@ -92,7 +92,7 @@ class SegmentMethod(ABC):
         judged = self._area.contains(positions) & self._was_normal(positions - self.shift)
         positions, descriptors = positions[judged], descriptors[judged]
         return Scored(
-            candidates=self._candidates(positions, self._model.score(descriptors), self.threshold),
+            candidates=self._candidates(positions, self.novelty.score(descriptors), self.threshold),
             shift=self.shift,
             registration=Registration(
                 drift_x_px=float(self.shift[0]),
@@ -143,14 +143,14 @@ class SegmentMethod(ABC):
         normal = [entry[1][mask] for entry, mask in zip(described, inside, strict=True)]
         cut = max(1, round(TRAINING_SHARE * len(described)))
         training = np.concatenate(normal[:cut])
-        self._model: NoveltyModel = fit_novelty(
+        self.novelty: NoveltyModel = fit_novelty(
             training,
             components=COMPONENTS,
             nu=self._settings.nu,
             seed=self._settings.random_seed,
         )
         held_out = np.concatenate(normal[cut:] or normal)
-        self._tail: Tail = fit_tail(self._model.score(held_out))
+        self._tail: Tail = fit_tail(self.novelty.score(held_out))
         self.sites = len(described[-1][0])
 
     def _inside_a_phase(self, positions: FloatArray, descriptors: FloatArray) -> BoolArray:
@@ -163,10 +163,10 @@ class SegmentMethod(ABC):
     def _at_start(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> list[Candidate]:
         positions, _ = described[-1]
         inside = self._inside_a_phase(*described[-1])
-        usual = bulk_tail(self._model.score(described[-1][1][inside]))
+        usual = bulk_tail(self.novelty.score(described[-1][1][inside]))
         threshold = usual.score_at(AT_START_FALSE / max(len(positions), 1))
         judged = self._area.contains(positions)
-        latest = self._model.score(described[-1][1])
+        latest = self.novelty.score(described[-1][1])
         self._unusual = positions[judged & (latest > threshold)] - self.shift
         return self._candidates(positions[judged], latest[judged], threshold)
 

@@ -15,7 +15,17 @@ import numpy as np
 
 from livedetect.errors import SettingsError
 
-ALLOWED_MODULES = ("livedetect.detect.", "livedetect.types", "livedetect.settings")
+ALLOWED_MODULES = (
+    "livedetect.detect.",
+    "livedetect.types",
+    "livedetect.settings",
+    "livedetect.calibration",
+)
+    "livedetect.detect.",
+    "livedetect.calibration",
+    "livedetect.types",
+    "livedetect.settings",
+)
 PLAIN = (bool, int, float, str)
 SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}
 
