@@ -21,11 +21,6 @@ ALLOWED_MODULES = (
     "livedetect.settings",
     "livedetect.calibration",
 )
-    "livedetect.detect.",
-    "livedetect.calibration",
-    "livedetect.types",
-    "livedetect.settings",
-)
 PLAIN = (bool, int, float, str)
 SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}
 
