@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +32,15 @@ class Stamp:
 class View:
     """From sample coordinates to the pixels of a frame and to nanometres."""
 
-    shift: FloatArray
-    """(x, y) drift of the frame, px."""
+    to_frame: Callable[[FloatArray], FloatArray]
+    """Pixels (n, 2) in the frame of sample positions (n, 2)."""
     calibration: Calibration
     """Pixel size of the frame."""
 
     def frame_px(self, position: FloatArray) -> tuple[float, float]:
         """Pixel position in the frame."""
-        return float(position[0] + self.shift[0]), float(position[1] + self.shift[1])
+        x, y = self.to_frame(position[None])[0]
+        return float(x), float(y)
 
     def specimen_nm(self, position: FloatArray) -> tuple[float | None, float | None]:
         """Position on the specimen, drift removed; None without a pixel size."""

@@ -85,6 +85,11 @@ class BinnedMethod:
             slip_px=self._factor * scored.slip_px,
         )
 
+    def to_frame(self, positions: FloatArray) -> FloatArray:
+        """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
+        inner = self._inner.to_frame(self._inward(positions))
+        return np.asarray((inner + 0.5) * self._factor - 0.5)
+
     def signal(self, positions: FloatArray) -> FloatArray:
         """(n, d) residual around sample positions (n, 2)."""
         return self._inner.signal(self._inward(positions))

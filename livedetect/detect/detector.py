@@ -126,9 +126,10 @@ class Detector:
     def rebaseline(self) -> None:
         """Learn the crystal anew from the next frames; defects and dose of the area stay."""
         kept = self._tracker.defects
-        offset = self._method.shift if self._method else np.zeros(2)
+        method = self._method
         self._forget_model()
-        self._carried += [(defect, defect.position + offset) for defect in kept]
+        if method is not None and kept:
+            self._carried += zip(kept, method.to_frame(positions_of(kept)), strict=True)
 
     def _forget_model(self) -> None:
         self._method: Method | None = None
@@ -185,7 +186,7 @@ class Detector:
             defect.position = position
             self._tracker.defects.append(defect)
         events: list[Event] = [notice_event("model_ready", stamp, self._model_values(warm_up))]
-        view = self._view(frame, method.shift)
+        view = View(to_frame=method.to_frame, calibration=frame.calibration)
         for first, candidate in method.in_warm_up():
             for fresh in self._tracker.unexplained([candidate], frame.index):
                 defect = self._confirm(fresh, warm_up[first].index, frame.index)
@@ -250,7 +251,7 @@ class Detector:
         if change:
             values = {"reason": change, "outlier_share": scored.outlier_share}
             events.append(notice_event("model_drifted", stamp, values))
-        view = self._view(frame, scored.shift)
+        view = View(to_frame=method.to_frame, calibration=frame.calibration)
         trusted = [] if self._alarm.suspends else scored.candidates
         for candidate in self._tracker.unexplained(trusted, frame.index):
             defect = self._confirm(candidate, frame.index, frame.index)
@@ -320,10 +321,6 @@ class Detector:
             dose_e_per_A2=self._dose.total,
         )
 
-    @staticmethod
-    def _view(frame: Frame, shift: FloatArray) -> View:
-        return View(shift=shift, calibration=frame.calibration)
-
     def _result(
         self,
         stamp: Stamp,
@@ -332,8 +329,10 @@ class Detector:
         scored: Scored | None = None,
     ) -> FrameResult:
         method = self._method
-        shift = method.shift if method else np.zeros(2)
-        view = View(shift=shift, calibration=self._latest.calibration) if self._latest else None
+        latest = self._latest
+        view = None
+        if method is not None and latest is not None:
+            view = View(to_frame=method.to_frame, calibration=latest.calibration)
         shown = [defect for defect in self._tracker.active if not defect.dismissed]
         return FrameResult(
             frame=stamp.frame,

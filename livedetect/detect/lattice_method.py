@@ -119,7 +119,7 @@ class LatticeMethod:
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows)
-        watched = self._patches.positions[self._watched] + residual.shift
+        watched = self.to_frame(self._patches.positions[self._watched])
         return Scored(
             candidates=self._candidates(patches, self._tail, self.threshold),
             shift=residual.shift,
@@ -128,6 +128,10 @@ class LatticeMethod:
             outlier_share=self._outlier_share(),
             slip_px=self._slip_px(residual),
         )
+
+    def to_frame(self, positions: FloatArray) -> FloatArray:
+        """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
+        return self._front.to_frame(positions, self.shift)
 
     def signal(self, positions: FloatArray) -> FloatArray:
         """(n, d) longest-window z around sample positions (n, 2), NaN where not watched."""
@@ -181,7 +185,9 @@ class LatticeMethod:
         ready = self._baseline.known
         if self._windows:
             ready = ready & self._windows[0].valid
-        return self._patches.all_true(ready) & self._area.contains(self._patches.positions + shift)
+        return self._patches.all_true(ready) & self._area.contains(
+            self._front.to_frame(self._patches.positions, shift)
+        )
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, FloatArray]:
         """Held-out patches of the warm-up frames by window length, each (n, d)."""

@@ -38,7 +38,7 @@ class Scored:
     candidates: Sequence[Candidate]
     """Non-maxima suppressed, best first."""
     shift: FloatArray
-    """(x, y) drift of the frame, px: frame position = sample position + shift."""
+    """(x, y) drift of the frame, px."""
     registration: Registration | None = None
     """What is reported about it."""
     watched: BoolArray | None = None
@@ -89,6 +89,10 @@ class Method(Protocol):
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
+        ...
+
+    def to_frame(self, positions: FloatArray) -> FloatArray:
+        """Pixels (n, 2) as (x, y) in the latest frame of sample positions (n, 2)."""
         ...
 
     def signal(self, positions: FloatArray) -> FloatArray:

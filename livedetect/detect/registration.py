@@ -1,9 +1,9 @@
 """Where each frame lies on the specimen: drift, scan warp and row jitter.
 
-*Sample coordinates* are the pixels of the first frame of the segment: a feature at
-sample position x appears in a frame of drift d at ``x + u(x) + d``, u being the static
-warp. The drift comes from the phases of the Bragg reflections and is therefore known
-up to a lattice vector only; a velocity prediction picks the branch.
+*Sample coordinates* are the pixels of the first frame of the segment, straightened: a
+feature at sample position x appears in a frame of drift d at ``x + u + d``, u being the
+static warp (`warp.Warp`). The drift comes from the phases of the Bragg reflections and
+is therefore known up to a lattice vector only; a velocity prediction picks the branch.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.warp import WARP_BLOCK_PX, Warp
 
 VELOCITY_MEMORY = 0.7
-WARP_BLOCK_PX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,85 +107,6 @@ class BraggRegistration:
         return Drift(shift, np.abs(amplitude), innovation, before)
 
 
-class Warp:
-    """Static distortion u(x) in sample coordinates, from the local lattice phase."""
-
-    def __init__(self, field_px: FloatArray) -> None:
-        self._field = np.ascontiguousarray(
-            field_px, np.float32
-        )  # (2, H / block, W / block) as (x, y)
-
-    @classmethod
-    def none(cls, shape: tuple[int, ...]) -> Warp:
-        """No distortion."""
-        return cls(np.zeros((2, shape[0] // WARP_BLOCK_PX, shape[1] // WARP_BLOCK_PX)))
-
-    @classmethod
-    def from_mean(cls, mean: FloatArray, lattice: Lattice) -> Warp:
-        """Geometric phase analysis (Hÿtch et al. 1998) of a registered mean (H, W)."""
-        period = lattice.constant_px
-        flat = mean - ndimage.gaussian_filter(mean, 1.5 * period)
-        height, width = mean.shape
-        y, x = np.ogrid[:height, :width]
-        vectors = lattice.wavevectors[:4]
-        phases, weights = [], []
-        for vector in vectors:
-            wave = np.exp(
-                -2j * np.pi * (vector[0] * (x - width / 2) + vector[1] * (y - height / 2))
-            )
-            local = _smooth_complex(flat * wave, 1.6 * period)
-            local = local * np.exp(-1j * np.angle(local.sum()))
-            phases.append(np.angle(local))
-            weights.append(np.minimum(np.abs(local) / np.abs(local).mean(), 1.5) ** 2)
-        field = _displacement(vectors, np.array(phases), np.array(weights))
-        limit = 0.3 * period
-        return cls(_block_mean(np.clip(field, -limit, limit)))
-
-    @property
-    def rms_px(self) -> float:
-        """Root mean square length of the displacement, px."""
-        return float(np.sqrt((self._field**2).sum(axis=0).mean()))
-
-    def at(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Displacement (x, y) at sample positions, px; constant beyond the edges."""
-        scale = [(y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5]
-        ux, uy = (
-            ndimage.map_coordinates(component, scale, order=1, mode="nearest")
-            for component in self._field
-        )
-        return ux, uy
-
-
-def registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
-    """Mean of frames moved back by their drift, (H, W); edges mirrored."""
-    total = np.zeros(frames[0].shape)
-    for frame, (dx, dy) in zip(frames, shifts, strict=True):
-        total += ndimage.shift(frame, (-dy, -dx), order=1, mode="mirror")
-    return total / len(frames)
-
-
-def _smooth_complex(values: FloatArray, sigma: float) -> FloatArray:
-    return np.asarray(
-        ndimage.gaussian_filter(values.real, sigma)
-        + 1j * ndimage.gaussian_filter(values.imag, sigma)
-    )
-
-
-def _displacement(vectors: FloatArray, phases: FloatArray, weights: FloatArray) -> FloatArray:
-    """Solve phase = -2 pi g.u per pixel in weighted least squares, (2, H, W)."""
-    normal = np.einsum("kyx,ki,kj->yxij", weights, vectors, vectors)
-    right = -np.einsum("kyx,ki,kyx->yxi", weights, vectors, phases) / (2 * np.pi)
-    ridge = 1e-3 * np.abs(vectors).max() ** 2 * np.eye(2)
-    return np.moveaxis(np.linalg.solve(normal + ridge, right[..., None])[..., 0], -1, 0)
-
-
-def _block_mean(field: FloatArray) -> FloatArray:
-    b = WARP_BLOCK_PX
-    _, height, width = field.shape
-    cut = field[:, : height // b * b, : width // b * b]
-    return np.asarray(cut.reshape(2, height // b, b, width // b, b).mean(axis=(2, 4)))
-
-
 class RowJitter:
     """Row displacement of each frame against the template, by maximum likelihood."""
 
@@ -233,7 +153,7 @@ class RowJitter:
         height, width = self._shape
         y, x = np.mgrid[:height, :width].astype(np.float32)
         x, y = x - shift[0], y - shift[1]
-        ux, uy = self._warp.at(x, y)
+        ux, uy = self._warp.at(x, y, shift)
         x, y = x - ux - self._template.origin[0], y - uy - self._template.origin[1]
         b = self._template.reciprocal
         return np.stack([b[0, 0] * x + b[0, 1] * y, b[1, 0] * x + b[1, 1] * y]).astype(np.float32)

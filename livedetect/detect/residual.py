@@ -23,9 +23,8 @@ from livedetect.detect.registration import (
     Drift,
     PixelTemplate,
     RowJitter,
-    Warp,
-    registered_mean,
 )
+from livedetect.detect.warp import Warp, registered_mean
 
 PROBE_SIGMA = 0.145
 """Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
@@ -34,6 +33,8 @@ FIRST_SIGMA_PX = 1.2
 EDGE_PX = 8.0
 """Samples closer to the frame's edge are not covered."""
 TABLE_SIZE = 32
+WARP_TEST_FRAMES = 4
+WARP_STEP_PX = 1.0
 HUBER_LIMIT = 1.345
 
 
@@ -79,7 +80,8 @@ class FrontEnd:
         self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
         self._sigma = FIRST_SIGMA_PX
         self._jitter: RowJitter | None = None
-        self._place_samples()
+        self._steps = 0
+        self._place_samples(np.zeros(2))
         self.template = self._mean_cell(frames, shifts)
         self.columns = find_columns(self.pixel_template().value, self.lattice)
         self._sigma = PROBE_SIGMA * self.columns.scale_px
@@ -109,8 +111,9 @@ class FrontEnd:
             after the previous step. They are only used to fit gain and offset.
         """
         self.grid, moved = self.grid.follow(drift.shift)
+        self._settle_warp(frame, drift.shift)
         if moved != (0, 0):
-            self._place_samples()
+            self._place_samples(drift.shift)
             self._background.move(moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
@@ -162,10 +165,26 @@ class FrontEnd:
             self._centre,
         )
 
-    def _place_samples(self) -> None:
+    def to_frame(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
+        """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
+        warped = np.stack(self.warp.at(positions[:, 0], positions[:, 1], shift), axis=1)
+        return np.asarray(positions + warped + shift)
+
+    def _place_samples(self, shift: FloatArray) -> None:
         x, y = self.grid.positions()
-        ux, uy = self.warp.at(x, y)
+        ux, uy = self.warp.at(x, y, shift)
         self._x, self._y = x + ux, y + uy
+        self._placed_for = shift
+
+    def _settle_warp(self, frame: FloatArray, shift: FloatArray) -> None:
+        """While the specimen drifts, find out what the warp belongs to; then follow it."""
+        self._steps += 1
+        if self.warp.undecided and self._steps % WARP_TEST_FRAMES == 0:
+            straight = registered_mean([frame], shift[None])
+            self.warp.settle(Warp.from_mean(straight, self.lattice), shift)
+        moved = float(np.abs(shift - self._placed_for).max())
+        if self.warp.scan_fixed and moved > WARP_STEP_PX:
+            self._place_samples(shift)
 
     def _mean_cell(self, frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
         """(m1, m2) mean unit cell of `frames`."""

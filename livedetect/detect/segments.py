@@ -103,6 +103,10 @@ class SegmentMethod(ABC):
             watched=block_map(positions, self._shape),
         )
 
+    def to_frame(self, positions: FloatArray) -> FloatArray:
+        """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
+        return np.asarray(positions + self.shift)
+
     def signal(self, positions: FloatArray) -> FloatArray:
         """NaN (n, 1): a segment says nothing about one place, so nothing heals."""
         return np.full((len(positions), 1), np.nan)

@@ -3,8 +3,9 @@ import pytest
 from scipy import ndimage
 
 from livedetect.detect.lattice import find_lattice
-from livedetect.detect.registration import BraggRegistration, Warp, registered_mean
+from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.residual import FrontEnd, shift_rows
+from livedetect.detect.warp import Warp, registered_mean
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames
 
