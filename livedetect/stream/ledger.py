@@ -123,7 +123,7 @@ class Ledger:
             return []
         self._missing.add(first, index)
         self._next_index = index
-        reason = "missing" if self._received > 1 else "before joining"
+        reason = "missing" if first > 0 else "before joining"
         return [Gap(first_missing=first, missing_frames=count, reason=reason, time_s=time_s)]
 
 

@@ -105,6 +105,14 @@ def test_a_hole_is_announced_before_the_frame_that_shows_it():
     assert after.index == 3
 
 
+def test_frames_missing_after_the_first_are_not_from_before_joining():
+    ledger = Ledger()
+    ledger.admit(frame(0))
+    hole, announced = ledger.admit(Gap(first_missing=3, missing_frames=2, reason="told"))
+    assert (hole.first_missing, hole.missing_frames, hole.reason) == (1, 2, "missing")
+    assert announced.reason == "told"
+
+
 def test_frames_before_joining_are_a_gap_with_that_reason():
     (hole, _) = Ledger().admit(frame(5))
     assert (hole.first_missing, hole.missing_frames, hole.reason) == (0, 5, "before joining")
