@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import statistics
 import threading
 import time
@@ -19,6 +20,8 @@ _JOIN_S = 2.0
 _CATCH_UP_FRAMES = 256
 _PACE_FRAMES = 30
 _KEEPING_UP = 0.8
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,10 @@ class Receiver:
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(_JOIN_S)
-        self._source.close()
+        try:
+            self._source.close()
+        except Exception:  # noqa: BLE001 - foreign code again, and all its frames are here
+            _log.exception("the source could not be closed")
 
     def _receive(self) -> None:
         try:

@@ -153,6 +153,19 @@ def test_a_failing_source_keeps_what_was_analysed(engine, listed, frames, notes)
     assert "the cable was pulled" in ended["message"]
 
 
+def test_a_source_that_cannot_be_closed_costs_nothing(engine, listed, frames, notes):
+    source = listed(frames(6))
+
+    def stuck():
+        raise OSError("the share is away")
+
+    source.close = stuck
+    outcome = run_session(source, engine, sinks=[notes])
+    assert outcome.status == "success"
+    assert notes.named("run_ended")[0]["ledger"]["received"] == 6
+    assert notes.closed
+
+
 def test_a_failing_engine_ends_the_session_with_its_message(engine, listed, frames, notes):
     def broken_step(_):
         raise ZeroDivisionError("a singular matrix")
