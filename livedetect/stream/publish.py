@@ -40,7 +40,7 @@ class ResultsPublisher:
 
     Binds at construction: raises `EndpointError` if a port is taken and `SettingsError` for
     an address that is malformed or open to the network. Results that the publisher cannot
-    follow are dropped and counted in `dropped_results`; their events are not lost.
+    follow are dropped, which the log tells; their events are not lost.
     """
 
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT) -> None:
@@ -72,11 +72,6 @@ class ResultsPublisher:
     def control_endpoint(self) -> str:
         """Where requests are taken, with the real port."""
         return str(self._pair.control_endpoint)
-
-    @property
-    def dropped_results(self) -> int:
-        """Results that were not published because they came too fast."""
-        return self._results.dropped
 
     def on_frame(self, item: SourceItem) -> None:
         """Remember a frame for the preview."""
@@ -114,6 +109,8 @@ class ResultsPublisher:
         self._closing.set()
         self._wakeup.raise_()
         self._thread.join()
+        if self._results.dropped:
+            _log.warning("%d results came too fast to be published", self._results.dropped)
         self._wakeup.close()
         self._context.term()
 

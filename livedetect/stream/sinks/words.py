@@ -40,7 +40,7 @@ def ledger_lines(values: Mapping[str, Any]) -> list[str]:
 
 
 def status_line(values: Mapping[str, Any]) -> str:
-    """The state of the session in one line; `values` as in `status_values`."""
+    """The state of the session in one line, from names and values in their order."""
     return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
