@@ -9,7 +9,6 @@ from pathlib import Path
 from livedetect.errors import SourceError
 from livedetect.stream.registry import reader_for
 
-SIMULATED = ("truth.csv", "meta.json")
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".writing", ".lock", "~")
 
 NaturalKey = tuple[tuple[str, int], ...]

@@ -7,6 +7,7 @@ per-frame times are not known.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -68,7 +69,7 @@ def _stack(
 
 
 def calibration_of(properties: Mapping[str, Any]) -> Calibration:
-    """Pixel size, dwell time (``pixel_time_us``), high tension (V) and rotation of Swift's JSON."""
+    """Pixel size, dwell time (``pixel_time_us``), high tension (V), rotation: Swift's JSON."""
     axes = find(properties, "dimensional_calibrations") or find(properties, "spatial_calibrations")
     calibration = Calibration()
     if isinstance(axes, list) and len(axes) >= 2 and all(isinstance(a, dict) for a in axes):
@@ -78,7 +79,8 @@ def calibration_of(properties: Mapping[str, Any]) -> Calibration:
         "dwell_us": find(properties, "pixel_time_us"),
         "high_tension_kv": scaled(find(properties, "high_tension"), 1e-3),
     }
-    return cal.scanned(calibration, found)
+    turned = scaled(find(properties, "rotation_deg"), 1.0)
+    return dataclasses.replace(cal.scanned(calibration, found), rotation_deg=turned)
 
 
 def _meta(properties: Mapping[str, Any]) -> dict[str, Any]:

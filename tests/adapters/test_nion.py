@@ -16,6 +16,7 @@ PROPERTIES = {
     + 2 * [{"offset": 0.0, "scale": 0.2, "units": "Å"}],
     "metadata": {
         "hardware_source": {"pixel_time_us": 2.5, "exposure": 0.7, "channel_name": "HAADF"},
+        "scan": {"rotation": 0.5236, "rotation_deg": 30.0},
         "instrument": {"high_tension": 60000.0},
     },
 }
@@ -61,6 +62,7 @@ def test_what_swift_knew(tmp_path, name, write):
     assert frame.calibration.pixel_size_nm == pytest.approx(0.02)
     assert frame.calibration.dwell_us == 2.5
     assert frame.calibration.high_tension_kv == pytest.approx(60)
+    assert frame.calibration.rotation_deg == 30
     assert frame.meta == {"channel_name": "HAADF"}
     assert frame.time_s == pytest.approx(1.4)
 
