@@ -157,7 +157,7 @@ def recent_python():
 def ensure_installed(extras):
     """Install the package with `extras`, editable, unless that has been done already."""
     project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    done = json.loads(STAMP.read_text()) if STAMP.exists() else {}
+    done = json.loads(STAMP.read_text(encoding="utf-8")) if STAMP.exists() else {}
     installed = done.get("extras", []) if done.get("project") == project else []
     wanted = {*installed, *extras}
     if wanted == set(installed):
@@ -165,13 +165,13 @@ def ensure_installed(extras):
     say(f"installing livedetect[{','.join(extras)}] into ./.venv (the first time takes minutes)")
     begun = time.monotonic()
     pip = [venv_python(), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    with LOG.open("w") as log:
+    with LOG.open("w", encoding="utf-8") as log:
         code = run([*pip, "--editable", f"{ROOT}[{','.join(extras)}]"], output=log)
     if code:
-        tail = "\n".join(LOG.read_text(errors="replace").splitlines()[-15:])
+        tail = "\n".join(LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         raise SetupError(f"pip failed (is the network there?); all it said is in {LOG}\n{tail}")
     provided = {name for extra in wanted for name in PROVIDES.get(extra, (extra,))}
-    STAMP.write_text(json.dumps({"project": project, "extras": sorted(provided)}))
+    STAMP.write_text(json.dumps({"project": project, "extras": sorted(provided)}), encoding="utf-8")
     say(f"installed ({time.monotonic() - begun:.0f} s)")
 
 
