@@ -1,6 +1,6 @@
 """Following a running engine from another program (LDR/1), without any GUI toolkit.
 
-A receiver thread keeps up with the engine; whoever displays takes what is newest when it
+A thread of its own keeps up with the engine; whoever displays takes what is newest when it
 has time (`ResultsClient.take`).
 """
 
@@ -12,8 +12,8 @@ from typing import Any
 
 from livedetect.errors import ProtocolError
 from livedetect.stream.endpoints import DEFAULT_ENDPOINT, parse_endpoint
+from livedetect.stream.follower import Follower, Outbox
 from livedetect.stream.inbox import Inbox, Link, Update
-from livedetect.stream.receiver import Outbox, Receiver
 from livedetect.stream.wire_results import Preview
 
 __all__ = ["DEFAULT_ENDPOINT", "Link", "Preview", "ResultsClient", "Update"]
@@ -31,9 +31,9 @@ class ResultsClient:
         self.endpoint = str(address)
         self._inbox = Inbox()
         self._outbox = Outbox()
-        self._receiver = Receiver(address, self._inbox, self._outbox)
+        self._follower = Follower(address, self._inbox, self._outbox)
         self._thread = threading.Thread(
-            target=self._receiver.run, name="livedetect-results-client", daemon=True
+            target=self._follower.run, name="livedetect-results-client", daemon=True
         )
         self._thread.start()
 
@@ -61,7 +61,7 @@ class ResultsClient:
         if not self._inbox.attached.is_set():
             raise ProtocolError(f"{cmd}: no engine answers at {self.endpoint}")
         future = self._outbox.put(cmd, args)
-        self._receiver.wakeup.raise_()
+        self._follower.wakeup.raise_()
         return future
 
     def request(self, cmd: str, *, timeout_s: float = 3.0, **args: Any) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class ResultsClient:
 
     def close(self) -> None:
         """Detach; the engine does not notice. May be called more than once."""
-        if not self._receiver.closing.is_set():
-            self._receiver.closing.set()
-            self._receiver.wakeup.raise_()
+        if not self._follower.closing.is_set():
+            self._follower.closing.set()
+            self._follower.wakeup.raise_()
             self._thread.join()

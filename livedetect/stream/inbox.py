@@ -1,4 +1,4 @@
-"""What the receiver thread of a client has gathered, for whoever displays it.
+"""What the follower of a client has gathered, for whoever displays it.
 
 One place for the newest image, a bounded list of events and the run's history: nothing
 queues up, however slow the display is.
@@ -53,7 +53,7 @@ class Update:
 
 
 class Inbox:
-    """Filled by the receiver thread, emptied by the display; thread-safe."""
+    """Filled by the follower's thread, emptied by the display; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -16,7 +16,7 @@ import zmq
 
 from livedetect.errors import EndpointError, ProtocolError, SettingsError
 from livedetect.protocols import FrameTap, ResultSink
-from livedetect.stream import receiver
+from livedetect.stream import follower
 from livedetect.stream import wire_results as wire
 from livedetect.stream.client import Link, ResultsClient
 from livedetect.stream.publish import ResultsPublisher
@@ -240,7 +240,7 @@ def test_client_attaches_again_after_the_engine_was_killed(engine, client):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP on this system")
 def test_hung_engine_is_noticed_and_its_return_too(engine, client, monkeypatch):
-    monkeypatch.setattr(receiver, "SILENCE_S", 1.5)
+    monkeypatch.setattr(follower, "SILENCE_S", 1.5)
     running = engine(frames=4000, fps=50)
     watcher = client(running.endpoint)
     assert watcher.wait_until_attached(5.0)

@@ -8,7 +8,7 @@ import imageio.v3
 import numpy as np
 import pytest
 
-from livedetect.stream import receiver
+from livedetect.stream import follower
 from livedetect.viewer.display import display_problem
 
 pytestmark = pytest.mark.usefixtures("needs_display")
@@ -99,7 +99,7 @@ def test_rings_are_drawn_around_the_defects_and_leave_them_visible(engine, live,
 def test_viewer_waits_for_the_engine_and_attaches_when_it_comes(
     engine, live, show_until, monkeypatch
 ):
-    monkeypatch.setattr(receiver, "SILENCE_S", 1.5)
+    monkeypatch.setattr(follower, "SILENCE_S", 1.5)
     first, endpoint = engine(frames=5)
     first.kill()
     first.wait()

@@ -31,7 +31,7 @@ _IDS = itertools.count(1)
 
 
 class Outbox:
-    """Requests on their way to the receiver's thread, bounded; thread-safe."""
+    """Requests on their way to the follower's thread, bounded; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,7 +55,7 @@ class Outbox:
             return requests
 
 
-class Receiver:
+class Follower:
     """The thread that owns the sockets: follows publications, asks for snapshots."""
 
     def __init__(self, endpoint: Endpoint, inbox: Inbox, outbox: Outbox) -> None:
@@ -169,10 +169,12 @@ class Receiver:
         if self._seq is None and time.monotonic() >= self._snapshot_due_s:
             self._request_snapshot()
         for request_id, data, future in self._outbox.take():
-            if not self._send(data):
-                future.set_exception(ProtocolError("the engine cannot be reached"))
-            elif future.set_running_or_notify_cancel():
+            if not future.set_running_or_notify_cancel():
+                continue
+            if self._send(data):
                 self._open[request_id] = future
+            else:
+                future.set_exception(ProtocolError("the engine cannot be reached"))
         self._read_replies()
 
     def _request_snapshot(self) -> None:
