@@ -21,11 +21,10 @@ from livedetect.bench.score import Score, score_against
 from livedetect.bench.truth import read_truth, truth_from
 from livedetect.errors import SourceError
 from livedetect.protocols import Engine
-from livedetect.settings import Settings
+from livedetect.settings import METHODS, Settings
 from livedetect.types import Frame, TrueDefect
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
-METHODS = ("lattice", "patterson", "semantic")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +84,8 @@ class EngineRun:
     """From the median time per frame after the warm-up; None if it never went live."""
 
 
-def run_quality(plan: QualityPlan) -> list[Score]:
-    """Run the whole plan; scores in the plan's order."""
-    return list(iter_quality(plan))
-
-
 def iter_quality(plan: QualityPlan) -> Iterator[Score]:
-    """As `run_quality`, each score as soon as it and those before it are there.
+    """Run the whole plan; each score, in the plan's order, as soon as it is there.
 
     Raises
     ------

@@ -58,7 +58,8 @@ def quality(
     as_json: AsJson = False,
 ) -> None:
     """Run streams of known truth through the methods and print the table."""
-    from livedetect.bench.quality import CRYSTALS, METHODS, QualityPlan, iter_quality, planned_runs
+    from livedetect.bench.quality import CRYSTALS, QualityPlan, iter_quality, planned_runs
+    from livedetect.settings import METHODS
 
     plan = QualityPlan(
         data=data,

@@ -26,15 +26,6 @@ STACK_SUFFIXES = (".npy", ".tif", ".tiff")
 PARTIAL = ".part"
 
 
-def write_simulation(
-    spec: str, destination: str | Path, *, progress: Progress | None = None
-) -> None:
-    """Simulate `spec` and write it, see `write`."""
-    from livedetect_simulators.simulation import Simulation  # noqa: PLC0415 - knows the writers
-
-    write(Simulation(spec), Path(destination), progress=progress)
-
-
 def write(simulation: Simulation, destination: Path, *, progress: Progress | None = None) -> None:
     """Write all frames, and the truth beside them.
 

@@ -8,10 +8,10 @@ from livedetect.bench.quality import (
     CRYSTALS,
     QualityPlan,
     QualityRun,
+    iter_quality,
     measure,
     planned_runs,
     run_engine,
-    run_quality,
 )
 from livedetect.errors import SourceError
 from livedetect.settings import Settings
@@ -74,7 +74,7 @@ def test_the_plan_is_every_stream_with_every_method(tmp_path):
 
 def test_a_folder_without_cases_is_named(tmp_path):
     with pytest.raises(SourceError, match="holds no case folder"):
-        run_quality(QualityPlan(data=tmp_path))
+        list(iter_quality(QualityPlan(data=tmp_path)))
 
 
 def test_the_quick_plan_is_small():
@@ -106,7 +106,7 @@ def test_simulated_streams_are_run_in_parallel_and_scored_in_order():
     plan = QualityPlan(
         crystals=("mos2", "square"), damage=(1.0,), methods=("lattice",), size=256, frames=30
     )
-    scores = run_quality(replace(plan, workers=2))
+    scores = list(iter_quality(replace(plan, workers=2)))
     assert [score.case for score in scores] == ["mos2, seed 0, 5 e/px", "square, seed 0, 5 e/px"]
     for score in scores:
         assert score.frames == 30

@@ -2,7 +2,6 @@ import base64
 import dataclasses
 import html.parser
 import io
-import re
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ from matplotlib.image import imread
 
 from livedetect.report.collector import FRAMES_IN_FLIGHT, ReportCollector
 from livedetect.report.notes import MOST_ROWS
-from livedetect.report.summary import summary_text
+from livedetect.report.tables import warning_lines
 from livedetect.types import (
     Calibration,
     DefectEvent,
@@ -266,15 +265,4 @@ def test_memory_is_bounded(tmp_path):
     assert len(collector.notes.defects) == MOST_ROWS
     assert collector.notes.left_out == 7
     assert collector.notes.confirmed == MOST_ROWS + 7
-    assert "7 further events" in summary_text(collector.notes)
-
-
-def test_the_summary_is_plain_text_with_units(tmp_path):
-    collector = ReportCollector(tmp_path)
-    play(collector)
-    text = summary_text(collector.notes)
-    assert text.startswith("2 defects formed in 5 judged frames")
-    assert re.search(r"field of view +1.28 × 0.96 nm", text)
-    assert re.search(r"probe current +50 pA \(operator\)", text)
-    assert "<" not in text.replace("made <here>", "")
-    assert not re.search(r"  –$", text, re.MULTILINE)
+    assert "7 further events" in warning_lines(collector.notes)[-1]

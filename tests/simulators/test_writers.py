@@ -11,7 +11,6 @@ import tifffile
 
 from livedetect.errors import SettingsError
 from livedetect_simulators.simulation import Simulation
-from livedetect_simulators.writers import write_simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("LIVEDETECT_DATA", ROOT.parent / "shared" / "data"))
@@ -28,7 +27,7 @@ def frames():
 @pytest.mark.parametrize("name", ["stack.npy", "stack.tif", "stack.ome.tiff", "deep/new/s.npy"])
 def test_a_stack_holds_the_frames(tmp_path, frames, name):
     path = tmp_path / name
-    write_simulation(SPEC, path)
+    Simulation(SPEC).write(path)
     read = np.load(path) if path.suffix == ".npy" else tifffile.imread(path)
     assert np.array_equal(read, frames)
     assert sorted(p.name for p in path.parent.iterdir()) == sorted(
@@ -49,11 +48,11 @@ def test_a_folder_holds_one_calibrated_file_per_frame(tmp_path, frames):
 
 
 def test_a_stack_is_calibrated(tmp_path):
-    write_simulation("mos2?size=64&frames=2", tmp_path / "a.ome.tif")
+    Simulation("mos2?size=64&frames=2").write(tmp_path / "a.ome.tif")
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
         assert 'PhysicalSizeX="0.01975"' in tif.ome_metadata
         assert 'PhysicalSizeXUnit="nm"' in tif.ome_metadata
-    write_simulation("mos2?size=64&frames=2&bits=32&gain=0.3", tmp_path / "b.tif")
+    Simulation("mos2?size=64&frames=2&bits=32&gain=0.3").write(tmp_path / "b.tif")
     with tifffile.TiffFile(tmp_path / "b.tif") as tif:
         assert tif.imagej_metadata["unit"] == "nm"
         assert tif.series[0].axes == "TYX"
@@ -61,9 +60,9 @@ def test_a_stack_is_calibrated(tmp_path):
 
 
 def test_frames_are_never_mixed_with_older_ones(tmp_path):
-    write_simulation("mos2?size=64&frames=2", tmp_path)
+    Simulation("mos2?size=64&frames=2").write(tmp_path)
     with pytest.raises(SettingsError, match="empty folder"):
-        write_simulation("mos2?size=64&frames=2", tmp_path)
+        Simulation("mos2?size=64&frames=2").write(tmp_path)
 
 
 def test_a_failed_stack_leaves_nothing(tmp_path):
@@ -77,7 +76,7 @@ def test_a_failed_stack_leaves_nothing(tmp_path):
 
 
 def test_the_truth_has_the_agreed_form(tmp_path):
-    write_simulation(SPEC + "&preexisting=0.05", tmp_path / "a.npy")
+    Simulation(SPEC + "&preexisting=0.05").write(tmp_path / "a.npy")
     text = (tmp_path / "truth.csv").read_text()
     assert text.splitlines()[0] == HEADER
     rows = list(csv.DictReader(text.splitlines()))
@@ -93,7 +92,7 @@ def test_the_truth_has_the_agreed_form(tmp_path):
 
 
 def test_a_domain_comes_with_its_region(tmp_path):
-    write_simulation("mos2?size=96&frames=12&domain=phase&domain_from=4", tmp_path / "a.npy")
+    Simulation("mos2?size=96&frames=12&domain=phase&domain_from=4").write(tmp_path / "a.npy")
     region = np.load(tmp_path / "region.npy")
     assert region.shape == (12, 24, 24)
     assert not region[3].any()
@@ -121,7 +120,7 @@ def score(case, events):
     ],
 )
 def test_the_scoring_script_reads_it(tmp_path, spec):
-    write_simulation(spec, tmp_path / "a.npy")
+    Simulation(spec).write(tmp_path / "a.npy")
     rows = list(csv.DictReader((tmp_path / "truth.csv").read_text().splitlines()))
     first = {row["defect_id"]: row for row in reversed(rows)}
     events = [
