@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -54,6 +55,7 @@ def shared(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _write_any_sign()
     try:
         app()
     except SettingsError as error:
@@ -62,6 +64,13 @@ def main() -> None:
         _leave(str(error), 1)
     except KeyboardInterrupt:
         _leave("interrupted", 130)
+
+
+def _write_any_sign() -> None:
+    """Pipes and files get UTF-8: Windows would choose a code page that lacks ≤ and Å."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def _leave(message: str, code: int) -> None:

@@ -56,6 +56,12 @@ def finished(tmp_path_factory):
     return done, folder
 
 
+def test_a_pipe_gets_utf8_whatever_the_locale():
+    narrow = environment() | {"PYTHONIOENCODING": "cp437", "PYTHONUTF8": "0"}
+    done = subprocess.run(command("sources"), capture_output=True, env=narrow, check=True)
+    assert "µs" in done.stdout.decode("utf-8")
+
+
 def test_help_comes_at_once():
     seconds = []
     for _ in range(3):
@@ -142,7 +148,7 @@ FAILURES = {
 def test_a_source_that_fails_is_1_and_says_why(arguments, named, tmp_path):
     (tmp_path / "hollow").mkdir()
     (tmp_path / "none.txt").touch()
-    (tmp_path / "text.npy").write_text("no numbers here")
+    (tmp_path / "text.npy").write_text("no numbers here", encoding="utf-8")
     np.save(tmp_path / "empty.npy", np.zeros((0, 64, 64), dtype=np.uint8))
     done = livedetect(*arguments, cwd=tmp_path)
     assert done.returncode == 1, done.stderr
@@ -209,12 +215,16 @@ def test_too_few_frames_are_no_failure_but_said(tmp_path):
     done = livedetect("run", f"sim:{SPEC}", "--frames", 5, "--events", tmp_path / "e.jsonl")
     assert done.returncode == 0
     assert "5 of the 12 warm-up frames" in done.stderr
-    assert events_of((tmp_path / "e.jsonl").read_text())[-1]["ledger"]["received"] == 5
+    assert (
+        events_of((tmp_path / "e.jsonl").read_text(encoding="utf-8"))[-1]["ledger"]["received"] == 5
+    )
 
 
 def test_settings_come_from_the_file_and_then_from_set(tmp_path):
     config = tmp_path / "c.toml"
-    config.write_text('method = "patterson"\nwarm_up_frames = 9\n[alarm]\nlimit = 3\n')
+    config.write_text(
+        'method = "patterson"\nwarm_up_frames = 9\n[alarm]\nlimit = 3\n', encoding="utf-8"
+    )
     done = livedetect(
         "run", f"sim:{SPEC}", "--frames", 1, "--config", config, "--set", "warm_up_frames=8",
         "--events", "-",
