@@ -73,7 +73,7 @@ def test_a_failed_installation_is_told_and_tried_again(start, monkeypatch):
 def test_the_stamp_holds_for_one_pyproject(start):
     start.VENV.mkdir()
     project = hashlib.sha256((start.ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    start.STAMP.write_text(json.dumps({"project": project, "extras": ["viewer"]}))
+    start.STAMP.write_text(json.dumps({"project": project, "extras": ["viewer"]}), encoding="utf-8")
     start.ensure_installed(("viewer",))
 
 

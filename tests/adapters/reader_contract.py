@@ -72,7 +72,7 @@ class ReaderContract:
         stack.close()
 
     def test_text_under_a_wrong_name(self, path):
-        path.write_text("these are words and no pixels\n" * 20)
+        path.write_text("these are words and no pixels\n" * 20, encoding="utf-8")
         with pytest.raises((SourceError, FrameReadError), match=path.name):
             reader_for(path).open(path)
 

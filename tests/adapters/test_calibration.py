@@ -53,7 +53,9 @@ def test_nobody_knows_the_current():
 
 
 def test_simulated_meta_is_read(tmp_path):
-    (tmp_path / "meta.json").write_text(json.dumps({"pixel_size_nm": 0.03, "current_pA": 20}))
+    (tmp_path / "meta.json").write_text(
+        json.dumps({"pixel_size_nm": 0.03, "current_pA": 20}), encoding="utf-8"
+    )
     calibration = beside(tmp_path / "frames.npy")
     assert calibration.pixel_size_nm == 0.03
     assert calibration.current_source == "instrument"
@@ -62,5 +64,5 @@ def test_simulated_meta_is_read(tmp_path):
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"pixel_size_nm": null}', '{"other": 1}'])
 def test_foreign_meta_is_ignored(tmp_path, text):
-    (tmp_path / "meta.json").write_text(text)
+    (tmp_path / "meta.json").write_text(text, encoding="utf-8")
     assert beside(tmp_path / "frames.npy") == Calibration()

@@ -53,7 +53,7 @@ def test_replay_accounts_for_every_file(tmp_path):
     whole = (tmp_path / "f001.npy").read_bytes()
     (tmp_path / "f002.npy").write_bytes(b"")
     (tmp_path / "f003.npy").write_bytes(whole[:300])
-    (tmp_path / "f004.npy").write_text("no pixels at all")
+    (tmp_path / "f004.npy").write_text("no pixels at all", encoding="utf-8")
     (tmp_path / "f006.tif").write_bytes(b"II*\0" + bytes(4))
     np.save(tmp_path / "f007.npy", np.zeros((9, 9, 3)))
     age(tmp_path)
@@ -104,8 +104,8 @@ def test_wrong_options(tmp_path, options):
 @pytest.mark.parametrize("live", [True, False])
 def test_a_simulated_stack_beside_its_truth_is_played(tmp_path, live):
     np.save(tmp_path / "frames.npy", np.stack([frame_of(n) for n in range(5)]))
-    (tmp_path / "truth.csv").write_text("frame,defect_id\n")
-    (tmp_path / "meta.json").write_text('{"pixel_size_nm": 0.04}')
+    (tmp_path / "truth.csv").write_text("frame,defect_id\n", encoding="utf-8")
+    (tmp_path / "meta.json").write_text('{"pixel_size_nm": 0.04}', encoding="utf-8")
     frames = list(livedetect.open_source(tmp_path, live=live))
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert frames[0].calibration.pixel_size_nm == 0.04
@@ -279,7 +279,7 @@ def test_unreadable_files_are_quarantined_and_do_not_hold_up_the_rest(tmp_path, 
     watching.wait_for(1)
     (tmp_path / "f001.npy").write_bytes(b"")
     (tmp_path / "f002.npy").write_bytes(whole[:500])
-    (tmp_path / "f003.npy").write_text("text, no pixels")
+    (tmp_path / "f003.npy").write_text("text, no pixels", encoding="utf-8")
     save(tmp_path, 4)
     watching.wait_for(5)
     assert [type(item) for item in watching.items] == [Frame, *[Rejection] * 3, Frame]

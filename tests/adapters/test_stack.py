@@ -36,7 +36,7 @@ def test_operator_and_scan_time(tmp_path):
 
 def test_meta_beside_the_file_wins_over_the_operator(tmp_path):
     np.save(tmp_path / "x.npy", FRAMES)
-    (tmp_path / "meta.json").write_text('{"pixel_size_nm": 0.04}')
+    (tmp_path / "meta.json").write_text('{"pixel_size_nm": 0.04}', encoding="utf-8")
     settings = livedetect.Settings(pixel_size_nm=0.02)
     assert play(tmp_path / "x.npy", settings=settings)[0].calibration.pixel_size_nm == 0.04
 

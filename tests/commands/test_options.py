@@ -24,14 +24,14 @@ def test_a_command_gets_an_option_for_each_field():
 
 def test_set_wins_over_the_file(tmp_path):
     config = tmp_path / "c.toml"
-    config.write_text("warm_up_frames = 9\nnu = 0.05\n")
+    config.write_text("warm_up_frames = 9\nnu = 0.05\n", encoding="utf-8")
     settings = RunOptions(config=config, set=["warm_up_frames=7"]).settings()
     assert (settings.warm_up_frames, settings.nu) == (7, 0.05)
 
 
 def test_a_wrong_key_in_the_file_is_named(tmp_path):
     config = tmp_path / "c.toml"
-    config.write_text("warm_up = 9\n")
+    config.write_text("warm_up = 9\n", encoding="utf-8")
     with pytest.raises(SettingsError, match="warm_up_frames"):
         RunOptions(config=config).settings()
 
@@ -55,4 +55,4 @@ def test_the_log_is_bounded(tmp_path, root_logger, monkeypatch):
         root_logger.warning("line %d", number)
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == ["run.log", "run.log.1", "run.log.2"]
-    assert "line 199" in (tmp_path / "run.log").read_text()
+    assert "line 199" in (tmp_path / "run.log").read_text(encoding="utf-8")

@@ -77,13 +77,13 @@ def test_a_failed_stack_leaves_nothing(tmp_path):
 
 def test_the_truth_has_the_agreed_form(tmp_path):
     Simulation(SPEC + "&preexisting=0.05").write(tmp_path / "a.npy")
-    text = (tmp_path / "truth.csv").read_text()
+    text = (tmp_path / "truth.csv").read_text(encoding="utf-8")
     assert text.splitlines()[0] == HEADER
     rows = list(csv.DictReader(text.splitlines()))
     assert rows
     assert all(int(row["frame"]) >= int(row["birth_frame"]) >= 5 for row in rows)
     assert {row["in_view"] for row in rows} <= {"0", "1"}
-    meta = json.loads((tmp_path / "meta.json").read_text())
+    meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
     assert meta["nn_px"] == pytest.approx(16 / np.sqrt(3), abs=1e-3)
     assert meta["match_radius_px"] == pytest.approx(0.6 * 16 / np.sqrt(3), abs=1e-3)
     assert meta["first_birth_frame"] == min(int(row["birth_frame"]) for row in rows)
@@ -101,7 +101,7 @@ def test_a_domain_comes_with_its_region(tmp_path):
 
 def score(case, events):
     path = case / "events.jsonl"
-    path.write_text("\n".join(json.dumps(event) for event in events))
+    path.write_text("\n".join(json.dumps(event) for event in events), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(SCORE), str(case), str(path)],
         capture_output=True, text=True, check=True,
@@ -121,7 +121,7 @@ def score(case, events):
 )
 def test_the_scoring_script_reads_it(tmp_path, spec):
     Simulation(spec).write(tmp_path / "a.npy")
-    rows = list(csv.DictReader((tmp_path / "truth.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / "truth.csv").read_text(encoding="utf-8").splitlines()))
     first = {row["defect_id"]: row for row in reversed(rows)}
     events = [
         {

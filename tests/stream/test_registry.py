@@ -39,7 +39,7 @@ def test_paths(stack, tmp_path):
     assert registry.resolve(str(stack)) == ("stack", str(stack), {})
     assert registry.resolve(f"{stack}?idle_s=3") == ("stack", str(stack), {"idle_s": "3"})
     assert registry.resolve(tmp_path) == ("folder", str(tmp_path), {})
-    (tmp_path / "session.json").write_text("{}")
+    (tmp_path / "session.json").write_text("{}", encoding="utf-8")
     assert registry.resolve(tmp_path)[0] == "session"
     (tmp_path / "x.zarr").mkdir()
     assert registry.resolve(tmp_path / "x.zarr")[0] == "stack"

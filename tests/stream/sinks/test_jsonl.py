@@ -47,7 +47,7 @@ def test_numbers_are_finite_or_null(tmp_path):
 
 def test_an_earlier_file_is_replaced(tmp_path):
     path = tmp_path / "events.jsonl"
-    path.write_text("old\n")
+    path.write_text("old\n", encoding="utf-8")
     sink = JsonLinesSink(str(path))
     sink.on_event(event(0))
     sink.close()
@@ -65,7 +65,7 @@ def test_nothing_is_written_after_closing(tmp_path):
     sink.close()
     sink.close()
     sink.on_event(event(0))
-    assert path.read_text() == ""
+    assert path.read_text(encoding="utf-8") == ""
 
 
 def test_a_reader_of_standard_output_may_leave():
