@@ -33,3 +33,7 @@ class MissingExtraError(LivedetectError, ImportError):
 
 class EndpointError(LivedetectError, OSError):
     """An address cannot be listened at (exit code 1)."""
+
+
+class RecordingError(LivedetectError, OSError):
+    """A recording cannot go on; the analysis can."""

@@ -28,6 +28,10 @@ class RunOptions:
         str | None,
         typer.Option(metavar="FILE", help="Write events as JSON Lines; - is standard output."),
     ] = None
+    record: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Record frames and results as a session, to replay it."),
+    ] = None
     report: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Write an HTML report with pictures at the end."),
@@ -61,11 +65,11 @@ class RunOptions:
         Path | None, typer.Option(metavar="FILE", help="Write a log, for finding faults.")
     ] = None
 
-    def settings(self) -> Settings:
-        """Settings from the file, then ``--set``; raises `SettingsError`."""
+    def settings(self, recorded: Settings | None = None) -> Settings:
+        """Settings from the file or else `recorded`, then ``--set``; raises `SettingsError`."""
         from livedetect.settings import Settings
 
-        settings = Settings.from_toml(self.config) if self.config else Settings()
+        settings = Settings.from_toml(self.config) if self.config else recorded or Settings()
         return settings.with_assignments(self.set or ())
 
     def start_log(self) -> None:

@@ -14,10 +14,12 @@ from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
 
 if TYPE_CHECKING:
+    from livedetect.commands.recorded import Recorded
     from livedetect.protocols import Engine, FrameTap, ResultSink, Source
     from livedetect.stream.outcome import RunOutcome
     from livedetect.stream.publish import ResultsPublisher
     from livedetect.stream.session import SessionOptions
+    from livedetect.stream.status import CommandSource
 
 EXIT_CODES = {"success": 0, "fail": 1, "abort": 130}
 NOWHERE = "none"
@@ -39,8 +41,27 @@ class Listeners:
     """See the frames."""
     sinks: list[ResultSink] = field(default_factory=list)
     """See the results."""
-    publisher: ResultsPublisher | None = None
-    """Publishes results and brings commands."""
+    commands: list[CommandSource] = field(default_factory=list)
+    """Bring commands."""
+
+    def add_recorder(self, directory: Path) -> None:
+        """Record the session in `directory`."""
+        from livedetect.stream.record import Recorder
+
+        recorder = Recorder(directory, tell)
+        # first of all, so that an interrupted session is closed before reports are written
+        self.taps.insert(0, recorder)
+        self.sinks.insert(0, recorder)
+
+    def add_recorded(self, recorded: Recorded, settings: Settings) -> None:
+        """Bring back the commands of a recorded session."""
+        from livedetect.stream.playback import RecordedCommands
+
+        same_run = recorded.is_same_run(settings)
+        commands = RecordedCommands(recorded.recording, same_run=same_run)
+        self.commands.append(commands)
+        self.taps.append(commands)
+        self.sinks.append(commands)
 
     def add_report(self, directory: Path) -> None:
         """Leave a report in `directory`."""
@@ -52,7 +73,7 @@ class Listeners:
 
     def add_publisher(self, publisher: ResultsPublisher) -> None:
         """Publish frames and results, and take commands."""
-        self.publisher = publisher
+        self.commands.append(publisher)
         self.taps.append(publisher)
         self.sinks.append(publisher)
 
@@ -69,21 +90,26 @@ def play(
     *,
     offer: bool = False,
     keep_viewer: bool = True,
+    recorded: Recorded | None = None,
 ) -> int:
     """Run a session over what `open_source` opens; returns the exit code.
 
     With `offer`, results are published at the default address if it is free, so that a
     viewer can be started later. The viewer is left open unless the run was interrupted or
-    `keep_viewer` is false.
+    `keep_viewer` is false. `recorded` is the session that is played again, if it is one.
     """
     from livedetect.stream.session import run_session
 
     options.start_log()
-    settings = options.settings()
+    settings = options.settings(recorded.recording.settings if recorded else None)
     view = wants_view(options.view)
     listeners = listeners_of(options)
     viewer: ViewerProgram | None = None
     try:
+        if options.record is not None:
+            listeners.add_recorder(options.record)
+        if recorded is not None:
+            listeners.add_recorded(recorded, settings)
         publisher = publisher_for(options.publish, view=view, offer=offer)
         if publisher is not None:
             listeners.add_publisher(publisher)
@@ -178,7 +204,7 @@ def session_options(
         stop=stop,
         frames=options.frames,
         idle_timeout_s=options.idle_timeout,
-        commands=[listeners.publisher] if listeners.publisher else [],
+        commands=listeners.commands,
     )
 
 

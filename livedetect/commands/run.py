@@ -9,6 +9,7 @@ import typer
 
 from livedetect.commands.interruption import interruptible
 from livedetect.commands.options import RunOptions, with_run_options
+from livedetect.commands.recorded import recorded
 
 if TYPE_CHECKING:
     from livedetect.protocols import Source
@@ -37,6 +38,7 @@ def run(
             options,
             stop,
             offer=True,
+            recorded=recorded(source),
         )
     raise typer.Exit(code)
 
@@ -44,25 +46,38 @@ def run(
 @with_run_options
 def replay(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A stack, a folder of frames, a source.")
+        str,
+        typer.Argument(metavar="PATH", help="A session, a stack, a folder of frames, a source."),
     ],
     options: RunOptions,
     speed: Annotated[
         str, typer.Option(metavar="SPEED", help="max, 1x (as acquired), or a multiple as 5x.")
     ] = "max",
+    every_frame: Annotated[
+        bool,
+        typer.Option("--all", help="Of a session, also analyse frames that were skipped live."),
+    ] = False,
 ) -> None:
-    """Analyse what has been recorded, from its first frame to its last; never drops a frame."""
+    """Analyse what has been recorded, from its first frame to its last; never drops a frame.
+
+    A session is played with its own settings and commands and gives the events it gave; --set
+    and --all try something else on the same frames.
+    """
     from livedetect.commands.play import play
     from livedetect.stream.registry import open_source
     from livedetect.stream.replay import Paced, parse_speed
 
     factor = parse_speed(speed)
+    session = recorded(path, every_frame=every_frame)
 
     def open_paced(settings: Settings, stop: threading.Event) -> Source:
-        source = open_source(path, settings, stop=stop, live=False)
+        if session is not None:
+            source = session.open(settings, stop)
+        else:
+            source = open_source(path, settings, stop=stop, live=False)
         return source if factor is None else Paced(source, stop, speed=factor)
 
     stop = threading.Event()
     with interruptible(stop):
-        code = play(open_paced, options, stop)
+        code = play(open_paced, options, stop, recorded=session)
     raise typer.Exit(code)

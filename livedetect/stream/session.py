@@ -155,7 +155,9 @@ class Session:
         if self._enough():
             return "frames"
         if self._receiver.exhausted:
-            return "source_ended"
+            # what was ordered after the last frame is carried out as well
+            self._obey(self._ledger.next_index)
+            return "command" if self._told_to_stop else "source_ended"
         timeout = self._options.idle_timeout_s
         return "idle_timeout" if timeout is not None and self._idle_s() >= timeout else None
 

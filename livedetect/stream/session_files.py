@@ -1,0 +1,55 @@
+"""The small files of a session directory: their names, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from livedetect.errors import SourceError
+
+SCHEMA_VERSION = 1
+SESSION_FILE = "session.json"
+END_FILE = "END.json"
+JOURNAL_FILE = "events.sqlite"
+
+
+def array_name(number: int) -> str:
+    """Name of the `number`-th array of frames, from 1."""
+    return f"frames-{number:04d}.zarr"
+
+
+def to_json(value: Any) -> str:
+    """Compact JSON; numpy scalars and arrays become plain numbers and lists."""
+    return json.dumps(value, default=_plain, separators=(",", ":"))
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `path` atomically: readers see all of it or the file before it."""
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8", newline="\n") as target:
+        json.dump(values, target, indent=1, default=_plain)
+        target.write("\n")
+        target.flush()
+        os.fsync(target.fileno())
+    draft.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in `path`; raises `SourceError` saying what is wrong with the file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SourceError(f"{path} does not exist: {path.parent} is no session") from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} is damaged or cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise SourceError(f"{path} is damaged: it holds no table of values")
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """What `json` cannot write by itself: numpy's values as Python's, the rest as text."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
