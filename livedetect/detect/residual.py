@@ -24,7 +24,7 @@ from livedetect.detect.registration import (
     PixelTemplate,
     RowJitter,
 )
-from livedetect.detect.warp import Warp, registered_mean
+from livedetect.detect.warp import Warp
 
 PROBE_SIGMA = 0.145
 """Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
@@ -75,7 +75,7 @@ class FrontEnd:
         self.lattice: Lattice = find_lattice(frames)
         self.registration = BraggRegistration(self.lattice, frames)
         shifts = self.registration.shifts
-        self.warp = Warp.from_mean(registered_mean(frames, shifts), self.lattice)
+        self.warp = Warp.from_frames(frames, shifts, self.lattice)
         self.grid = Grid.covering(self.lattice, self.shape)
         self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
         self._sigma = FIRST_SIGMA_PX
@@ -180,8 +180,7 @@ class FrontEnd:
         """While the specimen drifts, find out what the warp belongs to; then follow it."""
         self._steps += 1
         if self.warp.undecided and self._steps % WARP_TEST_FRAMES == 0:
-            straight = registered_mean([frame], shift[None])
-            self.warp.settle(Warp.from_mean(straight, self.lattice), shift)
+            self.warp.settle(Warp.from_frames([frame], shift[None], self.lattice), shift)
         moved = float(np.abs(shift - self._placed_for).max())
         if self.warp.scan_fixed and moved > WARP_STEP_PX:
             self._place_samples(shift)

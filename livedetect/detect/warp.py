@@ -15,10 +15,14 @@ from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
 
 WARP_BLOCK_PX = 4
-TELLING_DRIFT_PX = 3.0
-"""Drift from which on a distortion of the scan can be told from strain."""
+SMOOTHING_CELLS = 1.6
+USED_REFLECTIONS = 4
 NOTABLE_PX = 0.1
-TESTS = 4
+"""A warp smaller than this (rms) is left alone."""
+ENOUGH_EVIDENCE_PX2 = 0.1
+"""Mean squared difference between the two hypotheses, summed over the frames compared."""
+EDGE_BLOCKS = 10
+"""The local phase is not trusted closer to the edge."""
 
 
 class Warp:
@@ -27,39 +31,38 @@ class Warp:
     In sample coordinates at first; `settle` decides whether it belongs to the scan.
     """
 
-    def __init__(self, field_px: FloatArray) -> None:
+    def __init__(self, field_px: FloatArray, reference: FloatArray) -> None:
         self.scan_fixed = False
         """True once the distortion has been seen to stay with the frame."""
-        self._evidence: list[float] = []
+        self._reference = reference  # mean drift of the frames that gave the field
+        self._evidence = 0.0
+        self._for_the_scan = 0.0
         self._field = np.ascontiguousarray(
             field_px, np.float32
         )  # (2, H / block, W / block) as (x, y)
 
     @classmethod
-    def none(cls, shape: tuple[int, ...]) -> Warp:
-        """No distortion."""
-        return cls(np.zeros((2, shape[0] // WARP_BLOCK_PX, shape[1] // WARP_BLOCK_PX)))
+    def from_frames(
+        cls, frames: Sequence[FloatArray], shifts: FloatArray, lattice: Lattice
+    ) -> Warp:
+        """Geometric phase analysis (Hÿtch et al. 1998) of the registered mean of frames.
 
-    @classmethod
-    def from_mean(cls, mean: FloatArray, lattice: Lattice) -> Warp:
-        """Geometric phase analysis (Hÿtch et al. 1998) of a registered mean (H, W)."""
-        period = lattice.constant_px
-        flat = mean - ndimage.gaussian_filter(mean, 1.5 * period)
-        height, width = mean.shape
-        y, x = np.ogrid[:height, :width]
-        vectors = lattice.wavevectors[:4]
-        phases, weights = [], []
-        for vector in vectors:
-            wave = np.exp(
-                -2j * np.pi * (vector[0] * (x - width / 2) + vector[1] * (y - height / 2))
-            )
-            local = _smooth_complex(flat * wave, 1.6 * period)
-            local = local * np.exp(-1j * np.angle(local.sum()))
-            phases.append(np.angle(local))
-            weights.append(np.minimum(np.abs(local) / np.abs(local).mean(), 1.5) ** 2)
-        field = _displacement(vectors, np.array(phases), np.array(weights))
-        limit = 0.3 * period
-        return cls(_block_mean(np.clip(field, -limit, limit)))
+        Parameters
+        ----------
+        frames : (H, W) float32.
+        shifts : (frames, 2) drift (x, y), px.
+        """
+        mean = _registered_mean(frames, shifts)
+        flat = mean - ndimage.gaussian_filter(mean, 1.5 * lattice.constant_px)
+        vectors = lattice.wavevectors[:USED_REFLECTIONS]
+        vectors = vectors[np.argsort(np.hypot(*vectors.T))]
+        field = np.zeros((2, mean.shape[0] // WARP_BLOCK_PX, mean.shape[1] // WARP_BLOCK_PX))
+        # the longest periods first: short ones are ambiguous until most of the warp is known
+        for count in (2, 3, USED_REFLECTIONS, USED_REFLECTIONS):
+            if np.linalg.matrix_rank(vectors[:count], tol=1e-3) == 2:
+                field = field + _remaining(flat, vectors[:count], field, lattice.constant_px)
+        limit = 0.3 * lattice.constant_px
+        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0))
 
     @property
     def rms_px(self) -> float:
@@ -67,31 +70,34 @@ class Warp:
         return float(np.sqrt((self._field**2).sum(axis=0).mean()))
 
     def settle(self, latest: Warp, shift: FloatArray) -> None:
-        """Compare with the displacement `latest` of a frame drifted by `shift` (x, y)."""
-        if len(self._evidence) >= TESTS or self.rms_px < NOTABLE_PX:
-            return
-        if np.hypot(*shift) < TELLING_DRIFT_PX:
-            return
+        """Compare with the displacement `latest` of a frame drifted by `shift` (x, y).
+
+        What the latest frame shows beyond the warm-up's displacement is projected on what
+        it would show if the displacement had stayed with the frame.
+        """
         rows, cols = np.indices(self._field.shape[1:]) * WARP_BLOCK_PX
-        of_the_scan = np.stack(self._read(cols + shift[0], rows + shift[1]))
-        inside = slice(4, -4)
-        errors = [
-            float(((latest._field - model) ** 2)[:, inside, inside].mean())
-            for model in (self._field, of_the_scan)
-        ]
-        self._evidence.append(errors[0] - errors[1])
-        if len(self._evidence) == TESTS:
-            self.scan_fixed = float(np.mean(self._evidence)) > 0
+        moved = shift - self._reference
+        of_the_scan = np.stack(self._read(cols + moved[0], rows + moved[1]))
+        inside = slice(EDGE_BLOCKS, -EDGE_BLOCKS)
+        difference = (of_the_scan - self._field)[:, inside, inside]
+        found = (latest._field - self._field)[:, inside, inside]
+        if not difference.size:
+            return
+        self._evidence += float((difference**2).mean())
+        self._for_the_scan += float((found * difference).mean())
+        if self._evidence >= ENOUGH_EVIDENCE_PX2:
+            self.scan_fixed = self._for_the_scan > 0.5 * self._evidence
 
     @property
     def undecided(self) -> bool:
         """True while it may still turn out to belong to the scan."""
-        return self.rms_px >= NOTABLE_PX and len(self._evidence) < TESTS
+        return self._evidence < ENOUGH_EVIDENCE_PX2 and self.rms_px >= NOTABLE_PX
 
     def at(self, x: FloatArray, y: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Displacement (x, y) at sample positions in a frame of drift `shift`, px."""
         if self.scan_fixed:
-            return self._read(x + shift[0], y + shift[1])
+            moved = shift - self._reference
+            return self._read(x + moved[0], y + moved[1])
         return self._read(x, y)
 
     def _read(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -104,12 +110,31 @@ class Warp:
         return ux, uy
 
 
-def registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
+def _registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
     """Mean of frames moved back by their drift, (H, W); edges mirrored."""
     total = np.zeros(frames[0].shape)
     for frame, (dx, dy) in zip(frames, shifts, strict=True):
         total += ndimage.shift(frame, (-dy, -dx), order=1, mode="mirror")
     return total / len(frames)
+
+
+def _remaining(
+    flat: FloatArray, vectors: FloatArray, field: FloatArray, period_px: float
+) -> FloatArray:
+    """(2, H / block, W / block) displacement not yet in `field`, from the local phases."""
+    height, width = flat.shape
+    y, x = np.ogrid[:height, :width]
+    phases, weights = [], []
+    for vector in vectors:
+        along_x = np.exp(-2j * np.pi * vector[0] * (x - width / 2))
+        along_y = np.exp(-2j * np.pi * vector[1] * (y - height / 2))
+        local = _block_mean(flat * along_y * along_x)
+        local = local * np.exp(2j * np.pi * np.tensordot(vector, field, 1))
+        local = _smooth_complex(local, SMOOTHING_CELLS * period_px / WARP_BLOCK_PX)
+        local = local * np.exp(-1j * np.angle(local.sum()))
+        phases.append(np.angle(local))
+        weights.append(np.minimum(np.abs(local) / np.abs(local).mean(), 1.5) ** 2)
+    return _displacement(vectors, np.array(phases), np.array(weights))
 
 
 def _smooth_complex(values: FloatArray, sigma: float) -> FloatArray:
@@ -127,8 +152,8 @@ def _displacement(vectors: FloatArray, phases: FloatArray, weights: FloatArray) 
     return np.moveaxis(np.linalg.solve(normal + ridge, right[..., None])[..., 0], -1, 0)
 
 
-def _block_mean(field: FloatArray) -> FloatArray:
+def _block_mean(image: FloatArray) -> FloatArray:
     b = WARP_BLOCK_PX
-    _, height, width = field.shape
-    cut = field[:, : height // b * b, : width // b * b]
-    return np.asarray(cut.reshape(2, height // b, b, width // b, b).mean(axis=(2, 4)))
+    height, width = image.shape
+    cut = image[: height // b * b, : width // b * b]
+    return np.asarray(cut.reshape(height // b, b, width // b, b).mean(axis=(1, 3)))

@@ -5,7 +5,7 @@ from scipy import ndimage
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.residual import FrontEnd, shift_rows
-from livedetect.detect.warp import Warp, registered_mean
+from livedetect.detect.warp import Warp
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames
 
@@ -63,13 +63,31 @@ def test_the_warp_is_undone() -> None:
     stream = floats(warped)
     lattice = find_lattice(stream)
     shifts = BraggRegistration(lattice, stream).shifts
-    found = Warp.from_mean(registered_mean(stream, shifts), lattice)
+    found = Warp.from_frames(stream, shifts, lattice)
     straight = floats(warped.replace("warp_px=1.5", "warp_px=0"))
     lattice = find_lattice(straight)
     shifts = BraggRegistration(lattice, straight).shifts
-    reference = Warp.from_mean(registered_mean(straight, shifts), lattice)
+    reference = Warp.from_frames(straight, shifts, lattice)
     assert found.rms_px > 3 * reference.rms_px
     assert found.rms_px > 0.3
+
+
+@pytest.mark.parametrize("belongs_to", ["scan", "specimen"])
+def test_drift_tells_what_the_warp_belongs_to(belongs_to: str) -> None:
+    spec = "mos2?size=320&damage=0&frames=40&drift_px=0.6&walk_px=0&warp_px=2&seed=2"
+    stream = floats(spec)
+    if belongs_to == "specimen":
+        moves = BraggRegistration(find_lattice(stream), stream).shifts
+        stream = [
+            np.asarray(ndimage.shift(stream[0], (dy, dx), order=3, mode="mirror"))
+            for dx, dy in moves - moves[0]
+        ]
+    front = FrontEnd(stream[:12])
+    nothing = np.zeros(front.grid.shape, np.float32)
+    for frame in stream:
+        front.step(frame, front.locate(frame), nothing, nothing.astype(bool))
+    assert not front.warp.undecided
+    assert front.warp.scan_fixed is (belongs_to == "scan")
 
 
 def test_the_simulator_moves_as_the_registration_says() -> None:
