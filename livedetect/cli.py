@@ -13,9 +13,11 @@ import typer
 
 import livedetect
 from livedetect.commands.bench import bench, score
+from livedetect.commands.compare import compare
 from livedetect.commands.demo import demo
 from livedetect.commands.doctor import doctor
 from livedetect.commands.run import replay, run
+from livedetect.commands.session import info, pack, recover, report
 from livedetect.commands.simulate import simulate
 from livedetect.commands.sources import sources
 from livedetect.commands.view import view
@@ -29,7 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, run, replay, simulate, view, score, sources, doctor):
+AFTER_A_RUN = (info, report, compare, pack, recover)
+
+for command in (demo, run, replay, *AFTER_A_RUN, simulate, view, score, sources, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 
