@@ -8,8 +8,9 @@ from typing import Any
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
+from livedetect.detect.regions import Region
 from livedetect.detect.tracking import Defect
-from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, Track
+from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, RegionEvent, Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,23 @@ def defect_event(
         kind=seen.kind,
         confidence=seen.confidence,
         sublattice=seen.sublattice,
+        region_id=defect.region_id,
         during_warm_up=during_warm_up,
+        **_common(stamp),
+    )
+
+
+def region_event(region: Region, region_id: int, stamp: Stamp, view: View) -> RegionEvent:
+    """A region that has appeared."""
+    outline = view.to_frame(region.outline)
+    size = view.calibration.pixel_size_nm
+    area = None if size is None else region.area_px2 * size**2 * view.calibration.pixel_aspect
+    return RegionEvent(
+        event="region_confirmed",
+        region_id=region_id,
+        kind=region.kind,
+        polygon_px=tuple((float(x), float(y)) for x, y in outline),
+        area_nm2=area,
         **_common(stamp),
     )
 
@@ -102,6 +119,7 @@ def track(defect: Defect, view: View) -> Track:
         confirmed_frame=defect.confirmed_frame,
         last_seen_frame=defect.last_seen_frame,
         at_start=defect.at_start,
+        region_id=defect.region_id,
     )
 
 

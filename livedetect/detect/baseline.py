@@ -121,6 +121,11 @@ class Baseline:
                 result.append(Window(frames=length, z=z, valid=valid))
         return result
 
+    def change(self) -> FloatArray:
+        """(P, Q) how the latest frame differs from the baseline, data units."""
+        values, covered = self._recent[-1]
+        return np.asarray((values - self.level) * (covered & self.known))
+
     def learn(self, windows: Sequence[Window], settled: BoolArray, frozen: BoolArray) -> None:
         """Follow the frame last given to `windows`.
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.method import Candidate, Method, Scored
+from livedetect.detect.regions import Region
 from livedetect.settings import Settings
 from livedetect.types import Registration
 
@@ -81,6 +82,7 @@ class BinnedMethod:
             candidates=[self._outward(candidate) for candidate in scored.candidates],
             shift=self._factor * scored.shift,
             registration=_scaled(scored.registration, self._factor),
+            regions=[self._outward_region(region) for region in scored.regions],
             watched=_enlarged(scored.watched, self._factor, frame.shape),
             slip_px=self._factor * scored.slip_px,
         )
@@ -109,6 +111,12 @@ class BinnedMethod:
     def _outward(self, candidate: Candidate) -> Candidate:
         position = (candidate.position + 0.5) * self._factor - 0.5
         return dataclasses.replace(candidate, position=position)
+
+    def _outward_region(self, region: Region) -> Region:
+        outline = (region.outline + 0.5) * self._factor - 0.5
+        area = region.area_px2 * self._factor**2
+        centre = (region.centre + 0.5) * self._factor - 0.5
+        return dataclasses.replace(region, outline=outline, centre=centre, area_px2=area)
 
     def _inward(self, positions: FloatArray) -> FloatArray:
         return np.asarray((positions + 0.5) / self._factor - 0.5)

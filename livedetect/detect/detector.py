@@ -20,6 +20,7 @@ from livedetect.detect.announce import (
     defect_event,
     detection,
     notice_event,
+    region_event,
     track,
 )
 from livedetect.detect.arrays import FloatArray
@@ -28,6 +29,7 @@ from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
+from livedetect.detect.regions import Region
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.state import from_state, to_state
 from livedetect.detect.tracking import Defect, Tracker, positions_of
@@ -68,6 +70,7 @@ class Detector:
         self._segment_id = 0
         self._dose = DoseMeter()
         self._defect_count = 0
+        self._region_count = 0
         self._latest: Frame | None = None
         self._forget_model()
 
@@ -252,6 +255,8 @@ class Detector:
             values = {"reason": change, "outlier_share": scored.outlier_share}
             events.append(notice_event("model_drifted", stamp, values))
         view = View(to_frame=method.to_frame, calibration=frame.calibration)
+        for region in scored.regions:
+            events += self._announce(region, stamp, view)
         trusted = [] if self._alarm.suspends else scored.candidates
         for candidate in self._tracker.unexplained(trusted, frame.index):
             defect = self._confirm(candidate, frame.index, frame.index)
@@ -261,6 +266,26 @@ class Detector:
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
         method.learn(newcomers)
         return self._result(stamp, "scored", events, scored)
+
+    def _announce(self, region: Region, stamp: Stamp, view: View) -> list[Event]:
+        """A region, and the one defect that stands for it; points inside are part of it."""
+        self._tracker.absorb(region.outline)
+        candidate = Candidate(
+            position=region.centre,
+            score=self._method.threshold if self._method else 0.0,
+            p_value=0.0,
+            window_frames=1,
+            sublattice=0,
+            kind="unknown",
+            confidence=0.0,
+        )
+        defect = self._confirm(candidate, stamp.frame, stamp.frame)
+        defect.region_id = self._region_count
+        self._region_count += 1
+        return [
+            region_event(region, defect.region_id, stamp, view),
+            defect_event("defect_confirmed", defect, stamp, view),
+        ]
 
     def _step_gap(self, gap: Gap) -> FrameResult:
         self._dose.add(gap)

@@ -20,6 +20,7 @@ from livedetect.detect.kinds import Evidence, guess_kind
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
+from livedetect.detect.regions import Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
 from livedetect.detect.warm_up import bulk_tail, site_to_site, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
@@ -60,6 +61,7 @@ class LatticeMethod:
         self._patches = SitePatches(self._front.grid, self._front.columns)
         self._dwell_us = dwell_us
         self.watch(settings)
+        self._regions = Regions(self._front.grid)
         self._windows: list[Window] = []
         self._frozen = np.zeros(self._front.grid.shape, bool)
         self._watched = self._watched_sites(self.shift)
@@ -114,14 +116,19 @@ class LatticeMethod:
         if residual.moved_cells != (0, 0):
             self._baseline.move(self._front.grid, residual.moved_cells)
             self._patches.move(self._front.grid)
+            self._regions.move(self._front.grid, residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows)
+        flagged = self._patches.cells(patches.site[patches.score > self.threshold])
+        regions = self._new_regions(flagged)
+        patches = self._outside_regions(patches, flagged)
         watched = self.to_frame(self._patches.positions[self._watched])
         return Scored(
             candidates=self._candidates(patches, self._tail, self.threshold),
+            regions=regions,
             shift=residual.shift,
             registration=_registration(residual),
             watched=block_map(watched, self._front.shape),
@@ -144,7 +151,9 @@ class LatticeMethod:
 
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
-        self._frozen = self._patches.footprint(defects, self._frozen_px)
+        inside = self._front.grid.spread(self._regions.surroundings)
+        self._frozen = self._patches.footprint(defects, self._frozen_px) | inside
+        self._front.ignored_cells = self._regions.surroundings
         self._baseline.learn(self._windows, self._front.settled, self._frozen)
 
     def watch(self, settings: Settings) -> None:
@@ -298,6 +307,23 @@ class LatticeMethod:
         values = template[tuple((cells % template.shape).T)]
         base = template.min() if self._front.columns.bright else template.max()
         return np.asarray(np.abs(values - base))
+
+    def _outside_regions(self, patches: Patches, flagged: BoolArray) -> Patches:
+        """Patches that may become markers; of a crowd of flagged cells only the best one."""
+        outside = ~self._patches.of_cell(self._regions.surroundings)[patches.site]
+        crowd = self._patches.of_cell(self._regions.crowds(flagged))[patches.site]
+        for label in np.unique(crowd[crowd > 0]):
+            members = np.flatnonzero(crowd == label)
+            outside[members] = False
+            outside[members[patches.score[members].argmax()]] = True
+        return patches.select(outside)
+
+    def _new_regions(self, flagged: BoolArray) -> list[Region]:
+        """Regions that appear with this frame's flagged cells; known ones grow."""
+        new = self._regions.grow(flagged)
+        change = self._baseline.change() if new else np.zeros(0)
+        template = self._front.template
+        return [self._regions.describe(number, change, template) for number in new]
 
     def _outlier_share(self) -> float:
         """Share of watched samples beyond 3 sigma away from known defects."""

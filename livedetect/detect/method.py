@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.regions import Region
 from livedetect.settings import Settings
 from livedetect.types import Registration
 
@@ -45,6 +46,8 @@ class Scored:
     """(H / 8, W / 8) blocks of the frame in which defects can be found."""
     outlier_share: float = 0.0
     """Share of judged samples beyond 3 sigma away from known defects."""
+    regions: Sequence[Region] = ()
+    """Extended changes that appeared in this frame; their sites are no candidates."""
     suspect: str = ""
     """Why the frame must not be trusted; empty if it can."""
     slip_px: float = 0.0

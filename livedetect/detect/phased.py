@@ -108,6 +108,19 @@ class SitePatches:
         weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
         return np.asarray(self.positions[patches.site] + weight @ self.offsets_px)
 
+    def cells(self, sites: IntArray) -> BoolArray:
+        """(n1, n2) True for the unit cells that hold any of `sites`."""
+        n2 = self._grid.cells[1] - 2 * BORDER_CELLS
+        within = sites % self._cells_used
+        result = np.zeros(self._grid.cells, bool)
+        result[within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS] = True
+        return result
+
+    def of_cell(self, cells: BoolArray | IntArray) -> FloatArray:
+        """(sites,) value of a map of unit cells (n1, n2) at every site."""
+        inner = cells[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS].ravel()
+        return np.tile(inner, len(self._cell_sites))
+
     def sublattice(self, site: int) -> int:
         """Which column of the cell (highest first); hollows count on behind the columns."""
         return int(site // self._cells_used)

@@ -16,7 +16,7 @@ from scipy import fft, ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import find_columns
-from livedetect.detect.grid import Grid
+from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.registration import (
     BraggRegistration,
@@ -90,6 +90,8 @@ class FrontEnd:
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape)
         self.template = self._mean_cell(frames, shifts)
         self._background = Background(self.grid.cells)
+        self.ignored_cells = np.zeros(self.grid.cells, bool)
+        """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
         self.registration.reset_velocity()
 
@@ -115,11 +117,13 @@ class FrontEnd:
         if moved != (0, 0):
             self._place_samples(drift.shift)
             self._background.move(moved)
+            self.ignored_cells = shifted(self.ignored_cells, moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
         strength = self.registration.strength(drift)
         sampled = self._sample(frame, drift.shift, strength)
-        fitted = sampled.covered & known if (sampled.covered & known).any() else sampled.covered
+        crystalline = sampled.covered & ~self.grid.spread(self.ignored_cells)
+        fitted = crystalline & known if (crystalline & known).any() else sampled.covered
         crystal = self.grid.tiled(self.template)
         chosen = _spread_out(np.flatnonzero(fitted))
         model = crystal.flat[chosen] + baseline.flat[chosen] * known.flat[chosen]
@@ -211,7 +215,7 @@ class FrontEnd:
         return _Sampled(values, covered)
 
     def _without_background(self, values: FloatArray, covered: BoolArray) -> FloatArray:
-        coverage = self.grid.cell_mean(covered)
+        coverage = self.grid.cell_mean(covered) * ~self.ignored_cells
         means = np.where(
             coverage > 0.3, self.grid.cell_mean(values) / np.maximum(coverage, 1e-3), 0
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from skimage import measure
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
@@ -36,6 +37,10 @@ class Defect:
     """Latest frame in which it was detected."""
     at_start: bool = False
     """Held by the first frames already."""
+    region_id: int | None = None
+    """The region it announces."""
+    absorbed: bool = False
+    """Swallowed by a region that has been announced."""
     dismissed: bool = False
     """The operator says it is none."""
     healed: bool = False
@@ -60,11 +65,12 @@ class Tracker:
     @property
     def active(self) -> list[Defect]:
         """Defects that are there now."""
-        return [defect for defect in self.defects if not defect.healed]
+        return [defect for defect in self.defects if not defect.healed and not defect.absorbed]
 
     def newcomers(self) -> list[Defect]:
-        """Active defects that the baseline does not contain."""
-        return [defect for defect in self.active if not defect.at_start]
+        """Active point defects that the baseline does not contain."""
+        points = [defect for defect in self.active if defect.region_id is None]
+        return [defect for defect in points if not defect.at_start]
 
     def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
         """Candidates that belong to no known defect; known ones are marked as seen.
@@ -80,6 +86,13 @@ class Tracker:
             elif not _in_shadow(candidate, fresh, self.merge_radius_px):
                 fresh.append(candidate)
         return fresh
+
+    def absorb(self, outline: FloatArray) -> None:
+        """Point defects inside a new region's outline (n, 2) become part of it."""
+        points = [defect for defect in self.active if defect.region_id is None]
+        inside = measure.points_in_poly(positions_of(points), outline)
+        for defect, swallowed in zip(points, inside, strict=True):
+            defect.absorbed = bool(swallowed)
 
     def supersede(self, newcomer: Defect) -> None:
         """A defect of the first frames that has changed is a new defect, not two."""

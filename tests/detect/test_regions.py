@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from skimage.draw import polygon2mask
+
+from livedetect.detect.regions import is_extended
+from livedetect.stream.registry import open_simulator
+from livedetect.types import RegionEvent
+from tests.detect.streams import watch
+
+
+def test_what_is_a_region_and_what_is_not() -> None:
+    cells = np.zeros((30, 30), bool)
+    cells[10:14, 10:14] = True
+    assert is_extended(cells)
+    neighbours = np.zeros((30, 30), bool)
+    for row, col in ((5, 5), (7, 6), (6, 8), (8, 9)):
+        neighbours[row : row + 2, col : col + 2] = True
+    assert neighbours.sum() >= 12
+    assert not is_extended(neighbours)
+    line = np.zeros((30, 30), bool)
+    line[8, 5:20] = True
+    assert is_extended(line)
+    small = np.zeros((30, 30), bool)
+    small[3:6, 3:6] = True
+    assert not is_extended(small)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_growing_domain_is_one_event_and_no_shower(seed: int) -> None:
+    spec = f"mos2?size=320&frames=40&domain=inversion&seed={seed}"
+    run = watch(spec)
+    regions = [event for event in run.events if isinstance(event, RegionEvent)]
+    assert len(regions) == 1
+    announcing = [e for e in run.named("defect_confirmed") if e.region_id is not None]
+    assert [event.region_id for event in announcing] == [regions[0].region_id]
+    assert len(run.named("defect_confirmed")) <= 3
+    assert outline_overlap(spec, regions[0]) > 0.4
+
+
+def outline_overlap(spec: str, region: RegionEvent) -> float:
+    """Intersection over union of the outline and the true region of that frame."""
+    truth = next(s.region for s in open_simulator(spec) if s.frame.index == region.frame)
+    assert truth is not None
+    found = polygon2mask(truth.shape, np.array(region.polygon_px)[:, ::-1] / 4 - 0.375)
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+def test_nothing_is_marked_outside_a_phase_that_fills_the_view() -> None:
+    spec = "mos2?size=320&frames=50&domain=phase&domain_px=3&seed=3"
+    run = watch(spec)
+    regions = {s.frame.index: s.region for s in open_simulator(spec)}
+    for event in run.named("defect_confirmed"):
+        row, col = int(event.y_px) // 4, int(event.x_px) // 4
+        near = regions[event.frame][max(row - 5, 0) : row + 6, max(col - 5, 0) : col + 6]
+        assert near.any()
+    assert len(run.named("defect_confirmed")) <= 8
