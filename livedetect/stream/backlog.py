@@ -154,14 +154,16 @@ class Backlog:
         """Take note of how long the engine needed for a frame."""
         self._steps_s.append(seconds)
 
-    def skip_if_behind(self) -> None:
+    def skip_if_behind(self, *, learning: bool = False) -> None:
         """Turn all frames but the newest into skipped ones if the engine cannot keep up.
 
-        They keep their place as a `Rejection`; gaps and notices stay as they are.
+        They keep their place as a `Rejection`; gaps and notices stay as they are. While the
+        engine is `learning`, only what would not fit is skipped: it needs every frame.
         """
         frames = [arrival.item for arrival in self._pending if isinstance(arrival.item, Frame)]
         too_many = len(frames) > _CATCH_UP_FRAMES or sum(map(_nbytes, frames)) > _WAITING_BYTES_MAX
-        if too_many or (len(frames) > self._limit_frames and not self._keeps_up()):
+        behind = not learning and len(frames) > self._limit_frames and not self._keeps_up()
+        if too_many or behind:
             newest = frames[-1]
             self._pending = deque(_skipped(arrival, newest) for arrival in self._pending)
 

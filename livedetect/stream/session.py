@@ -172,7 +172,8 @@ class Session:
             more = self._info.live and not self._enough()
             arrival = self._receiver.take(0.0) if more else None
         if self._info.live:
-            self._backlog.skip_if_behind()
+            learning = self._latest.phase in (Phase.WAITING, Phase.WARMING_UP)
+            self._backlog.skip_if_behind(learning=learning)
 
     def _next_arrival(self) -> Arrival | None:
         if self._backlog:

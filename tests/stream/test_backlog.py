@@ -46,6 +46,12 @@ def test_an_engine_faster_than_the_stream_may_catch_up(frames):
     assert indices(drained(backlog), Frame) == list(range(100))
 
 
+def test_an_engine_that_learns_gets_every_frame(frames):
+    backlog = filled(frames(100), **SLOWER)
+    backlog.skip_if_behind(learning=True)
+    assert indices(drained(backlog), Frame) == list(range(100))
+
+
 def test_one_long_step_does_not_make_an_engine_slow(frames):
     backlog = filled(frames(100), **FASTER)
     backlog.note_step(60.0)
