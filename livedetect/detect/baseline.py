@@ -79,11 +79,6 @@ class Baseline:
         """(P, Q) True where the level rests on enough frames to judge by."""
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
-    @property
-    def variance(self) -> FloatArray:
-        """(P, Q) variance of one frame's residual, data units squared."""
-        return self._variance()
-
     def held_out(self) -> Iterator[Window]:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
         values, covered = self._warm_up
@@ -97,7 +92,7 @@ class Baseline:
 
     def difference_sd(self, before: int, after: int) -> FloatArray:
         """(P, Q) standard deviation of the difference between two means of frames."""
-        variance = self._variance() * (1 / before + 1 / after) + self._systematic
+        variance = self.variance() * (1 / before + 1 / after) + self._systematic
         length = max(w for w in WINDOWS if w <= min(before, after))
         return np.asarray(np.sqrt(variance) * self._inflation[length])
 
@@ -152,10 +147,6 @@ class Baseline:
         self._variance_now = None
         entered = shifted(np.ones(grid.cells), cells) == 0
         self._scale = np.where(entered, 1.0, shifted(self._scale, cells))
-
-    def forget_recent(self) -> None:
-        """Start the time windows anew, as after a gap in time."""
-        self._recent.clear()
 
     def end_warm_up(self) -> None:
         """Release the warm-up frames once everything has been calibrated on them."""
@@ -214,13 +205,13 @@ class Baseline:
         mean_out = (total - mean_in) / np.maximum(outside, 1)
         enough = min(WARM_UP_SITE_FRAMES, len(values) - length) - 1
         valid = (inside == length) & (outside >= max(enough, 1))
-        variance = self._variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
+        variance = self.variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
         z = np.where(valid, (mean_in / length - mean_out) / np.sqrt(variance), 0)
         return Window(
             frames=length, z=(z / self._inflation[length]).astype(np.float32), valid=valid
         )
 
-    def _variance(self) -> FloatArray:
+    def variance(self) -> FloatArray:
         """(P, Q) noise variance of one frame; kept until the scale changes."""
         if self._variance_now is None:
             scale = self._scale.astype(np.float32)[:, None, :, None]
@@ -230,7 +221,7 @@ class Baseline:
 
     def _window_variance(self, length: int) -> FloatArray:
         return np.asarray(
-            self._variance() * (1 / length + 1 / np.maximum(self.frames, 1)) + self._systematic
+            self.variance() * (1 / length + 1 / np.maximum(self.frames, 1)) + self._systematic
         )
 
     def _start_new_sites(self, values: FloatArray, new: BoolArray) -> None:
@@ -253,7 +244,7 @@ class Baseline:
 
     def _follow_level(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> None:
         followed = covered & self.known & ~frozen
-        limit = INNOVATION_LIMIT * np.sqrt(self._variance())
+        limit = INNOVATION_LIMIT * np.sqrt(self.variance())
         innovation = np.clip(values - self.level, -limit, limit)
         rate = np.maximum(1 / (self.frames + 1), RATE)
         self.level = np.where(followed, self.level + rate * innovation, self.level)

@@ -104,9 +104,9 @@ class BinnedMethod:
         """Judge another region of the frame."""
         self._inner.watch(_scaled_regions(settings, self._factor))
 
-    def reset_velocity(self) -> None:
-        """Forget the drift velocity."""
-        self._inner.reset_velocity()
+    def miss(self, frames: int) -> None:
+        """Note frames that were not seen."""
+        self._inner.miss(frames)
 
     def _outward(self, candidate: Candidate) -> Candidate:
         position = (candidate.position + 0.5) * self._factor - 0.5

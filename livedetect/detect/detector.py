@@ -24,7 +24,7 @@ from livedetect.detect.announce import (
     track,
 )
 from livedetect.detect.arrays import FloatArray
-from livedetect.detect.dose import DoseMeter
+from livedetect.detect.dose import COUNTED_BEFORE, DoseMeter
 from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
@@ -33,6 +33,7 @@ from livedetect.detect.regions import Region
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.state import from_state, to_state
 from livedetect.detect.tracking import Defect, Tracker, positions_of
+from livedetect.detect.watch import BLOCK_PX
 from livedetect.errors import LatticeNotFoundError, SettingsError
 from livedetect.settings import Settings
 from livedetect.types import (
@@ -188,7 +189,8 @@ class Detector:
         for defect, position in self._carried:
             defect.position = position
             self._tracker.defects.append(defect)
-        events: list[Event] = [notice_event("model_ready", stamp, self._model_values(warm_up))]
+        ready = self._model_values(method, warm_up)
+        events: list[Event] = [notice_event("model_ready", stamp, ready)]
         view = View(to_frame=method.to_frame, calibration=frame.calibration)
         for first, candidate in method.in_warm_up():
             for fresh in self._tracker.unexplained([candidate], frame.index):
@@ -210,10 +212,8 @@ class Detector:
             self._fallback = True
             return PattersonMethod(frames, self._settings, dwell_us)
 
-    def _model_values(self, warm_up: Sequence[Frame]) -> dict[str, Any]:
-        method, latest = self._method, warm_up[-1]
-        assert method is not None  # noqa: S101 - called right after the fit
-        pixel = latest.calibration.pixel_size_nm
+    def _model_values(self, method: Method, warm_up: Sequence[Frame]) -> dict[str, Any]:
+        pixel = warm_up[-1].calibration.pixel_size_nm
         lattice = method.lattice_px
         clipped = max(clipped_fraction(frame.data) for frame in warm_up)
         warnings = []
@@ -290,7 +290,7 @@ class Detector:
     def _step_gap(self, gap: Gap) -> FrameResult:
         self._dose.add(gap)
         if self._method is not None:
-            self._method.reset_velocity()
+            self._method.miss(gap.missing_frames)
         stamp = self._stamp(gap.first_missing, gap.time_s)
         values = {
             "first_missing": gap.first_missing,
@@ -300,6 +300,8 @@ class Detector:
         return self._result(stamp, "none", [notice_event("gap", stamp, values)])
 
     def _reject(self, rejection: Rejection, events: list[Event]) -> FrameResult:
+        if self._method is not None and rejection.reason not in COUNTED_BEFORE:
+            self._method.miss(1)
         stamp = self._stamp(rejection.index, rejection.time_s)
         values = {"reason": rejection.reason, "message": rejection.message}
         return self._result(
@@ -377,6 +379,7 @@ class Detector:
             warm_up_frames=self._settings.warm_up_frames,
             threshold=method.threshold if method else None,
             watched=scored.watched if scored else None,
+            watched_block_px=BLOCK_PX,
         )
 
 

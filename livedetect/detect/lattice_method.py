@@ -16,6 +16,7 @@ from livedetect.detect.decision import (
     strictest,
     suppress_non_maxima,
 )
+from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.kinds import Evidence, guess_kind
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
@@ -37,6 +38,9 @@ TRAINING_TRIM = 0.98
 AT_START_TRIM = 0.8
 """A few per cent of defective sites touch several times as many patches."""
 MAX_TRAINING_SITES = 6000
+MIN_SITES_TO_COMPARE = 50
+AT_START_FALSE = 0.1
+"""False markers expected among the defects reported at the start."""
 LOST_BRAGG = 0.3
 SLIP_CELLS = 0.4
 BIRTH_TRIALS = 3.0
@@ -89,7 +93,7 @@ class LatticeMethod:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
         window = site_to_site(self._front.grid, self._baseline)
         sites = np.flatnonzero(self._patches.all_true(window.valid) & self._watched)
-        if len(sites) < 50:
+        if len(sites) < MIN_SITES_TO_COMPARE:
             return []
         descriptors = self._patches.take(window.z, sites)
         energy = (descriptors**2).sum(axis=1)
@@ -100,7 +104,7 @@ class LatticeMethod:
         patches = Patches(
             site=sites, score=scores, z=descriptors, window_frames=np.ones(len(sites), np.int64)
         )
-        return self._candidates(patches, tail, tail.score_at(0.1 / len(sites)))
+        return self._candidates(patches, tail, tail.score_at(AT_START_FALSE / len(sites)))
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
@@ -123,7 +127,8 @@ class LatticeMethod:
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows)
         flagged = self._patches.cells(patches.site[patches.score > self.threshold])
-        regions = self._new_regions(flagged)
+        outlier_share = self._outlier_share()
+        regions = self._new_regions(flagged) if outlier_share < BURST_SHARE else []
         patches = self._outside_regions(patches, flagged)
         watched = self.to_frame(self._patches.positions[self._watched])
         return Scored(
@@ -132,7 +137,7 @@ class LatticeMethod:
             shift=residual.shift,
             registration=_registration(residual),
             watched=block_map(watched, self._front.shape),
-            outlier_share=self._outlier_share(),
+            outlier_share=outlier_share,
             slip_px=self._slip_px(residual),
         )
 
@@ -163,9 +168,9 @@ class LatticeMethod:
             settings, self._front.shape, self._border_px, self._dwell_us
         )
 
-    def reset_velocity(self) -> None:
-        """Forget the drift velocity, as after a gap."""
-        self._front.registration.reset_velocity()
+    def miss(self, frames: int) -> None:
+        """Note frames that were not seen: the specimen went on drifting meanwhile."""
+        self._front.registration.miss(frames)
 
     @property
     def _site_probability(self) -> float:
@@ -289,7 +294,7 @@ class LatticeMethod:
     def _evidence(self, patches: Patches, index: int, site: int) -> Evidence:
         z = patches.z[index]
         site_of_patch = patches.site[index : index + 1]
-        noise = np.sqrt(self._patches.take(self._baseline.variance, site_of_patch)[0])
+        noise = np.sqrt(self._patches.take(self._baseline.variance(), site_of_patch)[0])
         sublattice = self._patches.sublattice(site)
         columns = self._front.columns
         return Evidence(

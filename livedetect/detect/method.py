@@ -110,6 +110,6 @@ class Method(Protocol):
         """Judge another region of the frame."""
         ...
 
-    def reset_velocity(self) -> None:
-        """Forget the drift velocity, as after a gap."""
+    def miss(self, frames: int) -> None:
+        """Note frames that were not seen: the specimen went on drifting meanwhile."""
         ...

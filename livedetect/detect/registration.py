@@ -71,6 +71,11 @@ class BraggRegistration:
     def reset_velocity(self) -> None:
         """Forget how fast the specimen moved, as after a pause."""
         self._velocity = np.zeros(2)
+        self._missed = 0
+
+    def miss(self, frames: int) -> None:
+        """Note frames that were not seen: the specimen went on drifting meanwhile."""
+        self._missed += frames
 
     def strength(self, drift: Drift) -> float:
         """Bragg amplitude relative to the fitted frames, dimensionless."""
@@ -91,7 +96,8 @@ class BraggRegistration:
     def _locate(self, amplitude: FloatArray) -> Drift:
         """Weighted least squares over the reflections, on the branch nearest the prediction."""
         turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
-        predicted = self.shift + self._velocity
+        steps = 1 + self._missed
+        predicted = self.shift + steps * self._velocity
         root = np.sqrt(self._weight)
         shift = predicted
         for _ in range(2):
@@ -101,7 +107,8 @@ class BraggRegistration:
             shift = shift + np.linalg.lstsq(design, residual * root, rcond=None)[0]
         before = (self.shift, self._velocity)
         innovation = float(np.hypot(*(shift - predicted)))
-        moved = shift - self.shift
+        moved = (shift - self.shift) / steps
+        self._missed = 0
         self._velocity = VELOCITY_MEMORY * self._velocity + (1 - VELOCITY_MEMORY) * moved
         self.shift = shift
         return Drift(shift, np.abs(amplitude), innovation, before)

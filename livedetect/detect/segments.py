@@ -121,10 +121,10 @@ class SegmentMethod(ABC):
             settings, self._shape, self.border_px, self._dwell_us
         )
 
-    def reset_velocity(self) -> None:
-        """Forget the drift velocity, as after a gap."""
+    def miss(self, frames: int) -> None:
+        """Note frames that were not seen: the specimen went on drifting meanwhile."""
         if self._registration:
-            self._registration.reset_velocity()
+            self._registration.miss(frames)
 
     def _find_lattice(self, frames: Sequence[FloatArray]) -> Lattice | None:
         try:

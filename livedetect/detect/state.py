@@ -95,7 +95,7 @@ def _rebuild_object(state: Mapping[str, Any], path: str, detail: str) -> Any:
     if not module.startswith(ALLOWED_MODULES):
         raise ValueError(f"{detail} is not part of the engine")
     cls = getattr(importlib.import_module(module), name)
-    if not isinstance(cls, type):
+    if not isinstance(cls, type) or cls.__module__ != module:
         raise ValueError(f"{detail} is no class")
     value: Any = object.__new__(cls)
     for attribute in filter(None, str(state[f"{path}.#names"]).split(",")):
