@@ -187,24 +187,22 @@ class Recording:
 def open_journal(path: Path) -> sqlite3.Connection:
     """Open ``events.sqlite`` for reading; raises `SourceError` if it is not there.
 
-    On a medium that cannot be written to, SQLite opens a journal only if told that nobody
-    writes there.
+    SQLite is told where nobody writes any more: then it leaves no files of its own beside the
+    session, and can read from a medium that cannot be written to.
     """
     if not path.is_file():
         raise SourceError(
             f"{path} does not exist: without it nobody knows what the frames of this session are"
         )
-    uri = path.resolve().as_uri()
-    database = sqlite3.connect(f"{uri}?mode=ro", uri=True)
-    try:
-        database.execute("SELECT 1 FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        database.close()
-        database = sqlite3.connect(f"{uri}?mode=ro&immutable=1", uri=True)
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+    closed = (path.parent / END_FILE).exists() and not _has_more(path)
+    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
+    return sqlite3.connect(uri, uri=True)
+
+
+def _has_more(path: Path) -> bool:
+    """Rows wait beside the file, in SQLite's write-ahead log."""
+    log = path.with_name(path.name + "-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _row(values: tuple[Any, ...], directory: Path) -> Row:
