@@ -16,6 +16,7 @@ from livedetect.commands.bench import bench, score
 from livedetect.commands.compare import compare
 from livedetect.commands.demo import demo
 from livedetect.commands.doctor import doctor
+from livedetect.commands.keys import keys
 from livedetect.commands.run import replay, run
 from livedetect.commands.session import info, pack, recover, report
 from livedetect.commands.simulate import simulate
@@ -33,7 +34,7 @@ app = typer.Typer(
 
 AFTER_A_RUN = (info, report, compare, pack, recover)
 
-for command in (demo, run, replay, *AFTER_A_RUN, simulate, view, score, sources, doctor):
+for command in (demo, run, replay, *AFTER_A_RUN, simulate, view, score, sources, keys, doctor):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

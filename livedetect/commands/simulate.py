@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -12,30 +14,74 @@ from livedetect.commands.play import tell
 from livedetect.errors import SettingsError
 
 _ADDRESS = re.compile(r"(tcp|ipc)://")
+PUBLISHED_FPS = 10
 
 
 def simulate(
     spec: Annotated[
         str, typer.Argument(metavar="SPEC", help="CRYSTAL?key=value&..., for example mos2?seed=1.")
     ],
-    to: Annotated[str, typer.Option(metavar="DEST", help="A folder, or a file .npy or .tif.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="DEST",
+            help="A folder, a file .npy or .tif, or an address: tcp://127.0.0.1:5590, ipc://PATH.",
+        ),
+    ],
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Number of frames, over that of SPEC.")
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=0, help="Publishing: wait up to S seconds for a first listener."
+        ),
     ] = None,
 ) -> None:
     """Play the microscope: write simulated frames, with their truth in truth.csv and meta.json.
 
-    The keys of SPEC are listed by `livedetect sources` under sim:.
+    To an address they are published instead, at fps (10 where SPEC does not say). The keys of
+    SPEC are listed by `livedetect sources` under sim:.
     """
     from livedetect.stream.registry import open_simulator
 
+    wanted = spec if frames is None else with_option(spec, "frames", frames)
     if _ADDRESS.match(to):
-        raise SettingsError(
-            f"--to {to}: frames cannot be sent over a network yet; give a folder or a file"
-        )
-    simulator = open_simulator(spec if frames is None else with_frames(spec, frames))
-    simulator.write(Path(to), progress=tell_progress)
+        raise typer.Exit(publish(wanted, to, wait or 0.0))
+    if wait is not None:
+        raise SettingsError(f"--wait is for addresses; {to} is none")
+    open_simulator(wanted).write(Path(to), progress=tell_progress)
     tell(f"Written to {to}, with the truth beside it.")
+
+
+def publish(spec: str, address: str, wait_s: float) -> int:
+    """Publish the frames of `spec` at their pace; the exit code."""
+    from livedetect.commands.interruption import interruptible
+    from livedetect.stream.frame_address import curve_file
+    from livedetect.stream.frame_publisher import FramePublisher
+    from livedetect.stream.registry import open_simulator, resolve
+
+    simulator = open_simulator(spec if "fps=" in spec else with_option(spec, "fps", PUBLISHED_FPS))
+    scheme, target, options = resolve(address)
+    curve = curve_file(options)
+    stop = threading.Event()
+    frames = (simulated.frame for simulated in simulator)
+    first, sent = next(frames), 0
+    with (
+        interruptible(stop),
+        FramePublisher(f"{scheme}://{target}", stream=first.stream, curve=curve) as publisher,
+    ):
+        tell(f"Publishing at {publisher.endpoint}")
+        if wait_s and not publisher.wait_for_listener(wait_s):
+            tell("Nobody listens; the frames are published all the same.")
+        for frame in itertools.chain([first], frames):
+            if stop.is_set():
+                publisher.close("abort")
+                break
+            publisher.send_frame(frame)
+            sent += 1
+    tell(f"{sent} frames published.")
+    return 130 if stop.is_set() else 0
 
 
 def tell_progress(written: int, of: int) -> None:
@@ -44,8 +90,8 @@ def tell_progress(written: int, of: int) -> None:
         tell(f"{written} of {of} frames")
 
 
-def with_frames(spec: str, frames: int) -> str:
-    """`spec` with its number of frames replaced."""
+def with_option(spec: str, name: str, value: float) -> str:
+    """`spec` with one of its options replaced."""
     crystal, _, options = spec.partition("?")
-    kept = [part for part in options.split("&") if part and not part.startswith("frames=")]
-    return f"{crystal}?{'&'.join([*kept, f'frames={frames}'])}"
+    kept = [part for part in options.split("&") if part and not part.startswith(f"{name}=")]
+    return f"{crystal}?{'&'.join([*kept, f'{name}={value}'])}"

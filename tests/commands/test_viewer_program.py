@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from livedetect.commands import viewer_program
-from livedetect.commands.simulate import with_frames
+from livedetect.commands.simulate import with_option
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.errors import MissingExtraError
 
@@ -83,4 +83,4 @@ def stop_event():
     ],
 )
 def test_the_number_of_frames_replaces_that_of_the_spec(spec, expected):
-    assert with_frames(spec, 5) == expected
+    assert with_option(spec, "frames", 5) == expected
