@@ -104,11 +104,10 @@ def report(
     """
     from livedetect.commands.options import RunOptions
     from livedetect.commands.play import NOWHERE, play
-    from livedetect.commands.recorded import recorded
+    from livedetect.commands.recorded import Recorded
+    from livedetect.stream.recording import Recording
 
-    played = recorded(f"session:{session}") if session.exists() else None
-    if played is None:
-        raise SourceError(f"{session} does not exist")
+    played = Recorded(recording=Recording(session), every_frame=False)
     directory = to or session.resolve().with_name(f"{session.resolve().name}-report")
     options = RunOptions(report=directory, view=False, publish=NOWHERE)
     stop = threading.Event()

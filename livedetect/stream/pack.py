@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def pack(directory: Path, to: Path) -> list[Path]:
             write(recording, rows, draft)
             draft.replace(path)
         except (OSError, ValueError, TypeError) as error:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             if isinstance(error, SourceError):
                 raise
             raise SourceError(f"{path} cannot be written: {error}") from error

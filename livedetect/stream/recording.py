@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from numpy.typing import NDArray
 
@@ -195,8 +196,14 @@ def open_journal(path: Path) -> sqlite3.Connection:
             f"{path} does not exist: without it nobody knows what the frames of this session are"
         )
     closed = (path.parent / END_FILE).exists() and not _has_more(path)
-    uri = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if closed else ''}"
-    return sqlite3.connect(uri, uri=True)
+    options = "?mode=ro&immutable=1" if closed else "?mode=ro"
+    return sqlite3.connect(_uri(path) + options, uri=True)
+
+
+def _uri(path: Path) -> str:
+    """As SQLite reads it: always an empty host, for drives and network shares of Windows too."""
+    text = quote(path.resolve().as_posix(), safe="/:")
+    return f"file://{text}" if text.startswith("/") else f"file:///{text}"
 
 
 def _has_more(path: Path) -> bool:

@@ -63,13 +63,17 @@ def recover(directory: Path) -> Recovered:
         lost = [row for row in recording.rows() if row.array and not _is_whole(recording, row)]
         for row in lost:
             _mark_lost(database, row)
-    for array, length in recording.arrays().items():
-        with contextlib.suppress(SourceError):  # all its frames are marked as lost already
-            trim_array(directory, array, length)
     counts = recording.dispositions()
     frames = sum(row.array is not None for row in recording.rows())
-    if not was_closed:
-        write_json(directory / END_FILE, _end(counts, frames, len(lost)))
+    try:
+        for array, length in recording.arrays().items():
+            trim_array(directory, array, length)
+        if not was_closed:
+            write_json(directory / END_FILE, _end(counts, frames, len(lost)))
+    except SourceError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{directory} cannot be written to: {error}") from error
     return Recovered(
         was_closed=was_closed, frames=frames, lost=len(lost), pending=counts.get("pending", 0)
     )

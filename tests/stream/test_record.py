@@ -494,6 +494,26 @@ def test_what_cannot_be_recovered_is_told(small, name):
         recover(small)
 
 
+def test_a_session_that_cannot_be_closed_is_told(small):
+    (small / "END.json").unlink()
+    (small / "END.json.part").mkdir()
+    with pytest.raises(SourceError, match="cannot be written to"):
+        recover(small)
+
+
+def test_a_session_is_a_source_like_any_other(small):
+    assert len(list(open_source(small))) == 10
+    assert open_source(f"{small}?all=1").info.frame_count == 10
+    with pytest.raises(SettingsError, match="all=1"):
+        open_source(f"session:{small}?every=1")
+
+
+def test_reading_a_closed_session_leaves_it_as_it_is(small):
+    before = sorted(small.iterdir())
+    list(session_of(small))
+    assert sorted(small.iterdir()) == before
+
+
 def test_a_session_in_recording_is_not_recovered(tmp_path, frames):
     recorder = Recorder(tmp_path / "s")
     recorder.on_event(NoticeEvent(event="run_started", frame=0, time_s=0.0, values={}))
