@@ -187,8 +187,7 @@ class Detector:
         self._method = method
         self._tracker = Tracker(method.merge_radius_px)
         for defect, position in self._carried:
-            defect.position = position
-            self._tracker.defects.append(defect)
+            self._tracker.carry(defect, position)
         ready = self._model_values(method, warm_up)
         events: list[Event] = [notice_event("model_ready", stamp, ready)]
         view = View(to_frame=method.to_frame, calibration=frame.calibration)

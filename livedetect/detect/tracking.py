@@ -72,6 +72,12 @@ class Tracker:
         points = [defect for defect in self.active if defect.region_id is None]
         return [defect for defect in points if not defect.at_start]
 
+    def carry(self, defect: Defect, position: FloatArray) -> None:
+        """Take over a defect of an earlier model, to which its signature belongs."""
+        defect.position = position
+        defect.signature, defect.looks, defect.weak_frames = None, 0, 0
+        self.defects.append(defect)
+
     def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
         """Candidates that belong to no known defect; known ones are marked as seen.
 

@@ -116,3 +116,15 @@ def test_kinds_follow_sign_place_and_shape() -> None:
         kind, confidence = guess_kind(given)
         assert kind == expected
         assert 0 <= confidence <= 1
+
+
+def test_a_new_model_may_see_a_kept_defect_otherwise() -> None:
+    before = tracker_with(candidate(10, 10))
+    before.heal(np.ones((1, 25)))
+    (kept,) = before.defects
+    after = Tracker(10.0)
+    after.carry(kept, np.array([12.0, 10.0]))
+    for _ in range(SIGNATURE_FRAMES):
+        assert after.heal(np.ones((1, 13))) == []
+    healed = [after.heal(np.zeros((1, 13))) for _ in range(HEALED_FRAMES)]
+    assert healed[-1] == [kept]
