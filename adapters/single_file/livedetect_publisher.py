@@ -1,0 +1,213 @@
+"""One file that publishes frames for livedetect (LDF/1): copy it beside your own script.
+
+Needs numpy, pyzmq and msgpack; livedetect itself is not needed on this computer::
+
+    from livedetect_publisher import FramePublisher
+
+    with FramePublisher("tcp://127.0.0.1:5590", stream="camera/HAADF") as publisher:
+        for image in acquire():
+            publisher.send(image, pixel_size_nm=0.02, dwell_us=2.0, current_pA=50.0)
+
+and on the computer that analyses: ``livedetect run tcp://127.0.0.1:5590``. `send` copies the
+image and returns at once; a thread sends it.
+"""
+
+from __future__ import annotations
+
+import collections
+import ipaddress
+import json
+import os
+import threading
+import time
+import uuid
+import zlib
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import zmq
+from zmq.utils import z85
+
+DTYPES = ("|u1", "<u2", "<u4", "<i2", "<i4", "<f4", "<f8")
+DETAILS = ("dwell_us", "current_pA", "high_tension_kv", "sat", "scan_id", "src", "valid_rows")
+WAITING_FRAMES = 32
+IDLE_S = 1.0
+
+
+def envelope(kind: str, stream: str, session: str, epoch: bytes) -> dict[str, Any]:
+    """What every message begins with."""
+    return {
+        "p": "livedetect",
+        "v": 1,
+        "kind": kind,
+        "stream": stream,
+        "session": session,
+        "epoch": epoch,
+    }
+
+
+def frame_parts(
+    head: dict[str, Any], numbers: tuple[int, int, int], image: Any, told: dict[str, Any]
+) -> list[bytes]:
+    """Both parts of a frame; `numbers` are seq, UTC ns and monotonic ns."""
+    pixels = np.asarray(image)
+    pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
+    if pixels.ndim != 2 or pixels.dtype.str not in DTYPES:
+        raise ValueError(f"a frame is (H, W) of {' '.join(DTYPES)}, not {pixels.dtype.str}")
+    size, aspect = told.get("pixel_size_nm"), told.get("pixel_aspect", 1.0)
+    unknown = set(told) - {*DETAILS, "pixel_size_nm", "pixel_aspect", "meta"}
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(DETAILS)}")
+    data = pixels.tobytes()
+    header = {
+        **head,
+        **dict(zip(("seq", "t_ns", "mono_ns"), numbers)),  # noqa: B905 - also for Python 3.8
+        "dtype": pixels.dtype.str,
+        "shape": list(pixels.shape),
+        "cal": [_axis(size and size * aspect), _axis(size)],
+        **{name: told[name] for name in (*DETAILS, "meta") if told.get(name) is not None},
+        "crc32": zlib.crc32(data),
+    }
+    return [msgpack.packb(header, use_bin_type=True), data]
+
+
+def control_part(kind: str, head: dict[str, Any], last_seq: int, status: str) -> bytes:
+    """A start, heartbeat or end."""
+    message = {**head, "kind": kind}
+    if kind == "heartbeat":
+        message["seq"] = last_seq
+    if kind == "end":
+        message.update(n_frames=last_seq + 1, last_seq=last_seq, status=status)
+    packed: bytes = msgpack.packb(message, use_bin_type=True)
+    return packed
+
+
+def _axis(size_nm: float | None) -> dict[str, Any]:
+    scale, units = (1.0, "") if size_nm is None else (float(size_nm), "nm")
+    return {"scale": scale, "offset": 0.0, "units": units}
+
+
+class FramePublisher:
+    """Publishes one channel at `endpoint` until `close`, or the end of a ``with`` block.
+
+    Beyond this computer it needs ``curve="producer.key"``, made by ``livedetect keys``.
+    """
+
+    def __init__(
+        self,
+        endpoint: str = "tcp://127.0.0.1:5590",
+        stream: str = "camera",
+        session: str = "",
+        curve: str | None = None,
+    ) -> None:
+        if curve is None and not _is_local(endpoint):
+            raise ValueError(f"{endpoint} is open to the network: give curve='producer.key'")
+        self._names = (stream, session or uuid.uuid4().hex, os.urandom(16))
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.setsockopt(zmq.SNDHWM, 8)
+        self._socket.setsockopt(zmq.LINGER, 2000)
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._door: Any = self._lock_door(curve) if curve else None
+        self._socket.bind(endpoint)
+        self.endpoint = self._socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        self._waiting: collections.deque[list[bytes]] = collections.deque(maxlen=WAITING_FRAMES)
+        self._next_seq = 0
+        self._told_s = 0.0
+        self._status = "success"
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="livedetect-frames", daemon=True)
+        self._thread.start()
+
+    def send(self, image: Any, **told: Any) -> int:
+        """Publish a frame (H, W); its number is returned.
+
+        `told`: pixel_size_nm, pixel_aspect, meta (a dict), and the names in `DETAILS`.
+        """
+        numbers = (self._next_seq, time.time_ns(), time.monotonic_ns())
+        parts = frame_parts(envelope("frame", *self._names), numbers, image, told)
+        self._next_seq += 1
+        self._waiting.append(parts)
+        self._wake.set()
+        return numbers[0]
+
+    def close(self, status: str = "success") -> None:
+        """Send what waits, and that nothing follows (success, abort or fail)."""
+        if not self._closing.is_set():
+            self._status = status
+            self._closing.set()
+            self._wake.set()
+            self._thread.join()
+
+    def __enter__(self) -> FramePublisher:
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self.close("success" if error is None else "abort")
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            # a short wait without frames: new listeners and their keys are looked at in between
+            self._wake.wait(0.05)
+            self._wake.clear()
+            self._round()
+        self._round()
+        for _ in range(3):
+            self._control("end")
+            threading.Event().wait(0.2)
+        if self._door is not None:
+            self._door.close(0)
+        self._socket.close()
+        self._context.term()
+
+    def _round(self) -> None:
+        if self._door is not None:
+            self._answer_door()
+        while self._socket.poll(0):
+            if self._socket.recv()[:1] == b"\1":
+                self._control("start")
+        while self._waiting:
+            self._socket.send_multipart(self._waiting.popleft(), copy=False)
+            self._told_s = time.monotonic()
+        if time.monotonic() - self._told_s >= IDLE_S:
+            self._control("heartbeat" if self._next_seq else "start")
+
+    def _control(self, kind: str) -> None:
+        if self._waiting:
+            return  # a frame is about to say the same
+        head = envelope(kind, *self._names)
+        self._socket.send(control_part(kind, head, self._next_seq - 1, self._status))
+        self._told_s = time.monotonic()
+
+    def _lock_door(self, path: str) -> Any:
+        keys = json.loads(Path(path).read_text(encoding="ascii"))
+        if keys.get("role") != "producer":
+            raise ValueError(f"{path} is not the producer's key")
+        self._friend = z85.decode(keys["peer"].encode())
+        door = self._context.socket(zmq.REP)
+        door.bind("inproc://zeromq.zap.01")
+        self._socket.curve_server = True
+        self._socket.curve_publickey = keys["public"].encode()
+        self._socket.curve_secretkey = keys["secret"].encode()
+        self._socket.zap_domain = b"livedetect"
+        return door
+
+    def _answer_door(self) -> None:
+        while self._door.poll(0):
+            version, request_id, *rest = self._door.recv_multipart()
+            known = rest[-2:] == [b"CURVE", self._friend]
+            code, text = (b"200", b"OK") if known else (b"400", b"unknown key")
+            self._door.send_multipart([version, request_id, code, text, b"", b""])
+
+
+def _is_local(endpoint: str) -> bool:
+    if endpoint.startswith("ipc://"):
+        return True
+    host = endpoint.partition("://")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,118 @@
+"""The publisher in one file: the same bytes as ours, and no livedetect."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+
+import livedetect
+from livedetect.stream import wire_frames as wire
+from livedetect.types import Frame
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "adapters" / "single_file" / "livedetect_publisher.py"
+NAMES = ("swift/HAADF", "s1", bytes(range(16)))
+NUMBERS = (7, 1_700_000_000_000_000_000, 123_456_789)
+PIXELS = np.array([[0, 1, 2], [3, 4, 65535]], dtype="<u2")
+TOLD = {
+    "sat": 65535,
+    "dwell_us": 2.0,
+    "current_pA": 50.5,
+    "scan_id": "scan-1",
+    "src": "test",
+    "meta": {"magnification": 5e6},
+}
+PROGRAM = """
+import sys, time
+import numpy as np
+from livedetect_publisher import FramePublisher
+
+with FramePublisher("tcp://127.0.0.1:0", stream="camera") as publisher:
+    print(publisher.endpoint, flush=True)
+    sys.stdin.readline()
+    for number in range(12):
+        publisher.send(np.full((8, 8), number, ">f4"), pixel_size_nm=0.02)
+        time.sleep(0.01)
+assert "livedetect" not in sys.modules
+"""
+
+
+@pytest.fixture(scope="module")
+def golden():
+    path = ROOT / "tests" / "stream" / "golden_ldf1.json"
+    texts = json.loads(path.read_text(encoding="ascii"))
+    return {name: bytes.fromhex(text) for name, text in texts.items()}
+
+
+@pytest.fixture(scope="module")
+def single():
+    spec = importlib.util.spec_from_file_location("livedetect_publisher", FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def frame_parts(single, image, **told):
+    return single.frame_parts(single.envelope("frame", *NAMES), NUMBERS, image, told)
+
+
+def test_a_frame_says_what_the_golden_one_says(single, golden):
+    header, pixels = frame_parts(single, PIXELS, **TOLD)
+    assert pixels == golden["frame_pixels"]
+    ours, theirs = msgpack.unpackb(golden["frame_header"]), msgpack.unpackb(header)
+    assert {**theirs, "cal": ours["cal"]} == ours
+    # the envelope and what every frame has come first, in the same order
+    assert list(theirs)[:12] == list(ours)[:12]
+
+
+@pytest.mark.parametrize(
+    ("kind", "last_seq", "status"), [("start", -1, ""), ("heartbeat", 7, ""), ("end", 7, "success")]
+)
+def test_controls_have_the_golden_bytes(single, golden, kind, last_seq, status):
+    head = single.envelope(kind, *NAMES)
+    assert single.control_part(kind, head, last_seq, status) == golden[kind]
+
+
+@pytest.mark.parametrize("dtype", [*wire.DTYPES, ">u2", ">f8"])
+def test_every_frame_reads_back(single, dtype):
+    image = np.arange(6).reshape(2, 3).astype(dtype)
+    parts = frame_parts(single, image.T, pixel_size_nm=0.02, pixel_aspect=2)
+    header = wire.decode_header(parts)
+    np.testing.assert_array_equal(wire.decode_pixels(header, parts[1]), image.T)
+    assert header.cal == (wire.Axis(scale=0.04, units="nm"), wire.Axis(scale=0.02, units="nm"))
+
+
+def test_what_cannot_travel_is_refused_at_once(single):
+    for image, told in ((np.zeros(3), {}), (np.zeros((2, 2), complex), {}), (PIXELS, {"x": 1})):
+        with pytest.raises(ValueError, match=r"frame|unknown"):
+            frame_parts(single, image, **told)
+
+
+def test_it_opens_nothing_to_the_network(single):
+    for endpoint in ("tcp://0.0.0.0:0", "tcp://*:0", "tcp://192.0.2.1:5590"):
+        with pytest.raises(ValueError, match="open to the network"):
+            single.FramePublisher(endpoint)
+
+
+def test_its_frames_arrive_from_a_program_without_livedetect(tmp_path):
+    (tmp_path / FILE.name).write_text(FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "camera.py").write_text(PROGRAM, encoding="ascii")
+    command = [sys.executable, tmp_path / "camera.py"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as camera:
+        source = livedetect.open_source(camera.stdout.readline().strip())
+        go = threading.Timer(1.0, lambda: (camera.stdin.write("go\n"), camera.stdin.flush()))
+        go.start()
+        items = list(source)
+        camera.stdin.close()
+        assert camera.wait(20) == 0
+    frames = [item for item in items if isinstance(item, Frame)]
+    assert [float(frame.data[0, 0]) for frame in frames] == [float(n) for n in range(12)]
+    assert frames[0].calibration.pixel_size_nm == 0.02
