@@ -32,7 +32,7 @@ OPTIONS = {
     "curve": "subscriber.key of `livedetect keys`, for an encrypted producer",
     "stall_s": "silence after which the producer is called stalled, s (5)",
 }
-RECEIVE_HWM = 16
+RECEIVE_HWM = 32
 POLL_MS = 100
 LOST_S = 0.5
 STALL_S = 5.0

@@ -107,7 +107,7 @@ class FramePublisher:
         self._names = (stream, session or uuid.uuid4().hex, os.urandom(16))
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        self._socket.setsockopt(zmq.SNDHWM, 8)
+        self._socket.setsockopt(zmq.SNDHWM, 32)
         self._socket.setsockopt(zmq.LINGER, 2000)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._door: Any = self._lock_door(curve) if curve else None

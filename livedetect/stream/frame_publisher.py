@@ -39,7 +39,7 @@ from livedetect.stream.wakeup import WakeUp
 from livedetect.types import Calibration, Frame
 
 IDLE_S = 1.0
-SEND_HWM = 8
+SEND_HWM = 32
 MAX_WAITING = 32
 MAX_WAITING_BYTES = 256 * 2**20
 END_REPEATS = 3
