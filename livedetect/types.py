@@ -142,6 +142,8 @@ class SourceInfo:
     """True: frames arrive by themselves and newest wins; False: finite, never drop."""
     frame_count: int | None = None
     """Number of frames, None if not known."""
+    stored: bool = False
+    """True while a live source yields what was there before we came: nothing may be skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -265,8 +266,11 @@ def test_an_interrupted_run_is_closed_properly_within_two_seconds(number, tmp_pa
         encoding="utf-8",
         creationflags=NEW_GROUP,
     )
+    watchdog = threading.Timer(90, program.kill)  # or a run that never gets live blocks the suite
+    watchdog.start()
     with program:
         wait_for_line(program.stderr, "live")
+        watchdog.cancel()
         begun = time.monotonic()
         program.send_signal(number)
         said = program.stderr.read()

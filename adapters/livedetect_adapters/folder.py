@@ -78,11 +78,16 @@ class FolderSource:
         )
         self._inbox = Inbox(self._folder, self.pattern, timing)
         self._wake = Wake(self._folder)
+        self._first_listing = True  # files that were there already can wait
 
     @property
     def info(self) -> SourceInfo:
         """Name and kind; the number of frames is not known before they are read."""
-        return SourceInfo(name=str(self._folder), live=self._request.live)
+        return SourceInfo(
+            name=str(self._folder),
+            live=self._request.live,
+            stored=self._request.live and self._first_listing,
+        )
 
     def files(self) -> list[Path]:
         """The files that count, present now."""
@@ -107,6 +112,7 @@ class FolderSource:
             away = bool(problem)
             if not away:
                 yield from self._deliver(intake)
+                self._first_listing = self._first_listing and bool(self._inbox.pending)
             if not self._request.live and not self._inbox.pending:
                 return
             self._rest(scan_s)

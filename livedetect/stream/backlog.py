@@ -32,6 +32,8 @@ class Arrival:
     """What the source yielded."""
     at_s: float
     """When it came, s on the monotonic clock."""
+    stored: bool = False
+    """It was there before we came and can wait."""
 
 
 class Receiver:
@@ -96,7 +98,8 @@ class Receiver:
     def _receive(self) -> None:
         try:
             for item in self._source:
-                self._put(Arrival(item=item, at_s=time.monotonic()))
+                stored = self._source.info.stored
+                self._put(Arrival(item=item, at_s=time.monotonic(), stored=stored))
                 if self._stop.is_set():
                     break
         except Exception as error:  # noqa: BLE001 - a source is foreign code; the session reports it
@@ -154,12 +157,19 @@ class Backlog:
         """Take note of how long the engine needed for a frame."""
         self._steps_s.append(seconds)
 
+    @property
+    def stored(self) -> bool:
+        """True while something waits that was there before we came."""
+        return any(arrival.stored for arrival in self._pending)
+
     def skip_if_behind(self, *, learning: bool = False) -> None:
         """Turn all frames but the newest into skipped ones if the engine cannot keep up.
 
         They keep their place as a `Rejection`; gaps and notices stay as they are. While the
         engine is `learning`, only what would not fit is skipped: it needs every frame.
         """
+        if self.stored:
+            return
         frames = [arrival.item for arrival in self._pending if isinstance(arrival.item, Frame)]
         too_many = len(frames) > _CATCH_UP_FRAMES or sum(map(_nbytes, frames)) > _WAITING_BYTES_MAX
         behind = not learning and len(frames) > self._limit_frames and not self._keeps_up()

@@ -169,7 +169,7 @@ class Session:
         arrival = None if self._enough() else self._next_arrival()
         while arrival is not None:
             self._admit(arrival)
-            more = self._info.live and not self._enough()
+            more = self._info.live and not arrival.stored and not self._enough()
             arrival = self._receiver.take(0.0) if more else None
         if self._info.live:
             learning = self._latest.phase in (Phase.WAITING, Phase.WARMING_UP)
@@ -177,16 +177,18 @@ class Session:
 
     def _next_arrival(self) -> Arrival | None:
         if self._backlog:
-            return self._receiver.take(0.0) if self._info.live else None
+            waits = not self._info.live or self._backlog.stored
+            return None if waits else self._receiver.take(0.0)
         return self._receiver.take(_POLL_S)
 
     def _admit(self, arrival: Arrival) -> None:
-        at_s = arrival.at_s if self._info.live else time.monotonic()
+        waited = not self._info.live or arrival.stored
+        at_s = time.monotonic() if waited else arrival.at_s
         for item in self._ledger.admit(arrival.item):
             is_late = isinstance(item, Rejection) and item.reason == "late"
             # a late frame is no use to the analysis any more, but its pixels are worth keeping
             self._outputs.on_frame(arrival.item if is_late else item)
-            self._backlog.put(Arrival(item=item, at_s=at_s))
+            self._backlog.put(Arrival(item=item, at_s=at_s, stored=arrival.stored))
         if isinstance(arrival.item, Frame):
             self._heard_s = time.monotonic()
             self._stalled = False

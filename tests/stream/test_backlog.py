@@ -52,6 +52,17 @@ def test_an_engine_that_learns_gets_every_frame(frames):
     assert indices(drained(backlog), Frame) == list(range(100))
 
 
+def test_what_was_there_before_can_wait(frames):
+    backlog = Backlog(4)
+    for _ in range(20):
+        backlog.note_step(9.0)
+    for number, frame in enumerate(frames(30)):
+        backlog.put(Arrival(item=frame, at_s=0.1 * number, stored=True))
+    assert backlog.stored
+    backlog.skip_if_behind()
+    assert indices(drained(backlog), Frame) == list(range(30))
+
+
 def test_one_long_step_does_not_make_an_engine_slow(frames):
     backlog = filled(frames(100), **FASTER)
     backlog.note_step(60.0)
