@@ -35,6 +35,7 @@ def test_the_wheel_ships_the_three_packages_and_nothing_else(wheel):
     top = {name.split("/")[0] for name in wheel.namelist()}
     assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
     assert len(top) == len(PACKAGES) + 1
+    assert not any("livedetect_publisher" in name for name in wheel.namelist())
 
 
 def test_types_and_manifest_are_included(wheel):
@@ -53,7 +54,7 @@ def test_the_command_is_installed(entry_points):
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        ("livedetect.sources", {"folder", "sim"}),
+        ("livedetect.sources", {"folder", "sim", "tcp", "ipc"}),
         ("livedetect.readers", {"npy", "tiff"}),
         ("livedetect.simulators", {"sim"}),
         ("napari.manifest", {"livedetect"}),

@@ -113,7 +113,10 @@ class FramePublisher:
 
     @property
     def dropped(self) -> int:
-        """Frames that came faster than they could be sent; subscribers see them as gaps."""
+        """Frames left out here because they came faster than the thread could send them.
+
+        A subscriber that is too slow loses others on the way; it sees all of them as gaps.
+        """
         return self._dropped
 
     def send(
