@@ -116,3 +116,23 @@ def test_its_frames_arrive_from_a_program_without_livedetect(tmp_path):
     frames = [item for item in items if isinstance(item, Frame)]
     assert [float(frame.data[0, 0]) for frame in frames] == [float(n) for n in range(12)]
     assert frames[0].calibration.pixel_size_nm == 0.02
+
+
+def test_with_keys_it_lets_in_whom_it_knows(single, tmp_path):
+    from livedetect.stream.curve import create_keys
+
+    producer, subscriber = create_keys(tmp_path / "keys")
+    items = []
+    with single.FramePublisher("tcp://127.0.0.1:0", curve=str(producer)) as publisher:
+        source = livedetect.open_source(f"{publisher.endpoint}?curve={subscriber}")
+        thread = threading.Thread(target=lambda: items.extend(source), daemon=True)
+        thread.start()
+        # frames before the keys are checked go to nobody: send until one has arrived
+        for number in range(200):
+            publisher.send(np.full((8, 8), number, np.uint8))
+            if any(isinstance(item, Frame) for item in items):
+                break
+            threading.Event().wait(0.05)
+    thread.join(10)
+    assert any(isinstance(item, Frame) for item in items)
+    assert not thread.is_alive()
