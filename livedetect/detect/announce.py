@@ -55,6 +55,12 @@ def _common(stamp: Stamp) -> dict[str, Any]:
     return {name: getattr(stamp, name) for name in Stamp.__slots__}
 
 
+def _placed(defect: Defect, view: View) -> dict[str, Any]:
+    x_px, y_px = view.frame_px(defect.position)
+    x_nm, y_nm = view.specimen_nm(defect.position)
+    return {"x_px": x_px, "y_px": y_px, "x_nm": x_nm, "y_nm": y_nm}
+
+
 def notice_event(event: str, stamp: Stamp, values: Mapping[str, Any]) -> NoticeEvent:
     """Any event that is not about one defect."""
     return NoticeEvent(event=event, values=dict(values), **_common(stamp))
@@ -64,17 +70,11 @@ def defect_event(
     event: str, defect: Defect, stamp: Stamp, view: View, *, during_warm_up: bool = False
 ) -> DefectEvent:
     """What happened to a defect."""
-    x_px, y_px = view.frame_px(defect.position)
-    x_nm, y_nm = view.specimen_nm(defect.position)
     seen = defect.candidate
     return DefectEvent(
         event=event,
         defect_id=defect.defect_id,
         first_seen_frame=defect.first_seen_frame,
-        x_px=x_px,
-        y_px=y_px,
-        x_nm=x_nm,
-        y_nm=y_nm,
         score=seen.score,
         p_value=seen.p_value,
         window_frames=seen.window_frames,
@@ -83,6 +83,7 @@ def defect_event(
         sublattice=seen.sublattice,
         region_id=defect.region_id,
         during_warm_up=during_warm_up,
+        **_placed(defect, view),
         **_common(stamp),
     )
 
@@ -104,14 +105,8 @@ def region_event(region: Region, region_id: int, stamp: Stamp, view: View) -> Re
 
 def track(defect: Defect, view: View) -> Track:
     """A defect as it stands in a frame."""
-    x_px, y_px = view.frame_px(defect.position)
-    x_nm, y_nm = view.specimen_nm(defect.position)
     return Track(
         defect_id=defect.defect_id,
-        x_px=x_px,
-        y_px=y_px,
-        x_nm=x_nm,
-        y_nm=y_nm,
         kind=defect.candidate.kind,
         confidence=defect.candidate.confidence,
         score=defect.candidate.score,
@@ -120,6 +115,7 @@ def track(defect: Defect, view: View) -> Track:
         last_seen_frame=defect.last_seen_frame,
         at_start=defect.at_start,
         region_id=defect.region_id,
+        **_placed(defect, view),
     )
 
 
