@@ -18,6 +18,7 @@ from livedetect.detect.decision import (
 )
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.kinds import Evidence, guess_kind
+from livedetect.detect.lattice import find_lattice
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
@@ -42,6 +43,8 @@ MIN_SITES_TO_COMPARE = 50
 AT_START_FALSE = 0.1
 """False markers expected among the defects reported at the start."""
 LOST_BRAGG = 0.3
+SAMPLING_FRAMES = 3
+"""Frames from which it is decided how far frames are binned."""
 SLIP_CELLS = 0.4
 BIRTH_TRIALS = 3.0
 """Independent moments of birth that the overlapping splits of the warm-up amount to."""
@@ -348,7 +351,9 @@ def lattice_method(
 
     Raises `LatticeNotFoundError`.
     """
-    factor = binning_factor(FrontEnd(frames[:2]).columns.scale_px)
+    factor = binning_factor(find_lattice(frames[:SAMPLING_FRAMES]).constant_px)
+    if factor > 1:  # a large cell may hold columns that are close together
+        factor = binning_factor(FrontEnd(frames[:SAMPLING_FRAMES]).columns.scale_px)
     if factor == 1:
         return LatticeMethod(frames, settings, dwell_us)
     dwell = None if dwell_us is None else dwell_us * factor

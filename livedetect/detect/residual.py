@@ -33,6 +33,8 @@ FIRST_SIGMA_PX = 1.2
 EDGE_PX = 8.0
 """Samples closer to the frame's edge are not covered."""
 TABLE_SIZE = 32
+FEW_FRAMES = 4
+"""A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
 HUBER_LIMIT = 1.345
@@ -82,11 +84,12 @@ class FrontEnd:
         self._jitter: RowJitter | None = None
         self._steps = 0
         self._place_samples(np.zeros(2))
-        self.template = self._mean_cell(frames, shifts)
+        few, few_shifts = frames[:FEW_FRAMES], shifts[:FEW_FRAMES]
+        self.template = self._mean_cell(few, few_shifts)
         self.columns = find_columns(self.pixel_template().value, self.lattice)
         self._sigma = PROBE_SIGMA * self.columns.scale_px
         for _ in range(2):  # the second pass knows the row jitter
-            self.template = self._mean_cell(frames, shifts)
+            self.template = self._mean_cell(few, few_shifts)
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape)
         self.template = self._mean_cell(frames, shifts)
         self._background = Background(self.grid.cells)
