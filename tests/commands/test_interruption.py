@@ -20,3 +20,17 @@ def test_the_former_ways_come_back():
     with interruptible(threading.Event()):
         assert signal.getsignal(signal.SIGINT) is not before[0]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def interrupted(times):
+    with interruptible(threading.Event()):
+        for _ in range(times):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_both_are_acknowledged(capfd):
+    interrupted(1)
+    assert "Ending after this frame" in capfd.readouterr().err
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(2)
+    assert "ended at once" in capfd.readouterr().err
