@@ -81,10 +81,17 @@ def write_truth(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(HEADER)
         writer.writerows(rows)
-    text = json.dumps(meta, indent=1, ensure_ascii=False)
-    (directory / "meta.json").write_text(text, encoding="utf-8")
+    write_meta(directory, meta)
     if region is not None:
         np.save(directory / "region.npy", region, allow_pickle=False)
+
+
+def write_meta(directory: Path, meta: Mapping[str, Any]) -> None:
+    """Write ``meta.json``, under a temporary name first, since a reader may be waiting for it."""
+    text = json.dumps(meta, indent=1, ensure_ascii=False)
+    partial = directory / "meta.json.part"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(directory / "meta.json")
 
 
 def _row(defect: TrueDefect) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from livedetect.errors import SettingsError
 from livedetect.types import Frame, SimulatedFrame, TrueDefect
-from livedetect_simulators.truth import write_truth
+from livedetect_simulators.truth import write_meta, write_truth
 
 if TYPE_CHECKING:
     from livedetect_simulators.simulation import Simulation
@@ -50,6 +50,9 @@ def write(simulation: Simulation, destination: Path, *, progress: Progress | Non
         stack(simulation, kept, destination)
     else:
         directory = destination
+        _make_empty(directory)
+        # before the frames: who watches the folder must know the dose from the first one on
+        write_meta(directory, simulation.meta)
         _write_folder(kept, directory)
     kept.save(directory)
 
@@ -109,10 +112,13 @@ def _write_tif(simulation: Simulation, frames: _Truth, path: Path) -> None:
         )
 
 
-def _write_folder(frames: _Truth, directory: Path) -> None:
+def _make_empty(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if any(path.suffix.lower() in STACK_SUFFIXES for path in directory.iterdir()):
         raise SettingsError(f"{directory} already holds frames: choose an empty folder")
+
+
+def _write_folder(frames: _Truth, directory: Path) -> None:
     for frame in frames:
         pixel = frame.calibration.pixel_size_nm or 1.0
         with _renamed(directory / f"frame_{frame.index:06d}.tif") as partial:

@@ -136,3 +136,11 @@ def test_the_scoring_script_reads_it(tmp_path, spec):
     assert result["matched"] == len(first) == result["n_defects"]
     assert result["false_events"] == 0
     assert not first or result["f1"] == 1
+
+
+def test_the_scan_is_described_before_the_frames_come(tmp_path):
+    described = []
+    Simulation("square?size=64&frames=2").write(
+        tmp_path, progress=lambda *_: described.append((tmp_path / "meta.json").exists())
+    )
+    assert described == [True, True]
