@@ -134,6 +134,16 @@ class Settings:
         return dataclasses.asdict(self)
 
 
+_KINDS = {
+    "<class 'int'>": "a whole number (int)",
+    "<class 'float'>": "a number",
+    "float | None": "a number",
+    "str | None": "a name",
+    "tuple[int, ...] | None": "a rectangle [x0, y0, x1, y1] of whole numbers",
+    "tuple[tuple[int, ...], ...]": "rectangles [[x0, y0, x1, y1], ...] of whole numbers",
+}
+
+
 def allowed_keys() -> dict[str, str]:
     """Every key in dotted form with a line on its meaning and limits."""
     keys = {}
@@ -145,13 +155,15 @@ def allowed_keys() -> dict[str, str]:
 
 
 def _parse(text: str) -> Any:
-    """A TOML value; a bare word is taken as a string, ``none`` as no value."""
+    """A TOML value; a bare word is a string, ``none`` no value, ``1, 2`` the same as ``[1, 2]``."""
     if text.lower() in ("none", "null", ""):
         return None
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    for value in (text, f"[{text}]") if "," in text else (text,):
+        try:
+            return tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            continue
+    return text
 
 
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +205,7 @@ def _tuples(value: Any) -> Any:
 def _unknown_key(key: str) -> str:
     known = sorted(allowed_keys())
     close = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     return f"unknown setting {key!r}{hint} Allowed keys: {', '.join(known)}"
 
 
@@ -244,7 +256,6 @@ def _allowed(cls: type, entry: dataclasses.Field[Any]) -> str:
     if entry.metadata["choices"]:
         return "one of " + ", ".join(entry.metadata["choices"])
     kind = typing.get_type_hints(cls)[entry.name]
-    name = kind.__name__ if isinstance(kind, type) else str(kind)
     low, high = entry.metadata["minimum"], entry.metadata["maximum"]
     limits = [f">= {low:g}"] * math.isfinite(low) + [f"<= {high:g}"] * math.isfinite(high)
-    return " ".join(["type", name, *limits])
+    return " ".join([_KINDS[str(kind)], *limits])
