@@ -120,6 +120,7 @@ USAGE = {
     "no frames": (["run", "sim:square", "--frames", "0"], "--frames"),
     "simulator's key": (["run", "sim:square?sized=128"], "size"),
     "events nowhere": (["run", "sim:square", "--events", "/"], "--events"),
+    "report nowhere": (["run", "sim:square", "--report", f"{sys.executable}/x"], "--report"),
     "log nowhere": (["run", "sim:square", "--log", "/"], "--log"),
     "publishing to the world": (["run", "sim:square", "--publish", "tcp://0.0.0.0:5591"], "tcp://"),
     "simulating to the world": (["simulate", "mos2", "--to", "tcp://0.0.0.0:0"], "livedetect keys"),

@@ -73,10 +73,15 @@ class RunOptions:
         return settings.with_assignments(self.set or ())
 
     def start_log(self) -> None:
-        """Let the log go to its file, which stays below 15 MiB with its predecessors."""
-        if self.log is None:
-            return
+        """Let the log go to its file, which stays below 15 MiB with its predecessors.
+
+        Without a file nobody sees it: Python would put its tracebacks on the terminal.
+        """
         import logging
+
+        if self.log is None:
+            logging.getLogger("livedetect").addHandler(logging.NullHandler())
+            return
         from logging.handlers import RotatingFileHandler
 
         from livedetect.errors import SettingsError

@@ -64,9 +64,14 @@ class Listeners:
         self.sinks.append(commands)
 
     def add_report(self, directory: Path) -> None:
-        """Leave a report in `directory`."""
+        """Leave a report in `directory`; raises `SettingsError` if it cannot be made."""
+        from livedetect.errors import SettingsError
         from livedetect.report.collector import ReportCollector
 
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"--report {directory} cannot be made: {error.strerror}") from error
         collector = ReportCollector(directory)
         self.taps.append(collector)
         self.sinks.append(collector)
@@ -212,7 +217,7 @@ def conclude(outcome: RunOutcome, options: RunOptions) -> None:
     """Tell the user what the terminal's own summary does not say."""
     if outcome.message:
         tell(f"livedetect: {outcome.message}")
-    for fault in outcome.faults:
+    for fault in dict.fromkeys(outcome.faults):
         tell(f"livedetect: left out after a fault: {fault}")
     if outcome.status == "fail" and options.log is None:
         tell("With --log FILE the same command leaves the details of a fault.")
