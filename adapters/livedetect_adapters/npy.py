@@ -85,7 +85,7 @@ def read_header(file: BinaryIO, name: str) -> tuple[tuple[int, ...], bool, np.dt
     """Shape, Fortran order and dtype; leaves `file` at the first byte of the data."""
     magic = file.read(8)
     if not magic or not magic.strip(b"\0"):
-        raise FrameReadError(f"{name} is empty ({len(magic)} bytes); is it still being written?")
+        raise FrameReadError(f"{name} is empty ({len(magic)} bytes) or still being written")
     if magic[:6] != npy_format.MAGIC_PREFIX[:6][: len(magic)]:
         raise SourceError(
             f"{name} is no NumPy file, whatever its name says; save it with numpy.save"

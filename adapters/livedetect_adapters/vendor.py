@@ -38,7 +38,7 @@ class VendorReader:
         """Open `path`; raises `MissingExtraError` where RosettaSciIO is not installed."""
         reader = _format(path.suffix.lower())
         if path.stat().st_size == 0:
-            raise FrameReadError(f"{path.name} is empty (0 bytes); is it still being written?")
+            raise FrameReadError(f"{path.name} is empty (0 bytes) or still being written")
         try:
             # small files are read, not mapped: a mapped file that another program cuts short
             # kills the process that looks at it

@@ -49,10 +49,15 @@ def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
         return f"No frame came {why}: nothing was analysed."
     done = ledger.fate("warm_up")
     rejected = ledger.received - done - ledger.counts()["pending"]
-    turned_away = f"; {rejected} frames were turned away" if rejected else ""
+    turned_away = f"; {rejected} frames were turned away, see the reasons above" if rejected else ""
     if done >= warm_up_frames:
         return f"Nothing was scored: no frame came after the {done} warm-up frames{turned_away}."
+    advice = (
+        " Give more frames, or ask for fewer with --set warm_up_frames=N."
+        if done or not rejected
+        else ""
+    )
     return (
-        f"Nothing was scored: {done} of the {warm_up_frames} warm-up frames came{turned_away}. "
-        "Give more frames, or ask for fewer with --set warm_up_frames=N."
+        f"Nothing was scored: {done} of the {warm_up_frames} warm-up frames could be "
+        f"used{turned_away}.{advice}"
     )

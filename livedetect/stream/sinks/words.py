@@ -50,6 +50,8 @@ def _model_ready(values: Mapping[str, Any]) -> str:
     size = f", lattice {_lengths(lattice)} nm" if lattice else ""
     warnings = "".join(f"; warning: {warning}" for warning in values.get("warnings", ()))
     sites = f"{values.get('sites', '?')} sites watched"
+    if values.get("sites") == 0:
+        warnings += "; warning: nothing is watched, check roi and exclude"
     return f"crystal learnt from {count} frames{size}; {sites}{warnings}"
 
 

@@ -68,6 +68,10 @@ SENTENCES = {
         notice("model_ready", frames_used=12, sites=99, lattice_nm=[[0.3, 0.0], [0.0, 0.4]]),
         "learnt from 12 frames, lattice 0.300 × 0.400 nm; 99 sites",
     ),
+    "model that watches nothing": (
+        notice("model_ready", frames_used=12, sites=0, lattice_nm=None),
+        "warning: nothing is watched, check roi and exclude",
+    ),
     "model without a scale": (
         notice("model_ready", frames_used=12, sites=99, lattice_nm=None, warnings=["no lattice"]),
         "99 sites watched; warning: no lattice",
