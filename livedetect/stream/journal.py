@@ -6,6 +6,7 @@ read by other programs: columns are added, never renamed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sqlite3
 from collections.abc import Mapping
@@ -88,10 +89,9 @@ class Journal:
     """Writes the tables; one thread only, which also closes it."""
 
     def __init__(self, path: Path) -> None:
+        _create(path)
         self._database = sqlite3.connect(path, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
-        self._database.executescript(SCHEMA)
 
     def begin(self) -> None:
         """Start a batch of rows."""
@@ -177,6 +177,16 @@ class Journal:
                 values.get("error"),
             ),
         )
+
+
+def _create(path: Path) -> None:
+    """The tables appear with the file: whoever finds it can read it at once."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.executescript(SCHEMA)
+    unfinished.replace(path)
 
 
 def _objection(result: FrameResult) -> str:
