@@ -13,10 +13,8 @@ import numpy as np
 from napari.layers import Image
 
 from livedetect.stream.wire_results import Preview
+from livedetect.viewer.marker_layer import LAYER_KEY, MarkerLayer, found_layer
 from livedetect.viewer.markers import Markers
-
-_KEY = "livedetect"
-_BORDER_SHARE = 0.12
 
 
 class LiveLayers:
@@ -24,19 +22,15 @@ class LiveLayers:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
-        self._image = self._found("live image")
-        self._points = self._found("defects")
+        self._image = found_layer(viewer, "live image")
+        self._markers = MarkerLayer(viewer)
         self._frame_shape: tuple[int, int] | None = None
-
-    def _found(self, role: str) -> Any:
-        layers = (layer for layer in self._viewer.layers if layer.metadata.get(_KEY) == role)
-        return next(layers, None)
 
     def show(self, preview: Preview, markers: Markers) -> None:
         """Draw an image and its markers, in pixels of the frame."""
         self._forget_removed()
         self._show_image(preview)
-        self._show_markers(markers)
+        self._markers.show(markers)
         shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
         if shape != self._frame_shape:
             self._frame_shape = shape
@@ -46,8 +40,6 @@ class LiveLayers:
         """The user may have removed a layer; it comes back with the next image."""
         if self._image is not None and self._image not in self._viewer.layers:
             self._image = None
-        if self._points is not None and self._points not in self._viewer.layers:
-            self._points = None
 
     def _show_image(self, preview: Preview) -> None:
         affine = preview.affine
@@ -58,10 +50,11 @@ class LiveLayers:
                 name="live image",
                 colormap="gray",
                 contrast_limits=preview.header["contrast"],
-                metadata={_KEY: "live image"},
+                metadata={LAYER_KEY: "live image"},
                 **place,
             )
             self._viewer.layers.insert(self._image_position(), self._image)
+            self._viewer.layers.selection.active = self._image
             self._image.contrast_limits_range = (0, np.iinfo(preview.image.dtype).max)
             return
         self._image.data = preview.image
@@ -72,31 +65,9 @@ class LiveLayers:
     def _image_position(self) -> int:
         """Below the markers; an image drawn over points has crashed vispy on software GL."""
         layers = self._viewer.layers
-        return len(layers) if self._points is None else int(layers.index(self._points))
-
-    def _show_markers(self, markers: Markers) -> None:
-        if self._points is None:
-            self._points = self._viewer.add_points(
-                np.empty((0, 2)),
-                name="defects",
-                face_color="transparent",
-                border_width=_BORDER_SHARE,
-                metadata={_KEY: "defects"},
-            )
-            self._points.editable = False
-            self._viewer.layers.selection.active = self._image
-        points = self._points
-        # each of these events would redraw; one refresh at the end draws once
-        with points.events.blocker_all():
-            points.data = markers.position_px
-            if len(markers.position_px):
-                points.symbol = markers.symbol
-                points.border_color = markers.border_color
-                points.size = markers.diameter_px
-                points.features = markers.features
-        points.refresh(extent=False, thumbnail=False)
+        points = self._markers.layer if self._markers.shown else None
+        return int(layers.index(points)) if points is not None else len(layers)
 
     def clear_markers(self) -> None:
         """Take the markers away, for a new run."""
-        if self._points is not None:
-            self._points.data = np.empty((0, 2))
+        self._markers.clear()
