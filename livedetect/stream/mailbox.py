@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
+from typing import Any
 
 from livedetect.stream.status import SessionStatus
 from livedetect.types import Event, Frame, FrameResult
@@ -18,6 +19,7 @@ MAX_RESULTS = 256
 MAX_SPILLED_EVENTS = 20_000
 MAX_FRAMES = 16
 MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_ORIGINS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,28 @@ class ResultMailbox:
             self._spilled.clear()
             self._items.clear()
             return batch
+
+
+class FrameOrigins:
+    """Where the latest frames come from, for results that are about them; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._origins: dict[int, dict[str, Any]] = {}
+
+    def put(self, frame: Frame) -> None:
+        """Remember `frame`; the oldest ones are forgotten."""
+        shape = list(frame.data.shape)
+        told = {"stream": frame.stream, "scan_id": frame.scan_id, "shape": shape}
+        with self._lock:
+            self._origins[frame.index] = told
+            while len(self._origins) > MAX_ORIGINS:
+                del self._origins[next(iter(self._origins))]
+
+    def take(self, index: int) -> dict[str, Any] | None:
+        """Channel, scan and shape of a frame, once; None where there was none."""
+        with self._lock:
+            return self._origins.pop(index, None)
 
 
 class FrameShelf:

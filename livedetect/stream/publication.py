@@ -53,9 +53,18 @@ class Publication:
         seq = self._history.seq + step
         return wire.Envelope(epoch=self._epoch, seq=seq, control=self._control_port)
 
-    def result(self, result: FrameResult, earlier: Sequence[Event]) -> bytes:
-        """The message of a result; `earlier` are events of results that were dropped."""
+    def result(
+        self,
+        result: FrameResult,
+        earlier: Sequence[Event],
+        origin: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """The message of a result; `earlier` are events of results that were dropped.
+
+        `origin` names channel, scan and shape of the frame, see `FrameOrigins`.
+        """
         message = wire.result_message(self._envelope(), result, self.status, earlier)
+        message["origin"] = dict(origin) if origin else None
         self._enter(result.phase)
         self.latest_frame = max(self.latest_frame, result.frame)
         self._tracks.append((result.frame, message["tracks"]))

@@ -18,7 +18,7 @@ from livedetect.errors import ProtocolError
 from livedetect.stream import wire_results as wire
 from livedetect.stream.control import CommandDesk
 from livedetect.stream.endpoints import DEFAULT_ENDPOINT, bind_pair
-from livedetect.stream.mailbox import Batch, FrameShelf, ResultMailbox
+from livedetect.stream.mailbox import Batch, FrameOrigins, FrameShelf, ResultMailbox
 from livedetect.stream.publication import Publication
 from livedetect.stream.status import SessionStatus
 from livedetect.stream.wakeup import WakeUp
@@ -53,6 +53,7 @@ class ResultsPublisher:
         self._wakeup = WakeUp()
         self._results = ResultMailbox()
         self._frames = FrameShelf()
+        self._origins = FrameOrigins()
         self._publication = Publication(self._pair.control_endpoint.port)
         self._desk = CommandDesk(self._publication.snapshot)
         self._watched = threading.Event()
@@ -77,6 +78,7 @@ class ResultsPublisher:
         """Remember a frame for the preview."""
         if isinstance(item, Frame):
             self._frames.put(item)
+            self._origins.put(item)
             self._wakeup.raise_()
 
     def on_result(self, result: FrameResult) -> None:
@@ -165,7 +167,8 @@ class ResultsPublisher:
             spilled = ()
 
     def _send_result(self, result: FrameResult, earlier: Sequence[Event]) -> None:
-        self._send(lambda: [self._publication.result(result, earlier)])
+        origin = self._origins.take(result.frame)
+        self._send(lambda: [self._publication.result(result, earlier, origin)])
 
     def _send_status(self, events: Sequence[Event]) -> None:
         self._status_due_s = time.monotonic() + STATUS_PERIOD_S

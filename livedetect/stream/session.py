@@ -249,7 +249,7 @@ class Session:
             self._told_to_stop = True
         elif command.name == "set_alarm":
             self._set_alarm(command.args)
-        else:
+        elif command.name != "note":  # of a note the event is all there is
             return self._engine.apply(command)
         return ()
 

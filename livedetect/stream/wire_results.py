@@ -35,8 +35,9 @@ MAX_TRACKS = 5000
 MAX_PREVIEW_PX = 1024
 PREVIEW_DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "<u2": np.dtype("<u2")}
 COMMANDS = frozenset(
-    ["rebaseline", "start_warm_up", "accept", "dismiss", "set_alarm", "roi", "stop"]
+    ["rebaseline", "start_warm_up", "accept", "dismiss", "set_alarm", "roi", "stop", "note"]
 )
+MAX_NOTE = 500
 
 _NUMBER = (int, float)
 _TRACK_COLUMNS: dict[str, tuple[type, ...]] = {
@@ -314,6 +315,7 @@ def command(request: Request) -> Command:
     """The checked command of a request, or a `ProtocolError` that says what is allowed."""
     allowed = {"accept": {"defect_id"}, "dismiss": {"defect_id"}, "roi": {"rectangle"}}
     allowed["set_alarm"] = {"rule", "limit", "action"}
+    allowed["note"] = {"text", "by"}
     extra = set(request.args) - allowed.get(request.cmd, set())
     if extra:
         raise ProtocolError(f"{request.cmd}: unknown argument {min(extra)!r}")
@@ -323,6 +325,8 @@ def command(request: Request) -> Command:
         _check_rectangle(request.args.get("rectangle"))
     if request.cmd == "set_alarm":
         _check_alarm(request.args)
+    if request.cmd == "note":
+        _check_note(request.args)
     return Command(name=request.cmd, args=dict(request.args))
 
 
@@ -339,6 +343,12 @@ def _check_alarm(args: Mapping[str, Any]) -> None:
         AlarmSettings(**args)
     except LivedetectError as error:
         raise ProtocolError(f"set_alarm: {error}") from error
+
+
+def _check_note(args: Mapping[str, Any]) -> None:
+    check_keys({"by": "", **args}, {"text": (str,), "by": (str,)})
+    if not 1 <= len(args["text"]) <= MAX_NOTE or len(args.get("by", "")) > MAX_NOTE:
+        raise ProtocolError(f"note: text has 1 to {MAX_NOTE} characters")
 
 
 def encode_reply(request_id: int | str | None, data: Mapping[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """Publisher and client over real sockets, each in its own process where it matters."""
 
+import dataclasses
 import os
 import random
 import signal
@@ -188,6 +189,25 @@ def test_refused_commands_say_what_is_allowed(publisher, client):
     with pytest.raises(ProtocolError, match="defect_id"):
         watcher.request("dismiss")
     assert list(publisher.poll()) == []
+
+
+def test_a_note_is_a_command_with_its_text(publisher, client):
+    watcher = client(publisher.endpoint)
+    with pytest.raises(ProtocolError, match="text"):
+        watcher.request("note", by="swift")
+    with pytest.raises(ProtocolError, match="500 characters"):
+        watcher.request("note", text="x" * 501)
+    assert watcher.request("note", text="beam blanked", by="swift") == {"accepted": "note"}
+    assert [command.args["text"] for command in publisher.poll()] == ["beam blanked"]
+
+
+def test_a_result_names_the_scan_it_is_about(publisher, client):
+    watcher = client(publisher.endpoint)
+    assert watcher.wait_until_attached(5.0)
+    publisher.on_frame(dataclasses.replace(picture(0), stream="swift/HAADF", scan_id="abc"))
+    publisher.on_result(result(0))
+    latest = until(lambda: watcher.state()["latest"].get("origin"))
+    assert latest == {"stream": "swift/HAADF", "scan_id": "abc", "shape": [32, 32]}
 
 
 def test_after_the_end_of_the_run_commands_are_refused(publisher, client):

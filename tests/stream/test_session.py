@@ -227,6 +227,14 @@ def test_commands_take_effect_before_a_frame_and_are_events(engine, listed, fram
     assert engine.commands == [Command(name="rebaseline")]
 
 
+def test_a_note_is_an_event_and_nothing_else(engine, listed, frames, notes):
+    orders = Orders(engine, {4: Command(name="note", args={"text": "beam blanked"})})
+    run_session(listed(frames(8)), engine, sinks=[notes], options=SessionOptions(commands=[orders]))
+    (command,) = notes.named("command")
+    assert (command["frame"], command["args"], command["ok"]) == (4, {"text": "beam blanked"}, True)
+    assert engine.commands == []
+
+
 def test_the_command_stop_ends_well(engine, listed, frames):
     orders = Orders(engine, {5: Command(name="stop")})
     outcome = run_session(listed(frames(20)), engine, options=SessionOptions(commands=[orders]))
