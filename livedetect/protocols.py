@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from livedetect.settings import Settings
 from livedetect.types import (
@@ -62,6 +62,20 @@ class Source(Protocol):
         ...
 
 
+@runtime_checkable
+class ManyChannels(Protocol):
+    """What a source offers beside `Source` if several channels come through it."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Messages that gave no item of the followed channel, by what they were."""
+        ...
+
+    def divert(self, take: Callable[[Frame], None]) -> None:
+        """Hand every frame of another channel to `take`, in the thread that iterates."""
+        ...
+
+
 class SourceFactory(Protocol):
     """Entry point of group ``livedetect.sources``; its name is the URI scheme."""
 
@@ -104,6 +118,15 @@ class FrameTap(Protocol):
 
     def on_frame(self, item: SourceItem) -> None:
         """Take note of `item`; must not block."""
+        ...
+
+
+@runtime_checkable
+class ChannelTap(Protocol):
+    """A tap that wants the frames of channels that are not analysed as well."""
+
+    def on_other_frame(self, frame: Frame) -> None:
+        """Take note of a frame of another channel; must not block."""
         ...
 
 

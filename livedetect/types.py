@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livedetect.calibration import Calibration as Calibration  # noqa: PLC0414 - exported
+from livedetect.true_defect import TrueDefect as TrueDefect  # noqa: PLC0414 - exported
 
 RejectionReason = Literal["invalid", "suspect", "duplicate", "late", "skipped"]
 Disposition = Literal[
@@ -99,6 +100,8 @@ class Gap:
     """Why, in a word or two."""
     time_s: float = 0.0
     """When the gap was noticed, s since the first frame."""
+    epoch: str = ""
+    """Start of the producer that it belongs to, hexadecimal; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,8 @@ class Rejection:
     """What is wrong and, where known, what to do."""
     time_s: float = 0.0
     """When it was noticed, s since the first frame."""
+    epoch: str = ""
+    """Start of the producer that it belongs to, hexadecimal; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,8 @@ class SourceInfo:
     """Number of frames, None if not known."""
     stored: bool = False
     """True while a live source yields what was there before we came: nothing may be skipped."""
+    remark: str = ""
+    """What a user should know of its data before the run, in a sentence; empty if nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,32 +349,6 @@ class Command:
     """rebaseline, start_warm_up, accept, dismiss, set_alarm, roi or stop."""
     args: Mapping[str, Any] = field(default_factory=dict)
     """Arguments by name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrueDefect:
-    """One defect of a simulated frame, where it really is."""
-
-    frame: int
-    """Index of the frame."""
-    defect_id: int
-    """Unique in the simulation."""
-    x_px: float
-    """Position in this frame, px."""
-    y_px: float
-    """Position in this frame, px."""
-    kind: str
-    """What the simulator did."""
-    birth_frame: int
-    """First frame that shows it."""
-    radius_px: float = 0.0
-    """Radius of an extended object; 0 for a point defect."""
-    snr2: float | None = None
-    """Information of the known signal per frame, d'^2."""
-    extent_px: float = 0.0
-    """Radius of the area the birth changed, px."""
-    in_view: bool = True
-    """At least one lattice constant from the edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
