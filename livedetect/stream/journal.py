@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from livedetect.stream.held import HeldDefects
+from livedetect.stream.ledger import epoch_of
 from livedetect.stream.session_files import to_json
 from livedetect.types import (
     Event,
@@ -38,7 +40,31 @@ CREATE TABLE frames (
   array TEXT,                     -- NULL where there are no pixels
   slot INTEGER,
   calibration TEXT,               -- JSON
-  details TEXT NOT NULL           -- JSON: what else the item said
+  details TEXT NOT NULL,          -- JSON: what else the item said
+  epoch TEXT NOT NULL DEFAULT ''  -- start of the producer, hexadecimal
+);
+-- a row for each frame that never came
+CREATE VIEW missing AS
+  WITH RECURSIVE each (position, "index", last, epoch, time_s) AS (
+    SELECT position, "index", "index" + missing_frames - 1, epoch, time_s
+      FROM frames WHERE kind = 'gap' AND missing_frames > 0
+    UNION ALL
+    SELECT position, "index" + 1, last, epoch, time_s FROM each WHERE "index" < last
+  )
+  SELECT position, "index", epoch, time_s FROM each
+   WHERE "index" NOT IN (SELECT "index" FROM frames WHERE disposition = 'late');
+CREATE TABLE other_frames (       -- of channels that were not analysed
+  number INTEGER PRIMARY KEY,     -- order of arrival
+  after_items INTEGER NOT NULL,   -- rows of `frames` that came before it
+  stream TEXT NOT NULL,           -- name of the channel
+  epoch TEXT NOT NULL,
+  "index" INTEGER NOT NULL,       -- in its own channel
+  time_s REAL NOT NULL,           -- since the first frame of its channel
+  received_unix_s REAL NOT NULL,
+  array TEXT,                     -- NULL where there are no pixels
+  slot INTEGER,
+  calibration TEXT,               -- JSON
+  details TEXT NOT NULL           -- JSON
 );
 CREATE TABLE events (
   number INTEGER PRIMARY KEY,
@@ -73,9 +99,15 @@ CREATE TABLE faults (
 """
 _INSERT_ITEM = """
 INSERT INTO frames (position, kind, "index", disposition, missing_frames, time_s,
-                    received_unix_s, array, slot, calibration, details)
+                    received_unix_s, array, slot, calibration, details, epoch)
 VALUES (:position, :kind, :index, :disposition, :missing_frames, :time_s,
-        :received_unix_s, :array, :slot, :calibration, :details)
+        :received_unix_s, :array, :slot, :calibration, :details, :epoch)
+"""
+_INSERT_OTHER = """
+INSERT INTO other_frames (after_items, stream, epoch, "index", time_s, received_unix_s, array,
+                          slot, calibration, details)
+VALUES (:after_items, :stream, :epoch, :index, :time_s, :received_unix_s, :array,
+        :slot, :calibration, :details)
 """
 _SETTLE = """
 UPDATE frames SET segment = ?, area = ?,
@@ -92,6 +124,7 @@ class Journal:
         _create(path)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA synchronous=NORMAL")
+        self._held = HeldDefects()
 
     def begin(self) -> None:
         """Start a batch of rows."""
@@ -114,14 +147,36 @@ class Journal:
             "calibration": None,
             "missing_frames": 0,
             "time_s": item.time_s,
+            "epoch": epoch_of(item),
         }
         self._database.execute(_INSERT_ITEM, common | _columns(item))
 
+    def add_other(
+        self, after_items: int, frame: Frame, place: tuple[str, int] | None, unix_s: float
+    ) -> None:
+        """A row for a frame of a channel that is not analysed."""
+        array, slot = place or (None, None)
+        own = {
+            "after_items": after_items,
+            "stream": frame.stream,
+            "epoch": epoch_of(frame),
+            "time_s": frame.time_s,
+            "received_unix_s": unix_s,
+            "array": array,
+            "slot": slot,
+        }
+        self._database.execute(_INSERT_OTHER, _columns(frame) | own)
+
+    def make_durable(self) -> None:
+        """Bring what is committed to the disk itself; its pixels must be there already."""
+        self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def settle(self, position: int, result: FrameResult) -> None:
         """What became of an item."""
-        message = to_json({"message": said} if (said := _objection(result)) else {})
+        said = _objection(result)
+        told = to_json(self._held.change(result) | ({"message": said} if said else {}))
         self._database.execute(
-            _SETTLE, (result.segment_id, result.area_id, result.disposition, message, position)
+            _SETTLE, (result.segment_id, result.area_id, result.disposition, told, position)
         )
 
     def add_event(self, event: Event, after_items: int) -> None:

@@ -27,7 +27,7 @@ from livedetect.types import Calibration, Command, Frame
 
 _ROWS = (
     'SELECT position, kind, "index", disposition, missing_frames, time_s, array, slot, '
-    "calibration, details FROM frames ORDER BY position"
+    "calibration, details, segment FROM frames WHERE position >= {first:d} ORDER BY position"
 )
 
 
@@ -54,7 +54,9 @@ class Row:
     calibration: Calibration
     """Of a frame, as received."""
     details: Mapping[str, Any]
-    """What else was said of it."""
+    """What else was said of it, and what came of it (see `HeldDefects.change`)."""
+    segment_id: int | None = None
+    """Stretch of constant scan settings; None before it is analysed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,9 @@ class Recording:
                 f"{self.directory / SESSION_FILE}: its settings are not understood: {error}"
             ) from error
 
-    def rows(self) -> Iterator[Row]:
-        """All rows in the order of arrival."""
-        for values in self._select(_ROWS):
+    def rows(self, first: int = 0) -> Iterator[Row]:
+        """Rows in the order of arrival, from position `first` on."""
+        for values in self._select(_ROWS.format(first=first)):
             yield _row(values, self.directory)
 
     def count(self) -> int:
@@ -130,9 +132,10 @@ class Recording:
         )
         return {str(name): int(number) for name, number in self._select(sql)}
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """All events as they stand in JSON Lines."""
-        for (body,) in self._select("SELECT body FROM events ORDER BY number"):
+    def events(self, first: int = 0) -> Iterator[dict[str, Any]]:
+        """Events as they stand in JSON Lines, without the `first` ones."""
+        sql = f"SELECT body FROM events ORDER BY number LIMIT -1 OFFSET {first:d}"  # noqa: S608
+        for (body,) in self._select(sql):
             yield _loaded(body, self.directory)
 
     def commands(self) -> list[TimedCommand]:
@@ -213,7 +216,8 @@ def _has_more(path: Path) -> bool:
 
 
 def _row(values: tuple[Any, ...], directory: Path) -> Row:
-    position, kind, index, disposition, missing, time_s, array, slot, scan, details = values
+    position, kind, index, disposition, missing, *more = values
+    time_s, array, slot, scan, details, segment = more
     try:
         calibration = Calibration(**json.loads(scan)) if scan else Calibration()
     except (TypeError, ValueError) as error:
@@ -229,6 +233,7 @@ def _row(values: tuple[Any, ...], directory: Path) -> Row:
         slot=-1 if slot is None else slot,
         calibration=calibration,
         details=_loaded(details, directory),
+        segment_id=segment,
     )
 
 

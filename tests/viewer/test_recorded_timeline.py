@@ -1,0 +1,141 @@
+"""Steps of a recorded session and the defects known at each, against the engine's own word."""
+
+import json
+import sqlite3
+
+import numpy as np
+import pytest
+
+from livedetect.detect.detector import Detector
+from livedetect.settings import Settings
+from livedetect.stream.record import Recorder
+from livedetect.stream.recording import Recording
+from livedetect.stream.registry import open_source
+from livedetect.types import Command, Frame, Gap, NoticeEvent
+from livedetect.viewer.recorded_timeline import Timeline
+
+SPEC = "sim:mos2?size=256&frames=70&seed=1&damage_from=14&detected_e_per_px=10&drift_px=0.6"
+
+
+def stream():
+    """A stream with a gap, a frame of the beam blanked, and another scan at its end."""
+    for item in open_source(SPEC):
+        if item.index == 30:
+            yield Gap(first_missing=30, missing_frames=3, time_s=item.time_s)
+        elif item.index == 40:
+            yield Frame.from_array(np.zeros_like(item.data), index=40, time_s=item.time_s)
+        elif item.index < 66 and item.index not in (31, 32):
+            yield item
+    small = open_source("sim:mos2?size=128&frames=3&seed=2")
+    yield from (Frame.from_array(f.data, index=66 + f.index, time_s=99.0) for f in small)
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """(session directory, results): recorded with a dismissal and a new baseline on the way."""
+    folder = tmp_path_factory.mktemp("recorded") / "session"
+    recorder, engine, results = Recorder(folder), Detector(Settings()), []
+    values = {"session_id": "0" * 32, "source": SPEC, "version": "0"}
+    started = {**values, "settings": Settings().as_dict()}
+    recorder.on_event(NoticeEvent(event="run_started", frame=0, time_s=0.0, values=started))
+    for item in stream():
+        for command in orders(item, results):
+            engine.apply(command)
+            told = {"name": command.name, "args": dict(command.args), "ok": True}
+            recorder.on_event(
+                NoticeEvent(event="command", frame=item.index, time_s=0.0, values=told)
+            )
+        recorder.on_frame(item)
+        results.append(engine.step(item))
+        recorder.on_result(results[-1])
+    ended = {"status": "success", "reason": "", "ledger": {}}
+    recorder.on_event(NoticeEvent(event="run_ended", frame=68, time_s=0.0, values=ended))
+    recorder.close()
+    return folder, results
+
+
+def orders(item, results):
+    """The first marker is dismissed before frame 35; a new baseline is set before frame 45."""
+    if isinstance(item, Frame) and item.index == 35:
+        first = results[-1].active_tracks[0].defect_id
+        return [Command(name="dismiss", args={"defect_id": first})]
+    return [Command(name="rebaseline")] if getattr(item, "index", 0) == 45 else []
+
+
+def timeline_of(recording: Recording) -> Timeline:
+    timeline = Timeline()
+    timeline.add_events(recording.events())
+    timeline.add_rows(recording.rows())
+    timeline.set_commands(recording.commands())
+    return timeline
+
+
+def test_defects_are_where_the_engine_held_them_at_every_frame(recorded):
+    folder, results = recorded
+    timeline = timeline_of(Recording(folder))
+    assert len(timeline.steps) == len(results)
+    for step, result in enumerate(results):
+        held = timeline.held_at(step)
+        assert held.keys() == {track.defect_id for track in result.active_tracks}, step
+        for track in result.active_tracks:
+            assert held[track.defect_id] == pytest.approx((track.x_px, track.y_px), abs=0.55), step
+    assert sum(bool(timeline.held_at(step)) for step in range(len(results))) > 30
+
+
+def test_gaps_and_rejected_frames_are_steps_of_their_own(recorded):
+    timeline = timeline_of(Recording(recorded[0]))
+    gap = timeline.steps[30]
+    assert (gap.row.kind, gap.row.index, gap.row.missing_frames) == ("gap", 30, 3)
+    assert not gap.has_pixels
+    assert timeline.steps[38].row.disposition in ("invalid", "suspect")
+    assert timeline.step_of(33) == 31
+    assert timeline.step_of(31) is None
+    assert timeline.step_near(31) == 30
+
+
+def test_drift_goes_on_over_a_new_baseline_and_begins_anew_with_another_scan(recorded):
+    timeline = timeline_of(Recording(recorded[0]))
+    drift = np.array([step.drift_px for step in timeline.steps])
+    jumps = np.hypot(*np.diff(drift[12:63], axis=0).T)
+    # the first frames after a baseline are registered together: their drift is told at once
+    assert jumps.max() < 15.0
+    assert np.hypot(*drift[62]) > 15.0
+    assert drift[-1].tolist() == [0.0, 0.0]
+
+
+def test_a_dismissed_marker_is_known_as_such_from_its_frame_on(recorded):
+    timeline = timeline_of(Recording(recorded[0]))
+    step = timeline.step_of(35)
+    assert not timeline.dismissed_at(step - 1)
+    assert len(timeline.dismissed_at(step)) == 1
+
+
+def test_pending_rows_are_told_anew(recorded):
+    rows = list(Recording(recorded[0]).rows())
+    timeline = Timeline()
+    timeline.add_rows(rows[:20])
+    timeline.forget_from(rows[15].position)
+    assert len(timeline.steps) == 15
+    timeline.add_rows(rows[15:])
+    assert [step.row.position for step in timeline.steps] == [row.position for row in rows]
+
+
+def test_sessions_that_do_not_know_the_drift_show_markers_where_they_were_announced(
+    recorded, tmp_path
+):
+    old = tmp_path / "old"
+    old.mkdir()
+    for name in ("session.json", "events.sqlite"):
+        (old / name).write_bytes((recorded[0] / name).read_bytes())
+    with sqlite3.connect(old / "events.sqlite") as database:
+        for name in ("phase", "drift_px", "placed", "gone", "dose_e_per_A2", "model_ready"):
+            database.execute("UPDATE frames SET details = json_remove(details, ?)", (f"$.{name}",))
+    database.close()
+    timeline = timeline_of(Recording(old))
+    assert not timeline.follows_drift
+    announced = [e for e in Recording(old).events() if e["event"] == "defect_confirmed"]
+    first = announced[0]
+    held = timeline.held_at(timeline.step_of(first["frame"]))
+    assert held[first["defect_id"]] == (first["x_px"], first["y_px"])
+    assert not timeline.held_at(timeline.step_of(first["frame"]) - 1).get(first["defect_id"])
+    assert json.dumps(sorted(held))
