@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 import pyqtgraph
 from numpy.typing import NDArray
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
 _LABELS = {"frame": "frame", "dose_e_per_A2": "dose (e/Å²)"}
 _TOTAL, _NEW, _ALARM = "#E69F00", "#56B4E9", "#D55E00"
+_CURSOR = "#ffffff"
 
 
 class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
     """Total and new defects; a choice of the axis and a line at the alarm's limit."""
+
+    frame_chosen = Signal(int)
+    """A click chose this frame."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +44,11 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
         )
         self._alarm.setVisible(False)
         self._plot.addItem(self._alarm)
+        self._cursor_frame: int | None = None
+        self._cursor = pyqtgraph.InfiniteLine(angle=90, pen=pyqtgraph.mkPen(_CURSOR, width=1))
+        self._cursor.setVisible(False)
+        self._plot.addItem(self._cursor, ignoreBounds=True)
+        self._plot.scene().sigMouseClicked.connect(self._choose)
         self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -50,6 +60,19 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
     def axis(self) -> str:
         """What is drawn along x."""
         return str(self._axis.currentData())
+
+    def set_axis(self, name: str) -> None:
+        """Draw against ``frame`` or ``dose_e_per_A2``."""
+        self._axis.setCurrentIndex(self._axis.findData(name))
+
+    @property
+    def canvas(self) -> pyqtgraph.PlotWidget:
+        """Where it is drawn."""
+        return self._plot
+
+    def cursor_at(self) -> float | None:
+        """Where the line is along x; None if there is none."""
+        return float(self._cursor.value()) if self._cursor.isVisible() else None
 
     def curve(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is drawn: x and the total."""
@@ -65,12 +88,41 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
             self._alarm.setValue(alarm_count)
         self._draw()
 
+    def show_cursor(self, frame: int | None) -> None:
+        """A line at the frame that is looked at; None takes it away."""
+        self._cursor_frame = frame
+        place = None if frame is None else self._at(frame)
+        self._cursor.setVisible(place is not None)
+        if place is not None:
+            self._cursor.setValue(place)
+
+    def _at(self, frame: int) -> float | None:
+        """Where a frame is along x."""
+        frames = _numbers(self._series.get("frame", []))
+        x = _numbers(self._series.get(self.axis, []))
+        known = np.isfinite(x)
+        if not known.any():
+            return None
+        return float(np.interp(frame, frames[known], x[known]))
+
+    def _choose(self, click: Any) -> None:
+        box = self._plot.getViewBox()
+        if box.sceneBoundingRect().contains(click.scenePos()):
+            self.choose_at(box.mapSceneToView(click.scenePos()).x())
+
+    def choose_at(self, x: float) -> None:
+        """Choose the frame nearest to a place along x, as a click there does."""
+        distance = np.abs(_numbers(self._series.get(self.axis, [])) - x)
+        if np.isfinite(distance).any():
+            self.frame_chosen.emit(int(self._series["frame"][int(np.nanargmin(distance))]))
+
     def _draw(self, _index: int = 0) -> None:
         self._plot.setLabel("bottom", _LABELS[self.axis])
         x = _numbers(self._series.get(self.axis, []))
         known = np.isfinite(x)
         self._total.setData(x[known], _numbers(self._series.get("total", []))[known])
         self._new.setData(x[known], _numbers(self._series.get("new", []))[known])
+        self.show_cursor(self._cursor_frame)
 
 
 def _numbers(values: list[Any]) -> NDArray[np.float64]:
