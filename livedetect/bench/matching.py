@@ -59,20 +59,46 @@ class Life:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """The first event on a defect."""
+
+    delay: int
+    """Frames from birth to event."""
+    event: Mapping[str, Any]
+    """The event itself."""
+    distance_px: float | None
+    """From a point defect to the event, px; None for what is extended."""
+
+
 @dataclass(slots=True)
 class Matches:
     """Where the events went."""
 
-    delays: dict[int, int] = field(default_factory=dict)
-    """Frames from birth to event, by defect."""
-    distances_px: list[float] = field(default_factory=list)
-    """From event to point defect, px, one per hit."""
-    false: int = 0
+    hits: dict[int, Hit] = field(default_factory=dict)
+    """The first event on each defect that was found."""
+    false_events: list[Mapping[str, Any]] = field(default_factory=list)
     """Events that belong to nothing."""
     satellites: int = 0
     """Events in the area changed by a birth."""
     duplicates: int = 0
     """Further events on a defect already hit."""
+
+    @property
+    def delays(self) -> dict[int, int]:
+        """Frames from birth to event, by defect."""
+        return {number: hit.delay for number, hit in self.hits.items()}
+
+    @property
+    def distances_px(self) -> list[float]:
+        """From event to point defect, px, one per hit."""
+        known = (hit.distance_px for hit in self.hits.values())
+        return [distance for distance in known if distance is not None]
+
+    @property
+    def false(self) -> int:
+        """Number of events that belong to nothing."""
+        return len(self.false_events)
 
 
 def lives_of(defects: Iterable[TrueDefect]) -> dict[int, Life]:
@@ -97,35 +123,41 @@ def match(truth: Truth, lives: Mapping[int, Life], events: Iterable[Mapping[str,
         present[defect.frame].append(defect)
     matches = Matches()
     for event in events:
-        frame, x_px, y_px = int(event["frame"]), float(event["x_px"]), float(event["y_px"])
         if truth.region is not None:
-            _match_domain(truth, lives, matches, (frame, x_px, y_px))
+            _match_domain(truth, lives, matches, event)
         else:
-            _match_point(truth, matches, present.get(frame, []), (frame, x_px, y_px))
+            _match_point(truth, matches, present.get(int(event["frame"]), []), event)
     return matches
+
+
+def place_of(event: Mapping[str, Any]) -> tuple[int, float, float]:
+    """Frame, x and y (px of that frame) of an event."""
+    return int(event["frame"]), float(event["x_px"]), float(event["y_px"])
 
 
 def _match_point(
     truth: Truth,
     matches: Matches,
     present: Iterable[TrueDefect],
-    place: tuple[int, float, float],
+    event: Mapping[str, Any],
 ) -> None:
-    frame, x_px, y_px = place
+    frame, x_px, y_px = place_of(event)
     distances = {d: math.hypot(x_px - d.x_px, y_px - d.y_px) for d in present}
     near = {d: r for d, r in distances.items() if r <= max(truth.match_radius_px, d.radius_px)}
-    new = {d: r for d, r in near.items() if d.defect_id not in matches.delays}
+    new = {d: r for d, r in near.items() if d.defect_id not in matches.hits}
     if new:
-        hit = min(new, key=lambda d: (new[d], d.defect_id))
-        matches.delays[hit.defect_id] = frame - hit.birth_frame
-        if hit.radius_px == 0:
-            matches.distances_px.append(new[hit])
+        nearest = min(new, key=lambda d: (new[d], d.defect_id))
+        matches.hits[nearest.defect_id] = Hit(
+            delay=frame - nearest.birth_frame,
+            event=event,
+            distance_px=new[nearest] if nearest.radius_px == 0 else None,
+        )
     elif near:
         matches.duplicates += 1
     elif any(r <= _changed_px(truth, d) for d, r in distances.items()):
         matches.satellites += 1
     else:
-        matches.false += 1
+        matches.false_events.append(event)
 
 
 def _changed_px(truth: Truth, defect: TrueDefect) -> float:
@@ -137,15 +169,17 @@ def _match_domain(
     truth: Truth,
     lives: Mapping[int, Life],
     matches: Matches,
-    place: tuple[int, float, float],
+    event: Mapping[str, Any],
 ) -> None:
     domain = min(lives, default=0)
+    place = place_of(event)
     if _outside_px(truth, place) > truth.neighbour_px:
-        matches.false += 1
-    elif domain in matches.delays:
+        matches.false_events.append(event)
+    elif domain in matches.hits:
         matches.duplicates += 1
     else:
-        matches.delays[domain] = place[0] - lives[domain].birth_frame
+        delay = place[0] - lives[domain].birth_frame
+        matches.hits[domain] = Hit(delay=delay, event=event, distance_px=None)
 
 
 def _outside_px(truth: Truth, place: tuple[int, float, float]) -> float:

@@ -11,13 +11,14 @@ from livedetect.bench.score import Score
 Column = Callable[[Score], str]
 
 
-def _number(value: float | None, digits: int) -> str:
+def number(value: float | None, digits: int) -> str:
+    """`value` with so many digits; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def _delay(score: Score) -> str:
     if score.mean_delay_frames is None or score.delay_bound_frames is None:
-        return _number(score.mean_delay_frames, 2)
+        return number(score.mean_delay_frames, 2)
     return f"{score.mean_delay_frames:.2f} ({score.delay_bound_frames:.2f})"
 
 
@@ -26,19 +27,19 @@ COLUMNS: dict[str, Column] = {
     "method": lambda s: s.method,
     "frames": lambda s: str(s.frames),
     "defects": lambda s: str(s.defects),
-    "F1": lambda s: _number(s.f1, 3),
-    "recall ≤ 1": lambda s: _number(s.recall_1, 2),
-    "≤ 3": lambda s: _number(s.recall_3, 2),
-    "≤ 6": lambda s: _number(s.recall_6, 2),
-    "precision": lambda s: _number(s.precision, 3),
+    "F1": lambda s: number(s.f1, 3),
+    "recall ≤ 1": lambda s: number(s.recall_1, 2),
+    "≤ 3": lambda s: number(s.recall_3, 2),
+    "≤ 6": lambda s: number(s.recall_6, 2),
+    "precision": lambda s: number(s.precision, 3),
     "delay (bound) / frames": _delay,
     "false markers": lambda s: str(s.false_events),
-    "per 1000 frames": lambda s: _number(s.false_per_1000_frames, 1),
-    "loc. / px": lambda s: _number(s.localisation_rms_px, 2),
-    "loc. / nn": lambda s: _number(s.localisation_rms_neighbours, 2),
-    "frames/s": lambda s: _number(s.frames_per_s, 1),
+    "per 1000 frames": lambda s: number(s.false_per_1000_frames, 1),
+    "loc. / px": lambda s: number(s.localisation_rms_px, 2),
+    "loc. / nn": lambda s: number(s.localisation_rms_neighbours, 2),
+    "frames/s": lambda s: number(s.frames_per_s, 1),
 }
-TEXT_COLUMNS = ("stream", "method")
+TEXT_COLUMNS = ("stream", "method", "crystal", "kind", "case", "d'² per frame", "holds")
 
 
 def format_table(scores: Sequence[Score]) -> str:
@@ -48,7 +49,7 @@ def format_table(scores: Sequence[Score]) -> str:
     on the delay is what the information in the frames allows.
     """
     rows = [[column(score) for column in COLUMNS.values()] for score in scores]
-    table = _markdown(list(COLUMNS), rows)
+    table = markdown(list(COLUMNS), rows)
     methods = list(dict.fromkeys(score.method for score in scores))
     return f"{table}\n\n{_comparison(scores, methods)}" if len(methods) > 1 else table
 
@@ -64,15 +65,15 @@ def _comparison(scores: Sequence[Score], methods: Sequence[str]) -> str:
         rows.append(
             [
                 method,
-                _number(_mean([score.f1 for score in own]), 3),
-                _number(_mean([score.recall_6 for score in own]), 2),
-                _number(_mean([score.false_per_1000_frames for score in own]), 1),
-                _number(speed, 1),
-                _number(ratio, 2),
+                number(_mean([score.f1 for score in own]), 3),
+                number(_mean([score.recall_6 for score in own]), 2),
+                number(_mean([score.false_per_1000_frames for score in own]), 1),
+                number(speed, 1),
+                number(ratio, 2),
             ]
         )
     heads = ["method", "mean F1", "recall ≤ 6", "false per 1000 frames", "frames/s"]
-    return _markdown([*heads, f"speed / {methods[0]}"], rows)
+    return markdown([*heads, f"speed / {methods[0]}"], rows)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -80,7 +81,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns: text to the left, numbers to the right, empty columns left out."""
     kept = [i for i in range(len(heads)) if any(row[i] not in ("", "–") for row in rows)]
     widths = {i: max(3, len(heads[i]), *(len(row[i]) for row in rows)) for i in kept}

@@ -37,6 +37,8 @@ class Truth:
     """One entry per defect and frame."""
     region: NDArray[Any] | None = None
     """Non-zero inside the growing domain, (T, H/4, W/4); None where there is no domain."""
+    at_start: tuple[TrueDefect, ...] = ()
+    """What the first frame already held, one entry per defect and frame."""
 
 
 def read_truth(case: Path) -> Truth:
@@ -65,16 +67,21 @@ def truth_from(
     *,
     region: NDArray[Any] | None = None,
 ) -> Truth:
-    """Truth of a stream from the contents of its ``meta.json`` and its defects per frame."""
+    """Truth of a stream from the contents of its ``meta.json`` and its defects per frame.
+
+    What the first frame holds is no birth: it is kept apart.
+    """
     first = meta["first_birth_frame"]
+    known = tuple(defects)
     return Truth(
         case=str(meta["case"]),
         frame_count=int(meta["frames"]),
         match_radius_px=float(meta["match_radius_px"]),
         neighbour_px=float(meta["nn_px"]),
         first_birth_frame=None if first is None else int(first),
-        defects=tuple(defects),
+        defects=tuple(defect for defect in known if defect.birth_frame > 0),
         region=region,
+        at_start=tuple(defect for defect in known if defect.birth_frame == 0),
     )
 
 

@@ -96,28 +96,36 @@ class RunOptions:
         logging.basicConfig(level=logging.INFO, handlers=[target], format=layout, force=True)
 
 
-def with_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` an option for each field of its parameter ``options: RunOptions``."""
-    hints = typing.get_type_hints(RunOptions, include_extras=True)
-    fields = dataclasses.fields(RunOptions)
-    own = inspect.signature(command, eval_str=True).parameters
-    shown = [parameter for name, parameter in own.items() if name != "options"]
-    shared = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields
-    ]
+def with_options_of(kind: type[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each field of `kind`, a dataclass; it gets ``options: kind``."""
 
-    @wraps(command)
-    def with_options(**values: Any) -> None:
-        options = RunOptions(**{field.name: values.pop(field.name) for field in fields})
-        command(**values, options=options)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = typing.get_type_hints(kind, include_extras=True)
+        fields = dataclasses.fields(kind)
+        own = inspect.signature(command, eval_str=True).parameters
+        shown = [parameter for name, parameter in own.items() if name != "options"]
+        shared = [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=hints[field.name],
+            )
+            for field in fields
+        ]
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shown] + shared
-    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    return with_options
+        @wraps(command)
+        def with_options(**values: Any) -> None:
+            options = kind(**{field.name: values.pop(field.name) for field in fields})
+            command(**values, options=options)
+
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in shown] + shared
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {p.name: p.annotation for p in parameters}
+        return with_options
+
+    return decorate
+
+
+with_run_options = with_options_of(RunOptions)
+"""Gives a command the options of a run; it gets ``options: RunOptions``."""

@@ -1,61 +1,12 @@
-import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from livedetect.bench.quality import (
-    CRYSTALS,
-    QualityPlan,
-    QualityRun,
-    iter_quality,
-    measure,
-    planned_runs,
-    run_engine,
-)
+from livedetect.bench.quality import Request, ask, seeds_in_words
+from livedetect.bench.questions import CRYSTALS, QUESTIONS, Plan
 from livedetect.errors import SourceError
-from livedetect.settings import Settings
-from livedetect.types import DefectEvent, Frame, FrameResult, Phase
 
-
-class Announcer:
-    """An engine that announces one defect in a given frame; the first two are its warm-up."""
-
-    def __init__(self, at_frame):
-        self.at_frame = at_frame
-
-    def step(self, item):
-        found = DefectEvent(
-            event="defect_confirmed",
-            frame=item.index,
-            time_s=0.0,
-            defect_id=0,
-            first_seen_frame=item.index,
-            x_px=3.0,
-            y_px=4.0,
-        )
-        return FrameResult(
-            frame=item.index,
-            time_s=0.0,
-            phase=Phase.LIVE,
-            disposition="warm_up" if item.index < 2 else "scored",
-            events=(found,) if item.index == self.at_frame else (),
-        )
-
-
-def frames(count):
-    return [Frame.from_array(np.zeros((4, 4)), index=index) for index in range(count)]
-
-
-def test_events_and_speed_of_an_engine_are_taken_down():
-    done = run_engine(Announcer(at_frame=3), frames(6))
-    [line] = done.events
-    assert (line["event"], line["frame"], line["x_px"]) == ("defect_confirmed", 3, 3.0)
-    assert done.frames_per_s > 0
-
-
-def test_an_engine_that_never_goes_live_has_no_speed():
-    assert run_engine(Announcer(at_frame=9), frames(2)).frames_per_s is None
+SMALL = Plan(crystals=("mos2",), signals=(10.0,), seeds=(7,), size=192, frames=40)
 
 
 def test_the_plan_is_every_stream_with_every_method(tmp_path):
@@ -64,52 +15,66 @@ def test_the_plan_is_every_stream_with_every_method(tmp_path):
         (tmp_path / name / "truth.csv").touch()
     for name in ("a", "b"):
         (tmp_path / name / "frames.npy").touch()
-    plan = QualityPlan(data=tmp_path, crystals=("ws2",), seeds=(3, 4), methods=("semantic",))
-    streams = [run.stream for run in planned_runs(plan)]
-    assert streams[:2] == [tmp_path / "a", tmp_path / "b"]
-    assert streams[2].startswith("ws2?seed=3&damage=1&size=512&frames=120")
-    assert len(streams) == 2 + 2 * 2
-    assert {run.settings.method for run in planned_runs(plan)} == {"semantic"}
+    rows = QUESTIONS["real"].rows(Plan(data=tmp_path, methods=("lattice", "semantic")))
+    assert [row.label["case"] for row in rows] == ["a", "a", "b", "b"]
+    assert [row.trials[0].method for row in rows] == ["lattice", "semantic"] * 2
 
 
 def test_a_folder_without_cases_is_named(tmp_path):
     with pytest.raises(SourceError, match="holds no case folder"):
-        list(iter_quality(QualityPlan(data=tmp_path)))
+        ask(Request(questions=("real",), plan=Plan(data=tmp_path)))
 
 
 def test_the_quick_plan_is_small():
-    runs = planned_runs(QualityPlan(seeds=(0, 1, 2)).quick())
-    assert len(runs) == len(CRYSTALS)
+    rows = QUESTIONS["material"].rows(Plan(seeds=(100, 101, 102)).quick())
+    assert sum(len(row.trials) for row in rows) == len(CRYSTALS)
 
 
-def test_a_stored_stream_is_scored(tmp_path):
-    case = tmp_path / "empty"
-    case.mkdir()
-    noise = np.random.default_rng(0).poisson(50, (20, 64, 64)).astype(np.uint16)
-    np.save(case / "frames.npy", noise)
-    (case / "truth.csv").write_text("frame,defect_id\n", encoding="utf-8")
-    meta = {
-        "case": "x",
-        "frames": 20,
-        "match_radius_px": 3.0,
-        "nn_px": 5.0,
-        "first_birth_frame": None,
-        "pixel_size_nm": 0.02,
-    }
-    (case / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-    result = measure(QualityRun(stream=case, settings=Settings()))
-    assert (result.case, result.method, result.frames) == ("empty", "lattice", 20)
-    assert result.f1 is None
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ((0, 1, 2), "TUNING seeds 0-2"),
+        ((101, 102, 105), "Reporting seeds 101-102, 105"),
+        ((99, 100), "TUNING seeds 99, Reporting seeds 100"),
+    ],
+)
+def test_a_table_says_whether_its_seeds_were_used_for_tuning(seeds, words):
+    assert seeds_in_words(seeds) == words
 
 
-def test_simulated_streams_are_run_in_parallel_and_scored_in_order():
-    plan = QualityPlan(
-        crystals=("mos2", "square"), damage=(1.0,), methods=("lattice",), size=256, frames=30
+def test_what_is_kept_in_the_file_is_not_run_again(tmp_path):
+    told = []
+    request = Request(
+        questions=("material", "class"),
+        plan=SMALL,
+        records=tmp_path / "records.jsonl",
+        workers=1,
+        command="livedetect bench quality",
     )
-    scores = list(iter_quality(replace(plan, workers=2)))
-    assert [score.case for score in scores] == ["mos2, seed 0, 5 e/px", "square, seed 0, 5 e/px"]
-    for score in scores:
-        assert score.frames == 30
-        assert score.defects > 0
-        assert score.matched > 0, "the default damage is found"
-        assert score.frames_per_s > 0
+    first = ask(request, lambda *facts: told.append(facts[:2]))
+    again = ask(request, lambda *facts: told.append(facts[:2]))
+    assert told == [(1, 1)], "two questions share their stream, and the second time it is kept"
+    assert [r.table for r in first] == [r.table for r in again]
+    markdown = first[0].as_markdown()
+    for part in ("TUNING seeds 7", "`livedetect bench quality`", "| mos2 "):
+        assert part in markdown
+
+
+def test_a_file_cut_short_is_continued(tmp_path):
+    path = tmp_path / "records.jsonl"
+    request = Request(questions=("material",), plan=SMALL, records=path, workers=1)
+    ask(request)
+    path.write_text(path.read_text(encoding="utf-8") + '{"key": "half', encoding="utf-8")
+    ask(replace(request, questions=("class",), plan=replace(SMALL, seeds=(8,))))
+    [report] = ask(replace(request, run=False, plan=replace(SMALL, seeds=(7, 8))))
+    assert len(report.rows[0].records) == 2
+
+
+def test_trials_are_run_in_parallel_and_told_in_the_order_of_the_plan():
+    plan = replace(SMALL, crystals=("mos2", "square"))
+    [report] = ask(Request(questions=("material",), plan=plan, workers=2))
+    assert [row.label["crystal"] for row in report.rows] == ["mos2", "square"]
+    for row in report.rows:
+        [record] = row.records
+        assert not record.fault
+        assert any(found.delay is not None for found in record.defects)
