@@ -113,6 +113,15 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class ItemReader(Protocol):
+    """What a `Reader` of files that can hold several images or stacks offers as well."""
+
+    def open_item(self, path: Path, item: str) -> Stack:
+        """Open what the user calls `item`; raises `SourceError` listing what there is."""
+        ...
+
+
 class FrameTap(Protocol):
     """Sees every item of the stream, skipped ones included."""
 

@@ -25,7 +25,7 @@ from livedetect.types import SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.folder_inbox import Inbox, Timing
 from livedetect_adapters.folder_intake import Intake, simulated_stack
-from livedetect_adapters.folder_names import counts
+from livedetect_adapters.folder_names import LIBRARY, counts
 from livedetect_adapters.folder_wake import Wake
 from livedetect_adapters.stack import StackSource
 
@@ -49,6 +49,9 @@ def open_source(request: SourceRequest) -> Source:
     files = source.files()
     if not request.options and simulated_stack(folder, files):
         return StackSource(dataclasses.replace(request, target=str(files[0])))
+    libraries = [] if files else sorted(folder.glob(f"*{LIBRARY}"))
+    if libraries:
+        raise SourceError(f"{folder} holds a library of Nion Swift: name it, {libraries[0]}")
     if not request.live and not files:
         raise SourceError(
             f"{folder} holds no frames (pattern {source.pattern}); "

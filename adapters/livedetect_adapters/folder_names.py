@@ -11,6 +11,11 @@ from livedetect.stream.registry import reader_for
 
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".writing", ".lock", "~")
 
+LIBRARY = ".nsproj"
+"""A library of Nion Swift is no frame: its data are in a folder of their own."""
+# Swift names the files of its libraries after their uuid, so that nothing follows from the name
+_SWIFT_DATA = re.compile(r"data_[a-z0-9]{20,26}\.(ndata|h5)")
+
 NaturalKey = tuple[tuple[str, int], ...]
 
 
@@ -18,10 +23,11 @@ def counts(path: Path, pattern: str) -> bool:
     """Whether `path` is taken for frames.
 
     Ignored are hidden and temporary files, what no reader understands (``truth.csv``,
-    ``meta.json`` and other texts among it), and an ``.emi`` whose ``.ser`` holds the pixels.
+    ``meta.json`` and other texts among it), libraries, and an ``.emi`` whose ``.ser`` holds the
+    pixels.
     """
     name = path.name
-    if name.startswith((".", "~")) or name.lower().endswith(_TEMPORARY):
+    if name.startswith((".", "~")) or name.lower().endswith((*_TEMPORARY, LIBRARY)):
         return False
     if not fnmatch(name.lower(), pattern.lower()):
         return False
@@ -33,7 +39,12 @@ def counts(path: Path, pattern: str) -> bool:
 
 
 def natural_key(name: str) -> NaturalKey:
-    """Sorts ``f9`` before ``f10``: letters as letters, numbers as numbers."""
+    """Sorts ``f9`` before ``f10``: letters as letters, numbers as numbers.
+
+    Names that mean nothing have the same key: they are taken in the order of their times.
+    """
+    if _SWIFT_DATA.fullmatch(name.lower()):
+        return ()
     parts = re.findall(r"(\D*)(\d*)", name.lower())
     return tuple((text, int(digits or -1)) for text, digits in parts if text or digits)
 

@@ -83,6 +83,10 @@ class ArrayStack:
     Attributes
     ----------
     acquired_s : when the first frame was acquired, s since the epoch; None if not known.
+    stream : name of the channel; empty if not known.
+    valid_rows : rows really scanned of a single image; None if not known.
+    declared_frames : frames that the file promises; 0 if it does not say.
+    torn : what is wrong behind the last complete frame; empty if nothing is.
     """
 
     def __init__(
@@ -102,6 +106,10 @@ class ArrayStack:
         self._release = release
         self.interval_s = interval_s
         self.acquired_s: float | None = None
+        self.stream = ""
+        self.valid_rows: int | None = None
+        self.declared_frames = 0
+        self.torn = ""
         frame_layout(tuple(array.shape), np.dtype(array.dtype), name)
 
     def __len__(self) -> int:
@@ -121,6 +129,8 @@ class ArrayStack:
             index=position,
             time_s=position * (self.interval_s or 0.0),
             calibration=self._calibration,
+            stream=self.stream,
+            valid_rows=self.valid_rows,
             meta=self._meta,
         )
 

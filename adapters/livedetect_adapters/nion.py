@@ -1,26 +1,30 @@
 """Files of Nion Swift, read without any package of Nion's.
 
-``.ndata`` and ``.ndata1`` are zips of ``data.npy`` and ``metadata.json``; ``.h5`` and ``.nhdf``
-hold a dataset with JSON in its attribute ``properties``. A stack keeps one set of metadata, so
-per-frame times are not known.
+``.ndata`` and ``.ndata1`` are zips of ``data.npy`` and ``metadata.json``; ``.h5`` holds a
+dataset ``data`` and ``.nhdf`` datasets ``data/0``, ``data/1`` ... with JSON in their attribute
+``properties``. Exported ``.npy`` files have the JSON beside them: see `livedetect_adapters.npy`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from livedetect.errors import FrameReadError
-from livedetect.types import Calibration
-from livedetect_adapters import calibration as cal
+import numpy as np
+
+from livedetect.errors import FrameReadError, SourceError
 from livedetect_adapters.frames import ArrayStack
 from livedetect_adapters.hdf5 import H5Array
-from livedetect_adapters.metadata import find, scaled, unix_s
-from livedetect_adapters.npy import open_archive, read_archived
+from livedetect_adapters.nion_stack import stack_of
+from livedetect_adapters.npy import NpyFile, open_archive, read_archived, read_header
+
+LARGE_BYTES = 256 * 2**20
+"""Above this size a zip's frames are read one by one, without looking at its checksum."""
+_LOCAL_HEADER_BYTES = 30
+_PIXELS = "data.npy"
 
 
 class NionReader:
@@ -30,63 +34,71 @@ class NionReader:
 
     def open(self, path: Path) -> ArrayStack:
         """Open `path`; see `livedetect.protocols.Reader`."""
-        return _open_zip(path) if "ndata" in path.suffix.lower() else _open_hdf5(path)
+        return self.open_item(path, "")
+
+    def open_item(self, path: Path, item: str) -> ArrayStack:
+        """Open the image or stack called `item`; see `livedetect.protocols.ItemReader`."""
+        if not is_zip(path):
+            return _open_hdf5(path, item)
+        if item:
+            raise SourceError(f"{path.name} holds a single item: leave out ?item=")
+        return _open_zip(path)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether `path` is named as one of Swift's zip archives."""
+    return "ndata" in path.suffix.lower()
 
 
 def _open_zip(path: Path) -> ArrayStack:
     try:
         with open_archive(path) as archive:
-            data = read_archived(archive, "data.npy", path.name)
-            properties = json.loads(archive.read("metadata.json"))
+            properties = archived_properties(archive)
+            large = archive.getinfo(_PIXELS).file_size > LARGE_BYTES
+            data = None if large else read_archived(archive, _PIXELS, path.name)
+            start = _start_of(archive, path) if data is None else 0
     except (zipfile.BadZipFile, EOFError, KeyError, ValueError) as error:
         raise FrameReadError(f"{path.name} is incomplete: {error}") from error
-    return _stack(data, path.name, properties)
+    if data is not None:
+        return stack_of(data, path.name, properties)
+    file = NpyFile(path, start)
+    return stack_of(file, path.name, properties, release=file.close)
 
 
-def _open_hdf5(path: Path) -> ArrayStack:
-    array = H5Array(path)
+def archived_properties(archive: zipfile.ZipFile) -> Mapping[str, Any]:
+    """What ``metadata.json`` says."""
+    properties = json.loads(archive.read("metadata.json"))
+    return properties if isinstance(properties, dict) else {}
+
+
+def archived_layout(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype of the pixels; raises `KeyError` if the item has none."""
+    with archive.open(_PIXELS) as file:
+        shape, _, dtype = read_header(file, name)  # type: ignore[arg-type]
+    return shape, dtype
+
+
+def _start_of(archive: zipfile.ZipFile, path: Path) -> int:
+    """Where the pixels' ``.npy`` begins in the file; Swift does not compress it."""
+    info = archive.getinfo(_PIXELS)
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise SourceError(
+            f"{path.name} is compressed and larger than {LARGE_BYTES >> 20} MiB: export it anew"
+        )
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL_HEADER_BYTES)
+    lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    return info.header_offset + _LOCAL_HEADER_BYTES + lengths
+
+
+def _open_hdf5(path: Path, item: str) -> ArrayStack:
+    array = H5Array(path, item)
     try:
-        return _stack(array, path.name, array.properties, array)
+        return stack_of(array, path.name, array.properties, release=array.close)
     except BaseException:
         array.close()
         raise
-
-
-def _stack(
-    array: Any, name: str, properties: Mapping[str, Any], opened: H5Array | None = None
-) -> ArrayStack:
-    stack = ArrayStack(
-        array,
-        name,
-        calibration=calibration_of(properties),
-        meta=_meta(properties),
-        release=opened.close if opened else lambda: None,
-    )
-    stack.acquired_s = unix_s(find(properties, "timestamp"))
-    exposure_s = cal.positive(find(properties, "exposure"))
-    stack.interval_s = exposure_s if len(stack) > 1 else None
-    return stack
-
-
-def calibration_of(properties: Mapping[str, Any]) -> Calibration:
-    """Pixel size, dwell time (``pixel_time_us``), high tension (V), rotation: Swift's JSON."""
-    axes = find(properties, "dimensional_calibrations") or find(properties, "spatial_calibrations")
-    calibration = Calibration()
-    if isinstance(axes, list) and len(axes) >= 2 and all(isinstance(a, dict) for a in axes):
-        y, x = ((axis.get("scale"), axis.get("units")) for axis in axes[-2:])
-        calibration = cal.spatial(x, y)
-    found = {
-        "dwell_us": find(properties, "pixel_time_us"),
-        "high_tension_kv": scaled(find(properties, "high_tension"), 1e-3),
-    }
-    turned = scaled(find(properties, "rotation_deg"), 1.0)
-    return dataclasses.replace(cal.scanned(calibration, found), rotation_deg=turned)
-
-
-def _meta(properties: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("channel_name", "channel_id", "scan_id", "fov_nm", "defocus")
-    values = {key: find(properties, key) for key in keys}
-    return {key: value for key, value in values.items() if isinstance(value, (str, int, float))}
 
 
 READER = NionReader()

@@ -1,9 +1,15 @@
-"""NumPy files: ``.npy`` read frame by frame, ``.npz`` with a single image or stack."""
+"""NumPy files: ``.npy`` read frame by frame, ``.npz`` of which one image or stack is chosen.
+
+A ``.npy`` whose end is missing gives the frames that it holds. What Nion Swift exports as
+``.npy`` has a ``.json`` of the same name beside it, which brings the calibration.
+"""
 
 from __future__ import annotations
 
+import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,7 +18,9 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from livedetect.errors import FrameReadError, SourceError
+from livedetect_adapters.choice import Item, chosen
 from livedetect_adapters.frames import ArrayStack
+from livedetect_adapters.nion_stack import stack_of
 
 
 class NpyReader:
@@ -22,56 +30,93 @@ class NpyReader:
 
     def open(self, path: Path) -> ArrayStack:
         """Open `path`; see `livedetect.protocols.Reader`."""
+        return self.open_item(path, "")
+
+    def open_item(self, path: Path, item: str) -> ArrayStack:
+        """Open the array called `item`; see `livedetect.protocols.ItemReader`."""
         try:
             if path.suffix.lower() == ".npz":
-                return ArrayStack(_only_image(path), path.name)
-            array = NpyFile(path)
+                return ArrayStack(_image(path, item), path.name)
+            if item:
+                raise SourceError(f"{path.name} holds a single array: leave out ?item=")
+            return _stack_of(NpyFile(path), path)
         except OSError as error:
             if isinstance(error, (FrameReadError, SourceError)):
                 raise
             raise FrameReadError(f"{path.name} cannot be read: {error}") from error
-        return _stack_of(array, path.name)
 
 
-def _stack_of(array: NpyFile, name: str) -> ArrayStack:
+def _stack_of(file: NpyFile, path: Path) -> ArrayStack:
     try:
-        return ArrayStack(array, name, release=array.close)
+        stack = stack_of(file, path.name, exported_properties(path), release=file.close)
     except SourceError:
-        array.close()
+        file.close()
         raise
+    if file.missing_frames:
+        stack.declared_frames = len(stack) + file.missing_frames
+        stack.torn = f"{path.name} is cut: {file.size} of {file.wanted} bytes are there"
+    return stack
+
+
+def exported_properties(path: Path) -> Mapping[str, Any]:
+    """What Nion Swift wrote beside an exported ``.npy``; empty if there is nothing of Swift's."""
+    try:
+        properties = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    ours = isinstance(properties, dict) and "datum_dimension_count" in properties
+    return properties if ours else {}
 
 
 class NpyFile:
-    """The array in an ``.npy`` file, read one frame at a time.
+    """The array in an ``.npy`` file, read one frame at a time; `start` is where it begins.
 
     Reading and not mapping: a mapped file that another program cuts short kills the process
     that looks at it.
+
+    Attributes
+    ----------
+    shape : (..., H, W) of the complete frames.
+    missing_frames : how many more the header promises.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, start: int = 0) -> None:
         self._file = path.open("rb")
         try:
+            self._file.seek(start)
             self.shape, self._fortran, self.dtype = read_header(self._file, path.name)
             self._start = self._file.tell()
+            self.missing_frames = 0
             self._check_size(path)
         except BaseException:
             self._file.close()
             raise
 
     def _check_size(self, path: Path) -> None:
-        wanted = self._start + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-        size = path.stat().st_size
-        if self.dtype.kind != "O" and size < wanted:
-            raise FrameReadError(f"{path.name} is incomplete: {size} of {wanted} bytes are there")
+        self.wanted = self._start + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        self.size = path.stat().st_size
+        if self.dtype.kind == "O" or self.size >= self.wanted:
+            return
+        complete = 0
+        if len(self.shape) == 3 and not self._fortran:
+            complete = (self.size - self._start) * self.shape[0] // (self.wanted - self._start)
+        if complete <= 0:
+            raise FrameReadError(
+                f"{path.name} is incomplete: {self.size} of {self.wanted} bytes are there"
+            )
+        self.missing_frames = self.shape[0] - complete
+        self.shape = (complete, *self.shape[1:])
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
+        """The frame at `key`: one index per leading axis; of a single image the whole of it."""
         if self._fortran:
             return np.asarray(
                 np.memmap(self._file, self.dtype, "r", self._start, self.shape, "F")[key]
             )
-        shape = self.shape[1:] if len(self.shape) == 3 else self.shape
+        leading, shape = self.shape[:-2], self.shape[-2:]
+        indexes = key if isinstance(key, tuple) else (key,)
+        position = int(np.ravel_multi_index(indexes, leading)) if leading else 0
         count = int(np.prod(shape))
-        position = key if len(self.shape) == 3 else 0
         self._file.seek(self._start + position * count * self.dtype.itemsize)
         data = self._file.read(count * self.dtype.itemsize)
         return np.frombuffer(data, self.dtype, count).reshape(shape)
@@ -123,23 +168,27 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise SourceError(f"{path.name} is no zip archive, whatever its name says") from error
 
 
-def _only_image(path: Path) -> NDArray[Any]:
-    """The one array of two or three dimensions and real numbers in an ``.npz``."""
+def _image(path: Path, wanted: str) -> NDArray[Any]:
+    """The array `wanted` of an ``.npz``, or the only one that can be an image or a stack."""
     with open_archive(path) as archive:
-        members = archive.namelist()
-        found = {member: _peek(archive, member, path.name) for member in members}
-        images = [member for member in members if _is_image(*found[member])]
-        named = [member for member in images if member in ("frames.npy", "image.npy", "data.npy")]
-        if len(images) != 1 and len(named) != 1:
-            names = ", ".join(member.removesuffix(".npy") for member in members)
-            raise SourceError(
-                f"{path.name} holds {names or 'no arrays'}: an .npz needs exactly one image or "
-                "stack, or one array called frames, image or data"
+        found = {member: _peek(archive, member, path.name) for member in archive.namelist()}
+        images = [
+            Item(
+                key=member.removesuffix(".npy"),
+                title="",
+                detail=f"{' × '.join(map(str, shape))}, {dtype}",
+                open=partial(read_archived, archive, member, path.name),
             )
+            for member, (shape, _, dtype) in found.items()
+            if _is_image(shape, dtype)
+        ]
+        named = [image for image in images if image.key in ("frames", "image", "data")]
+        alone = len(named) == 1 and not wanted
         try:
-            return read_archived(archive, (named if len(named) == 1 else images)[0], path.name)
+            image: NDArray[Any] = chosen(named if alone else images, wanted, path.name).open()
         except (zipfile.BadZipFile, EOFError) as error:
             raise FrameReadError(f"{path.name} is damaged: {error}") from error
+        return image
 
 
 def _peek(
@@ -149,7 +198,7 @@ def _peek(
         return read_header(file, name)  # type: ignore[arg-type]
 
 
-def _is_image(shape: tuple[int, ...], _fortran: bool, dtype: np.dtype[Any]) -> bool:
+def _is_image(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     return len(shape) in (2, 3) and dtype.kind in "uifc" and min(shape) > 0 and shape[-1] > 4
 
 

@@ -14,13 +14,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from livedetect.errors import FrameReadError, SettingsError, SourceError
-from livedetect.protocols import SourceRequest, Stack
+from livedetect.protocols import ItemReader, SourceRequest, Stack
 from livedetect.stream.registry import reader_for
 from livedetect.types import Calibration, Frame, Gap, Rejection, SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.files import age_s
 
-OPTIONS = {"idle_s": "a growing file ends when it has not changed for this long, s (10)"}
+OPTIONS = {
+    "idle_s": "a growing file ends when it has not changed for this long, s (10)",
+    "item": "which of several images or stacks, by its title or the start of its uuid",
+}
 IDLE_S = 10.0
 POLL_S = 0.25
 NOMINAL_INTERVAL_S = 1.0
@@ -28,7 +31,7 @@ _GROWING_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".h5", ".hdf5", ".zarr")
 
 
 def open_source(request: SourceRequest) -> StackSource:
-    """One file of frames: .npy, .tif, .zarr, .h5, Nion and vendor formats."""
+    """One file of frames: .npy, .tif, .zarr, .h5, Nion files and libraries, vendor formats."""
     return StackSource(request)
 
 
@@ -39,6 +42,7 @@ class StackSource:
         self._request = request
         self._path = Path(request.target)
         self._idle_s = _idle_seconds(request.options)
+        self._item_wanted = request.options.get("item", "")
         self._sidecar = cal.beside(self._path)
         fresh = request.live and age_s(self._path) < self._idle_s
         self._following = fresh and self._path.suffix.lower() in _GROWING_SUFFIXES
@@ -53,16 +57,31 @@ class StackSource:
 
     def _open(self, patience_s: float) -> Stack:
         """Open the file; one that is still being written is given time to become readable."""
-        reader = reader_for(self._path)
         deadline = time.monotonic() + patience_s
         while True:
             try:
-                return reader.open(self._path)
+                stack = self._opened()
             except FileNotFoundError as error:
                 raise SourceError(f"{self._path} does not exist") from error
             except FrameReadError as error:
-                if time.monotonic() >= deadline or self._request.stop.wait(POLL_S):
+                if self._gives_up(deadline):
                     raise SourceError(f"{error}; copy or export the file again") from error
+                continue
+            if self._following or not _torn(stack) or self._gives_up(deadline):
+                return stack
+            stack.close()
+
+    def _opened(self) -> Stack:
+        reader = reader_for(self._path)
+        if not self._item_wanted:
+            return reader.open(self._path)
+        if not isinstance(reader, ItemReader):
+            raise SettingsError(f"?item=: there is nothing to choose in a {self._path.suffix} file")
+        return reader.open_item(self._path, self._item_wanted)
+
+    def _gives_up(self, deadline: float) -> bool:
+        """Whether the file has had its time to become complete; waits a little if not."""
+        return time.monotonic() >= deadline or self._request.stop.wait(POLL_S)
 
     def __iter__(self) -> Iterator[SourceItem]:
         stop, done, changed = self._request.stop, 0, time.monotonic()
@@ -97,12 +116,13 @@ class StackSource:
         except FrameReadError as error:
             return Rejection(index=position, message=str(error), time_s=self._time_s)
         frame = calibrated(frame, self._sidecar, self._request)
-        self._time_s = frame.index * interval_s(frame, self._stack)
+        timed: bool = getattr(self._stack, "timed", False)
+        self._time_s = frame.time_s if timed else frame.index * interval_s(frame, self._stack)
         return dataclasses.replace(frame, time_s=self._time_s)
 
     def _left_over(self, done: int) -> Iterator[SourceItem]:
         """What the file promised beyond its `done` frames: a torn one, then missing ones."""
-        torn: str = getattr(self._stack, "torn", "")
+        torn = _torn(self._stack)
         if torn:
             yield Rejection(index=done, message=torn, time_s=self._time_s)
         first = done + bool(torn)
@@ -124,8 +144,15 @@ def _idle_seconds(options: Mapping[str, str]) -> float:
     seconds = cal.positive(options.get("idle_s", IDLE_S))
     if set(options) - set(OPTIONS) or seconds is None:
         told = "&".join(f"{key}={value}" for key, value in options.items())
-        raise SettingsError(f"{told}: a stack understands idle_s=SECONDS ({OPTIONS['idle_s']})")
+        meanings = "; ".join(f"{key}: {text}" for key, text in OPTIONS.items())
+        raise SettingsError(f"{told}: a file understands {meanings}")
     return seconds
+
+
+def _torn(stack: Stack) -> str:
+    """What is wrong behind the last complete frame; empty if nothing is."""
+    torn: str = getattr(stack, "torn", "")
+    return torn
 
 
 def calibrated(frame: Frame, sidecar: Calibration, request: SourceRequest) -> Frame:

@@ -6,6 +6,7 @@ page without any error, and a file that is being written has no series yet.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from livedetect.errors import FrameReadError, SourceError
 from livedetect.types import Calibration, Frame
 from livedetect_adapters import calibration as cal
+from livedetect_adapters import nion_properties as swift
 from livedetect_adapters.frames import READ_ERRORS, frame_layout, owned
 from livedetect_adapters.tiff_pages import PageChain, size_now
 
@@ -143,6 +145,18 @@ class _Description:
         x, y = (_pixels_per_unit(page, tag) for tag in ("XResolution", "YResolution"))
         if x and y:
             self.calibration = cal.spatial((1 / x, meta.get("unit")), (1 / y, meta.get("unit")))
+        self._read_swift(meta.get("nion.1"))
+
+    def _read_swift(self, text: Any) -> None:
+        # Nion Swift leaves its own description among ImageJ's
+        try:
+            properties = json.loads(str(text))
+        except ValueError:
+            return
+        if isinstance(properties, dict):
+            exact = swift.calibration_of(properties)
+            self.calibration = cal.merged(exact, self.calibration)
+            self.interval_s = self.interval_s or swift.interval_s(properties)
 
     def _read_ome(self, text: str) -> None:
         pixels = re.search(r"<Pixels\b[^>]*>", text)
