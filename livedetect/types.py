@@ -149,6 +149,8 @@ class SourceInfo:
     """Number of frames, None if not known."""
     stored: bool = False
     """True while a live source yields what was there before we came: nothing may be skipped."""
+    has_channels: bool = False
+    """It can be asked for one of several channels (`Settings.stream`)."""
     remark: str = ""
     """What a user should know of its data before the run, in a sentence; empty if nothing."""
 

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import zmq
@@ -23,7 +23,7 @@ from livedetect.protocols import SourceRequest
 from livedetect.stream import wire_frames as wire
 from livedetect.stream.curve import CurveKeys, join, load_keys
 from livedetect.stream.frame_address import check_address
-from livedetect.types import SourceInfo, SourceItem
+from livedetect.types import Frame, SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.frame_order import FrameOrder
 
@@ -83,7 +83,7 @@ class ZeroMQSource:
     @property
     def info(self) -> SourceInfo:
         """Name and kind; the number of frames is the producer's to say, at its end."""
-        return SourceInfo(name=self._address, live=True)
+        return SourceInfo(name=self._address, live=True, has_channels=True)
 
     @property
     def channel(self) -> str | None:
@@ -94,6 +94,10 @@ class ZeroMQSource:
     def counts(self) -> Mapping[str, int]:
         """Messages not taken: other_channels, foreign, other_version, stray."""
         return dict(self._order.counts)
+
+    def divert(self, take: Callable[[Frame], None]) -> None:
+        """Hand the frames of other channels to `take`, see `livedetect.protocols.ManyChannels`."""
+        self._order.divert(take)
 
     def close(self) -> None:
         """Let the iteration end soon; it releases the socket itself."""

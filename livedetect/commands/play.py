@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,6 +57,8 @@ class Listeners:
         """Bring back the commands of a recorded session."""
         from livedetect.stream.playback import RecordedCommands
 
+        if recorded.plays_other_channel(settings):
+            return
         same_run = recorded.is_same_run(settings)
         commands = RecordedCommands(recorded.recording, same_run=same_run)
         self.commands.append(commands)
@@ -107,7 +109,7 @@ def play(
 
     options.start_log()
     settings = options.settings(recorded.recording.settings if recorded else None)
-    view = wants_view(options.view)
+    view = wants_view(viewing(options))
     listeners = listeners_of(options)
     viewer: ViewerProgram | None = None
     try:
@@ -123,6 +125,8 @@ def play(
     except BaseException:
         listeners.close()
         raise
+    for remark in remarks(source, settings):
+        tell(f"livedetect: {remark}")
     if view and publisher is not None:
         viewer = ViewerProgram(publisher.endpoint)
         await_viewer(viewer, publisher, source, stop)
@@ -134,6 +138,28 @@ def play(
     if viewer is not None:
         leave_viewer(viewer, keep=keep_viewer and outcome.status != "abort")
     return EXIT_CODES[outcome.status] or int(bool(outcome.faults))
+
+
+def viewing(options: RunOptions) -> bool | None:
+    """The user's word on the viewer; raises `SettingsError` where it contradicts itself."""
+    if options.publish != NOWHERE or options.view is False:
+        return options.view
+    if options.view:
+        from livedetect.errors import SettingsError
+
+        raise SettingsError(
+            "--view and --publish none exclude each other: the viewer lives on what is published; "
+            "leave one of them out"
+        )
+    return False
+
+
+def remarks(source: Source, settings: Settings) -> list[str]:
+    """What the user should know before the run, in sentences."""
+    told = [source.info.remark] if source.info.remark else []
+    if settings.stream and not source.info.has_channels:
+        told.append(f"stream={settings.stream} has no effect: {source.info.name} has one channel")
+    return told
 
 
 def await_viewer(
@@ -219,7 +245,22 @@ def conclude(outcome: RunOutcome, options: RunOptions) -> None:
         tell(f"livedetect: {outcome.message}")
     for fault in dict.fromkeys(outcome.faults):
         tell(f"livedetect: left out after a fault: {fault}")
+    if any(outcome.not_taken.values()):
+        tell(f"livedetect: {messages_not_taken(outcome.not_taken, options)}")
     if outcome.status == "fail" and options.log is None:
         tell("With --log FILE the same command leaves the details of a fault.")
     if options.report is not None and (options.report / "report.html").exists():
         tell(f"Report: {options.report / 'report.html'}")
+
+
+def messages_not_taken(counts: Mapping[str, int], options: RunOptions) -> str:
+    """Messages of the source that were no frames of the analysed channel, in a sentence."""
+    fate = "recorded" if options.record else "not recorded"
+    words = {
+        "other_channels": f"frames of other channels ({fate}, not analysed)",
+        "foreign": "that are no frames",
+        "other_version": "of another version of the protocol",
+        "stray": "of a producer that had been replaced",
+    }
+    told = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
+    return f"Messages left aside: {', '.join(told)}."

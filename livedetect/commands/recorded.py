@@ -22,10 +22,27 @@ class Recorded:
     """The session."""
     every_frame: bool
     """Analyse the frames that were skipped as well."""
+    channel: str | None = None
+    """The channel that was named behind ``?``."""
 
     def is_same_run(self, settings: Settings) -> bool:
         """Whether `settings` will give the recorded events, and so the same ids of defects."""
         return not self.every_frame and settings == self.recording.settings
+
+    def plays_other_channel(self, settings: Settings) -> bool:
+        """Whether `settings` ask for a channel that the recorded run did not analyse."""
+        from livedetect.protocols import SourceRequest
+        from livedetect.stream.playback import other_channel
+
+        request = SourceRequest(
+            target=str(self.recording.directory), options=self.channel_option, settings=settings
+        )
+        return other_channel(self.recording, request) is not None
+
+    @property
+    def channel_option(self) -> dict[str, str]:
+        """The channel named behind ``?``, as an option of the source."""
+        return {"stream": self.channel} if self.channel else {}
 
     def open(self, settings: Settings, stop: threading.Event) -> Source:
         """Its frames."""
@@ -35,7 +52,7 @@ class Recorded:
 
         request = SourceRequest(
             target=str(self.recording.directory),
-            options={"all": str(int(self.every_frame))},
+            options={"all": str(int(self.every_frame)), **self.channel_option},
             settings=settings,
             stop=stop,
             live=False,
@@ -62,7 +79,11 @@ def recorded(source: str, *, every_frame: bool = False) -> Recorded | None:
         from livedetect.stream.recording import Recording
 
         every_frame = every_frame or options.get("all") == "1"
-        return Recorded(recording=Recording(Path(target)), every_frame=every_frame)
+        return Recorded(
+            recording=Recording(Path(target)),
+            every_frame=every_frame,
+            channel=options.get("stream"),
+        )
     if every_frame:
         raise SettingsError(f"--all is for recorded sessions; all of {source} is analysed anyway")
     return None

@@ -48,6 +48,7 @@ def contents(recording: Recording) -> dict[str, Any]:
         "reason": end.get("reason", "") if end else "",
         "frames": recording.count(),
         "what became of them": dispositions,
+        "other channels": recording.other_channels(),
         "arrays": {name: _layout(recording, name, n) for name, n in recording.arrays().items()},
         "events": dict(Counter(event["event"] for event in recording.events())),
         "commands": len(recording.commands()),
@@ -82,12 +83,15 @@ def recover(session: Session) -> None:
 def pack(
     session: Session,
     to: Annotated[Path, typer.Option(metavar="FILE", help="FILE.tif, FILE.h5 or FILE.nxs.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that is there already.")
+    ] = False,
 ) -> None:
     """Write a session's frames to one file: BigTIFF with OME metadata, or HDF5 after NeXus."""
     from livedetect.commands.play import tell
     from livedetect.stream.pack import pack as write_packed
 
-    for path in write_packed(session, to):
+    for path in write_packed(session, to, overwrite=overwrite):
         tell(f"Written: {path}")
 
 

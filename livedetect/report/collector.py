@@ -32,6 +32,8 @@ class ReportCollector:
     directory : where the report goes; it is made if need be.
     """
 
+    known_as = "the report"
+
     def __init__(self, directory: Path) -> None:
         self.notes = RunNotes()
         self._directory = Path(directory)

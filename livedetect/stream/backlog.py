@@ -10,7 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from livedetect.protocols import Source
+from livedetect.protocols import ManyChannels, Source
 from livedetect.types import Frame, Rejection, SourceItem
 
 _WAITING_BYTES_MAX = 256 * 2**20
@@ -34,6 +34,8 @@ class Arrival:
     """When it came, s on the monotonic clock."""
     stored: bool = False
     """It was there before we came and can wait."""
+    other_channel: bool = False
+    """It is a frame of a channel that is not analysed."""
 
 
 class Receiver:
@@ -65,8 +67,15 @@ class Receiver:
         """Why the source ended, if it did not end well."""
         return self._error
 
-    def start(self) -> None:
-        """Begin to receive."""
+    @property
+    def not_taken(self) -> dict[str, int]:
+        """Messages that gave no item of the analysed channel, by what they were."""
+        return dict(self._source.counts) if isinstance(self._source, ManyChannels) else {}
+
+    def start(self, *, other_channels: bool = False) -> None:
+        """Begin to receive; with `other_channels`, what comes on those as well."""
+        if other_channels and isinstance(self._source, ManyChannels):
+            self._source.divert(self._put_other)
         self._thread.start()
 
     def take(self, timeout_s: float) -> Arrival | None:
@@ -108,6 +117,9 @@ class Receiver:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+    def _put_other(self, frame: Frame) -> None:
+        self._put(Arrival(item=frame, at_s=time.monotonic(), other_channel=True))
 
     def _put(self, arrival: Arrival) -> None:
         with self._changed:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from livedetect.errors import SourceError
-from livedetect.stream.session_files import array_name
+from livedetect.stream.session_files import array_name, sync, sync_directory
 from livedetect.types import Frame
 
 GROWTH_FRAMES = 64
@@ -31,10 +31,13 @@ class FrameStore:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._arrays: dict[tuple[str, tuple[int, ...]], _GrowingArray] = {}
+        self._arrays: dict[tuple[str, str, tuple[int, ...]], _GrowingArray] = {}
+        self._unsynced: list[Path] = []
 
-    def add(self, frame: Frame) -> tuple[str, int]:
+    def add(self, frame: Frame, channel: str = "") -> tuple[str, int]:
         """Store the pixels; returns the array's name and the frame's place in it.
+
+        Each `channel` has arrays of its own; the analysed one needs no name.
 
         Raises
         ------
@@ -43,11 +46,31 @@ class FrameStore:
         ValueError, TypeError
             They are of a kind that zarr cannot hold.
         """
-        key = (frame.data.dtype.str, frame.data.shape)
+        key = (channel, frame.data.dtype.str, frame.data.shape)
         if key not in self._arrays:
             path = self._directory / array_name(len(self._arrays) + 1)
             self._arrays[key] = _GrowingArray(path, frame)
-        return self._arrays[key].append(frame.data)
+        array, slot = self._arrays[key].append(frame.data)
+        self._unsynced.append(chunk_path(self._directory, array, slot, 1 + frame.data.ndim))
+        return array, slot
+
+    @property
+    def unsynced(self) -> int:
+        """Frames that a power cut could still take."""
+        return len(self._unsynced)
+
+    def sync(self) -> None:
+        """Bring all stored frames to the disk itself; raises `OSError` if it does not take them."""
+        chunks, self._unsynced = self._unsynced, []
+        for chunk in chunks:
+            sync(chunk)
+        arrays = {self._directory / chunk.relative_to(self._directory).parts[0] for chunk in chunks}
+        for array in arrays:
+            sync(array / "zarr.json")
+        folders = {parent for chunk in chunks for parent in chunk.parents}
+        inside = {folder for folder in folders if folder.is_relative_to(self._directory)}
+        for folder in sorted(inside, key=lambda folder: -len(folder.parts)):
+            sync_directory(folder)
 
     def close(self) -> None:
         """Cut the arrays to the frames they hold."""
@@ -71,7 +94,8 @@ class _GrowingArray:
             dtype=like.data.dtype,
             compressors=BloscCodec(cname="lz4", shuffle="bitshuffle"),
             dimension_names=("t", "y", "x") if len(shape) == 2 else None,
-            attributes={name: value for name, value in told.items() if value is not None},
+            attributes={name: value for name, value in told.items() if value is not None}
+            | ({"stream": like.stream} if like.stream else {}),
             # a frame of zeros is a frame too, and a chunk that is not there is a fault
             config={"write_empty_chunks": True},
         )

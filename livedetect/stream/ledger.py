@@ -9,6 +9,7 @@ Holds in every run::
 from __future__ import annotations
 
 import bisect
+import dataclasses
 from collections import Counter
 
 from livedetect.types import Disposition, Frame, Gap, Rejection, SourceItem
@@ -87,12 +88,7 @@ class Ledger:
             return before
         self._missing.add(start, end)
         self._next_index = end
-        known = Gap(
-            first_missing=start,
-            missing_frames=end - start,
-            reason=gap.reason,
-            time_s=gap.time_s,
-        )
+        known = dataclasses.replace(gap, first_missing=start, missing_frames=end - start)
         return [*before, known]
 
     def _admit_numbered(self, item: Frame | Rejection) -> list[SourceItem]:
@@ -115,6 +111,7 @@ class Ledger:
             reason="late" if reason == "late" else "duplicate",
             message=message,
             time_s=item.time_s,
+            epoch=epoch_of(item),
         )
 
     def _hole_before(self, index: int, time_s: float) -> list[SourceItem]:
@@ -125,6 +122,13 @@ class Ledger:
         self._next_index = index
         reason = "missing" if first > 0 else "before joining"
         return [Gap(first_missing=first, missing_frames=count, reason=reason, time_s=time_s)]
+
+
+def epoch_of(item: SourceItem) -> str:
+    """Start of the producer that an item belongs to, hexadecimal; empty where there is none."""
+    if isinstance(item, Frame):
+        return str(item.meta.get("epoch", ""))
+    return item.epoch if isinstance(item, (Gap, Rejection)) else ""
 
 
 class _Ranges:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from livedetect.errors import LivedetectError
@@ -31,6 +31,8 @@ class RunOutcome:
     """Unique, hexadecimal."""
     faults: tuple[str, ...] = ()
     """Sinks and taps that failed on the way, a line each."""
+    not_taken: Mapping[str, int] = field(default_factory=dict)
+    """Messages of the source that gave no frame of the analysed channel, see `ManyChannels`."""
 
 
 def failure(part: str, last_frame: int, error: Exception) -> str:
@@ -38,6 +40,12 @@ def failure(part: str, last_frame: int, error: Exception) -> str:
     where = f"after frame {last_frame}" if last_frame >= 0 else "before the first frame was done"
     said = str(error) if isinstance(error, (LivedetectError, OSError)) else repr(error)
     return f"The {part} failed {where}: {said}"
+
+
+def nothing_usable(ledger: Ledger) -> bool:
+    """Frames came, and every one of them was turned away as unreadable or not to be trusted."""
+    refused = ledger.fate("invalid") + ledger.fate("suspect")
+    return refused > 0 and refused == ledger.received - ledger.fate("duplicate")
 
 
 def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:

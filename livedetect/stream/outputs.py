@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from livedetect.protocols import FrameTap, ResultSink
+from livedetect.protocols import ChannelTap, FrameTap, ResultSink
 from livedetect.stream.status import SessionStatus, StatusSink
-from livedetect.types import Event, FrameResult, NoticeEvent, SourceItem
+from livedetect.types import Event, Frame, FrameResult, NoticeEvent, SourceItem
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +29,17 @@ class Outputs:
         """Show an item as it arrived to every tap."""
         for tap in list(self._taps):
             self._call(tap, partial(tap.on_frame, item))
+
+    @property
+    def wants_other_channels(self) -> bool:
+        """Some tap takes the frames of channels that are not analysed."""
+        return any(isinstance(tap, ChannelTap) for tap in self._taps)
+
+    def on_other_frame(self, item: SourceItem) -> None:
+        """Show a frame of a channel that is not analysed to those who want it."""
+        for tap in list(self._taps):
+            if isinstance(tap, ChannelTap) and isinstance(item, Frame):
+                self._call(tap, partial(tap.on_other_frame, item))
 
     def on_result(self, result: FrameResult) -> None:
         """Pass a result on."""
@@ -57,14 +68,19 @@ class Outputs:
         try:
             action()
         except Exception as error:  # noqa: BLE001 - detection must outlive every listener
-            _log.exception("%s failed and is left out from now on", type(listener).__name__)
+            _log.exception("%s failed and is left out from now on", known_as(listener))
             self._let_go(listener, error)
 
     def _let_go(self, listener: FrameTap | ResultSink, error: Exception) -> None:
-        reason = f"{type(listener).__name__}: {error}"
+        reason = f"{known_as(listener)}: {error}"
         self.faults.append(reason)
         self._taps = [tap for tap in self._taps if tap is not listener]
         self._sinks = [sink for sink in self._sinks if sink is not listener]
         self.on_event(
             dataclasses.replace(self._last, event="recording_stopped", values={"reason": reason})
         )
+
+
+def known_as(listener: FrameTap | ResultSink) -> str:
+    """What a user calls a listener: its attribute ``known_as``, else the name of its class."""
+    return str(getattr(listener, "known_as", type(listener).__name__))

@@ -23,16 +23,17 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".nxs")
 Write = Callable[[Recording, Sequence[Row], Path], None]
 
 
-def pack(directory: Path, to: Path) -> list[Path]:
+def pack(directory: Path, to: Path, *, overwrite: bool = False) -> list[Path]:
     """Write all recorded frames of a session, in the order of their numbers.
 
-    One file for each dtype and shape; where there are several, ``-0001`` and so on is added
-    to the name. A file appears under its name when it is complete.
+    One file for each channel, dtype and shape; where there are several, ``-0001`` and so on is
+    added to the name. A file appears under its name when it is complete.
 
     Parameters
     ----------
     directory : of the session.
     to : ``.tif`` for BigTIFF with OME's metadata, ``.h5`` or ``.nxs`` for HDF5 after NeXus.
+    overwrite : replace files that are there already.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def pack(directory: Path, to: Path) -> list[Path]:
     Raises
     ------
     SettingsError
-        The suffix is another one.
+        The suffix is another one, or a file is there already.
     SourceError
         The session is damaged or holds no frames, or the file cannot be written.
     """
@@ -50,9 +51,11 @@ def pack(directory: Path, to: Path) -> list[Path]:
     groups = _by_array(recording)
     if not groups:
         raise SourceError(f"{directory} holds no frames")
+    paths = _paths(to, len(groups))
+    if not overwrite:
+        _require_free(paths)
     written = []
-    for number, rows in enumerate(groups, start=1):
-        path = to if len(groups) == 1 else to.with_stem(f"{to.stem}-{number:04d}")
+    for path, rows in zip(paths, groups, strict=True):
         draft = path.with_name(path.name + ".part")
         try:
             write(recording, rows, draft)
@@ -67,6 +70,19 @@ def pack(directory: Path, to: Path) -> list[Path]:
     return written
 
 
+def _paths(to: Path, count: int) -> list[Path]:
+    numbered = [to.with_stem(f"{to.stem}-{number:04d}") for number in range(1, count + 1)]
+    return [to] if count == 1 else numbered
+
+
+def _require_free(paths: Sequence[Path]) -> None:
+    taken = [str(path) for path in paths if path.exists()]
+    if taken:
+        raise SettingsError(
+            f"--to: {', '.join(taken)} exists already; give another name, or --overwrite"
+        )
+
+
 def _writer(to: Path) -> Write:
     suffix = to.suffix.lower()
     if suffix in TIFF_SUFFIXES:
@@ -79,6 +95,8 @@ def _writer(to: Path) -> Write:
 
 def _by_array(recording: Recording) -> list[list[Row]]:
     rows = [row for row in recording.rows() if row.array is not None]
+    for channel in recording.other_channels():
+        rows += [row for row in recording.other_rows(channel) if row.array is not None]
     arrays = sorted({str(row.array) for row in rows})
     return [sorted((r for r in rows if r.array == a), key=lambda r: r.index) for a in arrays]
 

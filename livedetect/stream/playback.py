@@ -2,7 +2,8 @@
 
 What the recorded run did not analyse (skipped frames) is not analysed now, and the operator's
 commands come back at their frames, so that unchanged settings give equal events. With ``all=1``
-every frame is analysed.
+every frame is analysed. ``stream=NAME`` plays a channel that was recorded beside the analysed
+one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ from livedetect.types import (
     SourceItem,
 )
 
-OPTIONS = {"all": "1 analyses the frames that the recorded run skipped as well (0)"}
+OPTIONS = {
+    "all": "1 analyses the frames that the recorded run skipped as well (0)",
+    "stream": "a channel that was recorded beside the analysed one",
+}
 _OPERATORS = ("pixel_size_nm", "dwell_us", "current_pA", "high_tension_kv")
 _NAMING_DEFECTS = ("accept", "dismiss")
 
@@ -45,18 +49,22 @@ class SessionSource:
     def __init__(self, request: SourceRequest) -> None:
         self._recording = Recording(Path(request.target))
         self._all = _wants_all(request)
+        self._channel = other_channel(self._recording, request)
         self._stop = request.stop
         self._recorded = self._recording.settings
         self._settings = request.settings
-        self._count = self._recording.count()
+        others = self._recording.other_channels()
+        self._count = others[self._channel] if self._channel else self._recording.count()
 
     @property
     def info(self) -> SourceInfo:
         """Name and number of frames; finite, so nothing is dropped."""
-        return SourceInfo(name=str(self._recording.directory), live=False, frame_count=self._count)
+        name = str(self._recording.directory)
+        return SourceInfo(name=name, live=False, frame_count=self._count, has_channels=True)
 
     def __iter__(self) -> Iterator[SourceItem]:
-        for row in self._recording.rows():
+        other = self._recording.other_rows(self._channel) if self._channel else None
+        for row in other or self._recording.rows():
             if self._stop.is_set():
                 return
             if row.disposition != "pending" or self._all:
@@ -72,6 +80,7 @@ class SessionSource:
                 missing_frames=row.missing_frames,
                 reason=str(row.details.get("reason", "missing")),
                 time_s=row.time_s,
+                epoch=row.epoch,
             )
         if row.kind == "notice":
             name, values = str(row.details.get("event", "")), row.details.get("values", {})
@@ -141,6 +150,7 @@ def _rejection(row: Row, reason: str, message: str) -> Rejection:
         reason=cast("RejectionReason", reason),
         message=message,
         time_s=row.time_s,
+        epoch=row.epoch,
     )
 
 
@@ -156,8 +166,23 @@ def _calibrated(scan: Calibration, recorded: Settings, wanted: Settings) -> Cali
     return dataclasses.replace(scan, **changes) if changes else scan
 
 
+def other_channel(recording: Recording, request: SourceRequest) -> str | None:
+    """The channel beside the analysed one that is asked for; None for the analysed one.
+
+    Raises `SettingsError` for a channel that was not recorded.
+    """
+    wanted = request.options.get("stream") or request.settings.stream
+    if not wanted or wanted == recording.settings.stream or wanted == recording.channel():
+        return None
+    others = recording.other_channels()
+    if wanted not in others:
+        known = ", ".join(filter(None, [recording.channel(), *others])) or "one without a name"
+        raise SettingsError(f"stream={wanted} was not recorded in this session; it has {known}")
+    return wanted
+
+
 def _wants_all(request: SourceRequest) -> bool:
-    told = dict(request.options)
+    told = {name: value for name, value in request.options.items() if name != "stream"}
     wanted = told.pop("all", "0")
     if told or wanted not in ("0", "1"):
         raise SettingsError(f"a session understands all=1 ({OPTIONS['all']}), not {told or wanted}")

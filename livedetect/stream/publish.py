@@ -43,6 +43,8 @@ class ResultsPublisher:
     follow are dropped, which the log tells; their events are not lost.
     """
 
+    known_as = "publishing for viewers"
+
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:

@@ -36,6 +36,10 @@ from livedetect.stream.session_files import (
 from livedetect.types import Event, Frame, FrameResult, NoticeEvent, SourceItem
 
 PATIENCE_S = 60.0
+SYNC_S = 1.0
+"""A power cut takes the last second; what is older is on the disk itself."""
+SYNC_PATIENCE = 4.0
+"""A slow disk is left alone for so many times as long as it took."""
 ABORT_S = 1.0
 """After an interruption frames are still written for so long, then only their rows."""
 _PACKAGES = ("livedetect", "numpy", "scipy", "scikit-learn", "numba", "zarr")
@@ -56,6 +60,8 @@ class Recorder:
     tell : called once, from the recorder's thread, with a line on the disk space.
     """
 
+    known_as = "the recording"
+
     def __init__(self, directory: Path, tell: Callable[[str], None] = _log.info) -> None:
         self._directory = _made(Path(directory))
         self._tell = tell
@@ -67,7 +73,9 @@ class Recorder:
         self._journal: Journal | None = None
         self._written = 0
         self._lost = 0
+        self._others = 0
         self._give_up_s = float("inf")
+        self._sync_due_s = 0.0
         self._failure = ""
         self._failure_told = False
         self._thread = threading.Thread(target=self._run, name="livedetect-recorder", daemon=True)
@@ -78,6 +86,11 @@ class Recorder:
         self._raise_failure()
         self._queue.put_item(self._items, item)
         self._items += 1
+
+    def on_other_frame(self, frame: Frame) -> None:
+        """Keep a frame of a channel that is not analysed."""
+        self._raise_failure()
+        self._queue.put_item(self._items, frame, beside=True)
 
     def on_result(self, result: FrameResult) -> None:
         """Keep what became of it; results come in the order of the items."""
@@ -108,8 +121,10 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            while batch := self._queue.take():
+            while batch := self._next_batch():
                 self._write(batch)
+                if time.monotonic() >= self._sync_due_s:
+                    self._make_durable()
         except (OSError, sqlite3.Error) as error:
             self._failure = str(error)
             _log.exception("recording has ended")
@@ -121,6 +136,22 @@ class Recorder:
         except (OSError, sqlite3.Error, ValueError) as error:
             self._failure = self._failure or str(error)
             _log.exception("the recording could not be closed")
+
+    def _next_batch(self) -> list[Entry]:
+        """What is to be written next; in a pause, what has been written is made durable."""
+        waiting_s = max(0.0, self._sync_due_s - time.monotonic())
+        if self._frames.unsynced and not self._queue.wait(waiting_s):
+            self._make_durable()
+        return self._queue.take()
+
+    def _make_durable(self) -> None:
+        """Chunks first, rows second: after a power cut no row speaks of a missing frame."""
+        begun_s = time.monotonic()
+        self._frames.sync()
+        if self._journal is not None:
+            self._journal.make_durable()
+        took_s = time.monotonic() - begun_s
+        self._sync_due_s = time.monotonic() + max(SYNC_S, SYNC_PATIENCE * took_s)
 
     def _write(self, batch: list[Entry]) -> None:
         if self._journal is None:
@@ -144,7 +175,10 @@ class Recorder:
     def _write_one(self, journal: Journal, entry: Entry) -> None:
         if isinstance(entry, Arrived):
             place = self._store(journal, entry)
-            journal.add_item(entry.position, entry.item, place, entry.unix_s)
+            if entry.beside and isinstance(entry.item, Frame):
+                journal.add_other(entry.position, entry.item, place, entry.unix_s)
+            else:
+                journal.add_item(entry.position, entry.item, place, entry.unix_s)
         elif isinstance(entry, Judged):
             journal.settle(entry.position, entry.result)
             for event in entry.result.events:
@@ -159,19 +193,21 @@ class Recorder:
         frame = entry.item
         if not isinstance(frame, Frame):
             return None
+        position = None if entry.beside else entry.position
         if not entry.pixels or time.monotonic() > self._give_up_s:
             self._lost += 1
-            journal.add_fault(entry.position, "not recorded: the disk was too slow")
+            journal.add_fault(position, "not recorded: the disk was too slow")
             return None
         check_room(self._directory, frame.data.nbytes)
         try:
-            place = self._frames.add(frame)
+            place = self._frames.add(frame, channel=frame.stream if entry.beside else "")
         except (ValueError, TypeError) as error:
             self._lost += 1
-            journal.add_fault(entry.position, f"not recorded: {error}")
+            journal.add_fault(position, f"not recorded: {error}")
             return None
-        self._written += 1
-        if self._written == 1:
+        self._written += not entry.beside
+        self._others += entry.beside
+        if self._written + self._others == 1:
             self._tell(estimate(self._directory, frame.data.nbytes))
         return place
 
@@ -183,9 +219,22 @@ class Recorder:
             return
         if self._failure:
             self._journal.add_fault(None, self._failure)
-        self._journal.close()
         self._frames.close()
+        # who interrupts wants to leave: the end is written first
+        hurried = self._give_up_s != float("inf")
+        if not hurried:
+            self._sync_if_possible()
+        self._journal.close()
         write_json(self._directory / END_FILE, self._end())
+        if hurried:
+            self._sync_if_possible()
+
+    def _sync_if_possible(self) -> None:
+        try:
+            self._frames.sync()
+        except OSError as error:
+            self._failure = self._failure or str(error)
+            _log.exception("the last frames could not be brought to the disk")
 
     def _end(self) -> dict[str, Any]:
         ended = dict(self._ended)
@@ -197,6 +246,7 @@ class Recorder:
             "message": ended.get("message", ""),
             "ended_utc": datetime.now(UTC).isoformat(),
             "frames_recorded": self._written,
+            "other_frames_recorded": self._others,
             "frames_not_recorded": self._lost,
             "rows_not_recorded": self._queue.dropped_entries,
             "ledger": ended.get("ledger"),

@@ -27,7 +27,15 @@ from livedetect.types import Calibration, Command, Frame
 
 _ROWS = (
     'SELECT position, kind, "index", disposition, missing_frames, time_s, array, slot, '
-    "calibration, details, segment FROM frames WHERE position >= {first:d} ORDER BY position"
+    "calibration, details, segment, {epoch} FROM frames WHERE position >= {first:d} "
+    "ORDER BY position"
+)
+_OTHER_ROWS = (
+    "SELECT stream, number, 'frame', \"index\", 'none', 0, time_s, array, slot, calibration, "
+    "details, NULL, epoch FROM other_frames ORDER BY number"
+)
+_ARRAYS = (
+    "SELECT array, MAX(slot) + 1 FROM {table} WHERE array IS NOT NULL GROUP BY array ORDER BY array"
 )
 
 
@@ -55,6 +63,8 @@ class Row:
     """Of a frame, as received."""
     details: Mapping[str, Any]
     """What else was said of it, and what came of it (see `HeldDefects.change`)."""
+    epoch: str = ""
+    """Start of the producer, hexadecimal; empty where there is none."""
     segment_id: int | None = None
     """Stretch of constant scan settings; None before it is analysed."""
 
@@ -108,8 +118,33 @@ class Recording:
 
     def rows(self, first: int = 0) -> Iterator[Row]:
         """Rows in the order of arrival, from position `first` on."""
-        for values in self._select(_ROWS.format(first=first)):
+        # sessions recorded by earlier versions lack the column
+        epoch = "epoch" if "epoch" in self._columns("frames") else "''"
+        for values in self._select(_ROWS.format(first=first, epoch=epoch)):
             yield _row(values, self.directory)
+
+    def other_channels(self) -> dict[str, int]:
+        """Number of frames by channel, of those that were recorded beside the analysed one."""
+        if not self._columns("other_frames"):
+            return {}
+        sql = "SELECT stream, COUNT(*) FROM other_frames GROUP BY stream ORDER BY stream"
+        return {str(name): int(number) for name, number in self._select(sql)}
+
+    def channel(self) -> str:
+        """Name of the analysed channel; empty where it has none."""
+        sql = "SELECT details FROM frames WHERE kind = 'frame' ORDER BY position LIMIT 1"
+        details = [_loaded(text, self.directory) for (text,) in self._select(sql)]
+        return str(details[0].get("stream", "")) if details else ""
+
+    def other_rows(self, channel: str) -> Iterator[Row]:
+        """Rows of a channel that was not analysed, in the order of arrival."""
+        for stream, *values in self._select(_OTHER_ROWS):
+            if stream == channel:
+                yield _row(tuple(values), self.directory)
+
+    def _columns(self, table: str) -> list[str]:
+        """Names of the columns of a table; empty where it is not there."""
+        return [name for _, name, *_ in self._select(f"PRAGMA table_info({table})")]
 
     def count(self) -> int:
         """Frames that came, those turned away included."""
@@ -126,11 +161,11 @@ class Recording:
 
     def arrays(self) -> dict[str, int]:
         """Number of frames that rows speak of, by array."""
-        sql = (
-            "SELECT array, MAX(slot) + 1 FROM frames WHERE array IS NOT NULL "
-            "GROUP BY array ORDER BY array"
-        )
-        return {str(name): int(number) for name, number in self._select(sql)}
+        lengths: dict[str, int] = {}
+        for table in ("frames", *["other_frames"] * bool(self._columns("other_frames"))):
+            for name, number in self._select(_ARRAYS.format(table=table)):
+                lengths[str(name)] = int(number)
+        return dict(sorted(lengths.items()))
 
     def events(self, first: int = 0) -> Iterator[dict[str, Any]]:
         """Events as they stand in JSON Lines, without the `first` ones."""
@@ -217,7 +252,7 @@ def _has_more(path: Path) -> bool:
 
 def _row(values: tuple[Any, ...], directory: Path) -> Row:
     position, kind, index, disposition, missing, *more = values
-    time_s, array, slot, scan, details, segment = more
+    time_s, array, slot, scan, details, segment, epoch = more
     try:
         calibration = Calibration(**json.loads(scan)) if scan else Calibration()
     except (TypeError, ValueError) as error:
@@ -234,6 +269,7 @@ def _row(values: tuple[Any, ...], directory: Path) -> Row:
         calibration=calibration,
         details=_loaded(details, directory),
         segment_id=segment,
+        epoch=epoch,
     )
 
 

@@ -29,6 +29,8 @@ class Arrived:
     """Wall clock, s since the epoch."""
     pixels: bool = True
     """False: there was no room for the pixels in the queue."""
+    beside: bool = False
+    """A frame of a channel that is not analysed; `position` is that of the next item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +71,15 @@ class RecordingQueue:
         self.dropped_entries = 0
         """Rows that found no room."""
 
-    def put_item(self, position: int, item: SourceItem) -> None:
-        """Add an item, without its pixels if there are too many waiting."""
+    def put_item(self, position: int, item: SourceItem, *, beside: bool = False) -> None:
+        """Add an item, without its pixels if there are too many waiting.
+
+        Channels that are not analysed (`beside`) get half of the room at most.
+        """
         size = item.data.nbytes if isinstance(item, Frame) else 0
+        room = self._max_bytes // 2 if beside else self._max_bytes
         with self._changed:
-            fits = not self._bytes or self._bytes + size <= self._max_bytes
+            fits = not self._bytes or self._bytes + size <= room
             self.dropped_frames += not fits
             self._bytes += size if fits else 0
             entry = Arrived(
@@ -81,6 +87,7 @@ class RecordingQueue:
                 item=item if fits else _without_pixels(item),
                 unix_s=time.time(),
                 pixels=fits,
+                beside=beside,
             )
             self._add(entry)
 
@@ -98,6 +105,11 @@ class RecordingQueue:
             return
         self._entries.append(entry)
         self._changed.notify_all()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for an entry or the end, at most `timeout_s`; False if neither came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._entries) or self._closed, timeout_s)
 
     def take(self) -> list[Entry]:
         """The oldest entries, up to 64; waits for them; empty once closed and drained."""

@@ -63,6 +63,7 @@ def recover(directory: Path) -> Recovered:
         lost = [row for row in recording.rows() if row.array and not _is_whole(recording, row)]
         for row in lost:
             _mark_lost(database, row)
+        _mark_lost_others(recording, database)
     counts = recording.dispositions()
     frames = sum(row.array is not None for row in recording.rows())
     try:
@@ -132,6 +133,14 @@ def _mark_lost(database: sqlite3.Connection, row: Row) -> None:
         "INSERT INTO faults (position, what) VALUES (?, ?)",
         (row.position, f"{row.array}, frame {row.slot}: {_LOST}"),
     )
+
+
+def _mark_lost_others(recording: Recording, database: sqlite3.Connection) -> None:
+    for channel in recording.other_channels():
+        rows = [row for row in recording.other_rows(channel) if row.array]
+        for row in [row for row in rows if not _is_whole(recording, row)]:
+            sql = "UPDATE other_frames SET array = NULL, slot = NULL WHERE number = ?"
+            database.execute(sql, (row.position,))
 
 
 def _end(counts: dict[str, int], frames: int, lost: int) -> dict[str, object]:

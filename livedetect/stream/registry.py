@@ -1,7 +1,8 @@
 """The one place that knows which schemes, readers and simulators are installed.
 
 They are found through entry points: ``livedetect.sources`` (name = URI scheme),
-``livedetect.readers`` (by file suffix) and ``livedetect.simulators``.
+``livedetect.readers`` (by file suffix), ``livedetect.dialects`` (of messages with frames) and
+``livedetect.simulators``.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import unquote
 
 from livedetect.errors import SettingsError, SourceError
-from livedetect.protocols import Reader, Simulator, Source, SourceFactory, SourceRequest
+from livedetect.protocols import (
+    ManyChannels,
+    Reader,
+    Simulator,
+    Source,
+    SourceFactory,
+    SourceRequest,
+)
 from livedetect.settings import Settings
-from livedetect.types import SourceInfo, SourceItem
+from livedetect.types import Frame, SourceInfo, SourceItem
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +63,16 @@ class OpenedSource:
     def info(self) -> SourceInfo:
         """What it is; available before the first frame."""
         return self._source.info
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Messages that gave no item, see `ManyChannels`; empty where there are no others."""
+        return self._source.counts if isinstance(self._source, ManyChannels) else {}
+
+    def divert(self, take: Callable[[Frame], None]) -> None:
+        """Hand frames of other channels to `take`, see `ManyChannels`."""
+        if isinstance(self._source, ManyChannels):
+            self._source.divert(take)
 
     def __iter__(self) -> Iterator[SourceItem]:
         try:
@@ -158,6 +177,11 @@ def readers() -> dict[str, Reader]:
 def suffixes() -> list[str]:
     """All file suffixes that some reader understands, sorted."""
     return sorted({suffix for reader in readers().values() for suffix in reader.suffixes})
+
+
+def dialects() -> list[Any]:
+    """Classes that translate foreign messages of frames, see ``livedetect_adapters.dialects``."""
+    return [point.load() for point in _points("dialects").values()]
 
 
 def open_simulator(spec: str) -> Simulator:

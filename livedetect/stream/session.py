@@ -20,7 +20,14 @@ from livedetect.stream.alarm import Alarm, watched_area_nm2
 from livedetect.stream.backlog import Arrival, Backlog, Receiver
 from livedetect.stream.latency import LatencyHistogram
 from livedetect.stream.ledger import Ledger
-from livedetect.stream.outcome import Reason, RunOutcome, Status, failure, last_word
+from livedetect.stream.outcome import (
+    Reason,
+    RunOutcome,
+    Status,
+    failure,
+    last_word,
+    nothing_usable,
+)
 from livedetect.stream.outputs import Outputs
 from livedetect.stream.status import CommandSource, SessionStatus
 from livedetect.types import (
@@ -122,7 +129,7 @@ class Session:
         self._outputs.on_event(self._event("run_started", max(self._latest.frame, 0), values))
 
     def _run_guarded(self) -> tuple[Reason, str]:
-        self._receiver.start()
+        self._receiver.start(other_channels=self._outputs.wants_other_channels)
         try:
             reason = self._loop()
         except Exception as error:  # noqa: BLE001 - what was analysed must be saved
@@ -182,6 +189,9 @@ class Session:
         return self._receiver.take(_POLL_S)
 
     def _admit(self, arrival: Arrival) -> None:
+        if arrival.other_channel:
+            self._outputs.on_other_frame(arrival.item)
+            return
         waited = not self._info.live or arrival.stored
         at_s = time.monotonic() if waited else arrival.at_s
         for item in self._ledger.admit(arrival.item):
@@ -299,10 +309,10 @@ class Session:
     def _outcome(self, reason: Reason, message: str) -> RunOutcome:
         status: Status = "success"
         empty = reason == "source_ended" and not self._info.live and not self._ledger.received
-        if reason == "failed" or empty:
-            status = "fail"
-        elif reason == "interrupted":
+        if reason == "interrupted":
             status = "abort"
+        elif reason == "failed" or empty or nothing_usable(self._ledger):
+            status = "fail"
         return RunOutcome(
             status=status,
             reason=reason,
@@ -310,6 +320,7 @@ class Session:
             ledger=self._ledger.counts(),
             latency_ms=self._latency.summary_ms(),
             session_id=self._session_id,
+            not_taken=self._receiver.not_taken,
         )
 
     def _report(self, outcome: RunOutcome) -> None:

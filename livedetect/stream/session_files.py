@@ -35,6 +35,24 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         target.flush()
         os.fsync(target.fileno())
     draft.replace(path)
+    sync_directory(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Bring a file's contents to the disk itself, so that they outlive a power cut."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def sync_directory(path: Path) -> None:
+    """Bring the names in a directory to the disk; Windows does so by itself."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -25,6 +25,8 @@ def console_sink(stream: TextIO) -> PlainConsole:
 class PlainConsole:
     """Phase changes, each defect, and a status line every 50 frames."""
 
+    known_as = "the terminal"
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._phase: Phase | None = None

@@ -20,6 +20,8 @@ class JsonLinesSink:
     standard output goes away, writing ends quietly and the session goes on.
     """
 
+    known_as = "the events file"
+
     def __init__(self, target: str) -> None:
         self._to_stdout = target == "-"
         self._lines: TextIO | None = sys.stdout if self._to_stdout else _opened(Path(target))

@@ -1,0 +1,173 @@
+"""Numbers the frames of one channel across restarts of its producer; no sockets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from livedetect.errors import ProtocolError
+from livedetect.settings import Settings
+from livedetect.stream import wire_frames as wire
+from livedetect.stream.ledger import Ledger
+from livedetect.types import Calibration, Frame, Gap, Notice, Rejection, SourceItem
+from livedetect_adapters import calibration as cal
+
+Part = bytes | memoryview
+
+MAX_EPOCHS = 16
+
+
+@dataclass(slots=True)
+class _Epoch:
+    """One start of the producer."""
+
+    base: int
+    """Index of its frame 0."""
+    time_s: float
+    """Of its first frame, s since the source's first frame."""
+    mono_ns: int | None = None
+    """Of its first frame on the producer's clock."""
+    last_seq: int = -1
+    """Highest number known."""
+
+
+class ChannelNumbering:
+    """Turns checked messages of one channel into items in order.
+
+    The index of a frame is its sequence number plus those of the earlier epochs. Holes become
+    a `Gap`, repeated frames a `Rejection`. A late frame stays a `Frame` below the latest index:
+    the session's ledger turns it away, but its pixels can still be recorded.
+
+    Parameters
+    ----------
+    settings : the operator's values for what the headers lack.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._ledger = Ledger()
+        self._epoch_id: bytes | None = None
+        self._epochs: OrderedDict[bytes, _Epoch] = OrderedDict()
+        self._latest: tuple[float, float] | None = None
+        self.ended = False
+        """The producer has said that nothing follows."""
+        self.strays = 0
+        """Frames of an earlier start whose numbers were never heard of in its time."""
+
+    def notice(self, event: str, now_s: float, **values: Any) -> Notice:
+        """A notice about the source itself; `now_s` is on the monotonic clock."""
+        index = max(self._ledger.next_index - 1, 0)
+        return Notice(event=event, index=index, time_s=self._time_now_s(now_s), values=values)
+
+    def follow_restart(self, epoch: bytes, now_s: float) -> Iterator[SourceItem]:
+        """Begin to count anew where `epoch` is a new start of the producer."""
+        if epoch in self._epochs:
+            return
+        first = self._epoch_id is None
+        self._epochs[epoch] = _Epoch(base=self._next_base(), time_s=self._time_now_s(now_s))
+        self._epoch_id = epoch
+        if len(self._epochs) > MAX_EPOCHS:
+            self._epochs.popitem(last=False)
+        if not first:
+            yield self.notice("source_restarted", now_s, reason="the producer was started again")
+
+    def _next_base(self) -> int:
+        if self._epoch_id is None:
+            return 0
+        current = self._epochs[self._epoch_id]
+        return current.base + current.last_seq + 1
+
+    def obey(self, control: wire.Control, now_s: float) -> Iterator[SourceItem]:
+        """What a start, heartbeat or end says of frames that never came."""
+        if control.origin.epoch != self._epoch_id:
+            return
+        epoch = self._epochs[control.origin.epoch]
+        missing = control.last_seq - epoch.last_seq
+        if missing > 0 and control.kind != "start":
+            first = epoch.base + epoch.last_seq + 1
+            epoch.last_seq = control.last_seq
+            gap = Gap(
+                first_missing=first,
+                missing_frames=missing,
+                time_s=self._time_now_s(now_s),
+                epoch=control.origin.epoch.hex(),
+            )
+            yield from self._ledger.admit(gap)
+        self.ended = control.kind == "end"
+
+    def number(self, header: wire.FrameHeader, buffer: Part, now_s: float) -> Iterator[SourceItem]:
+        """The frame, after the gap that it shows; or why it is turned away."""
+        epoch = self._epochs[header.origin.epoch]
+        if header.origin.epoch != self._epoch_id and header.seq > epoch.last_seq:
+            self.strays += 1  # its number belongs to a frame of the new epoch
+            return
+        epoch.last_seq = max(epoch.last_seq, header.seq)
+        item = self._item(header, buffer, epoch, now_s)
+        for admitted in self._ledger.admit(item):
+            is_late = isinstance(admitted, Rejection) and admitted.reason == "late"
+            yield item if is_late else _of_epoch(admitted, header.origin.epoch)
+
+    def _item(
+        self, header: wire.FrameHeader, buffer: Part, epoch: _Epoch, now_s: float
+    ) -> Frame | Rejection:
+        if epoch.mono_ns is None:
+            epoch.mono_ns = header.mono_ns
+        index = epoch.base + header.seq
+        time_s = epoch.time_s + (header.mono_ns - epoch.mono_ns) / 1e9
+        self._latest = (time_s, now_s)
+        try:
+            data = wire.decode_pixels(header, buffer)
+        except ProtocolError as error:
+            return Rejection(index=index, message=str(error), time_s=time_s)
+        details = header.details
+        rows = details.get("valid_rows")
+        return Frame(
+            data=data,
+            index=index,
+            time_s=time_s,
+            calibration=cal.completed(calibration(header), self._settings),
+            stream=header.origin.stream,
+            scan_id=details.get("scan_id", ""),
+            saturation_value=_optional_float(details.get("sat")),
+            valid_rows=rows if rows is not None and 0 <= rows <= header.shape[0] else None,
+            meta=meta(header),
+        )
+
+    def _time_now_s(self, now_s: float) -> float:
+        """Now, s since the first frame: the latest frame's time and what has passed since."""
+        if self._latest is None:
+            return 0.0
+        time_s, at_s = self._latest
+        return time_s + max(0.0, now_s - at_s)
+
+
+def calibration(header: wire.FrameHeader) -> Calibration:
+    """What a frame's header says of its scan; the current is the instrument's."""
+    y, x = header.cal
+    return cal.scanned(cal.spatial((x.scale, x.units), (y.scale, y.units)), header.details)
+
+
+def meta(header: wire.FrameHeader) -> Mapping[str, Any]:
+    """The producer's scalars and strings, and what names the frame at its origin."""
+    plain = (bool, int, float, str)
+    told = {k: v for k, v in header.details.get("meta", {}).items() if isinstance(v, plain)}
+    return told | {
+        "session": header.origin.session,
+        "epoch": header.origin.epoch.hex(),
+        "seq": header.seq,
+        "t_ns": header.t_ns,
+        "src": header.details.get("src", ""),
+    }
+
+
+def _of_epoch(item: SourceItem, epoch: bytes) -> SourceItem:
+    if isinstance(item, (Gap, Rejection)):
+        return dataclasses.replace(item, epoch=epoch.hex())
+    return item
+
+
+def _optional_float(value: float | None) -> float | None:
+    return None if value is None else float(value)
