@@ -1,0 +1,178 @@
+"""Taking a copy of every completed frame of a scan device, on its acquisition thread.
+
+What was learnt about Swift, and what follows from it here:
+
+- the buffer of a completed frame is overwritten by the next one: it is copied at once;
+- whoever is slow in the callback slows the microscope: it copies, appends and returns;
+- whoever raises in it silences all later listeners: everything is caught, counted, logged;
+- listeners are weak: they are kept;
+- after an abort a half scanned frame comes as ``complete``: it is never passed on;
+- frames are numbered anew at every start: a frame is known by its ``scan_id``;
+- a record, a subscan or another channel arrives at the same event in another shape.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nionswift_plugin.livedetect_bridge.wire import WireError, sendable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TappedFrame:
+    """A frame as it was taken over; whatever costs time is found out later, by `frames`."""
+
+    device: str
+    """Id of the scan device."""
+    channel: str
+    """Name of the channel, for example HAADF."""
+    data_channel: str | None
+    """Id of the channel that the display belongs to; a subscan has its own."""
+    scan_id: str
+    """The same for all channels of one scan."""
+    pixels: NDArray[Any]
+    """(H, W) copy, ours alone."""
+    source: Any
+    """Swift's data and metadata; its pixels are no longer those of this frame."""
+    t_ns: int
+    """When it was taken over, UTC, ns."""
+    mono_ns: int
+    """The same on the monotonic clock, ns."""
+    aborts: int
+    """Aborts of the device until then; a later one may concern this frame."""
+
+
+class AbortWatch:
+    """Knows which completed frame is a torn one; called from several threads.
+
+    An aborted task emits at most one scan afterwards, and it does not say that rows are missing.
+    So the scan that is heard of next is not to be trusted, until the device starts anew or
+    another scan begins.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._suspicious = False
+        self._scan_id: str | None = None
+        self.aborts = 0
+        """How often the device was aborted."""
+
+    def aborted(self) -> None:
+        """The device was aborted."""
+        with self._lock:
+            self.aborts += 1
+            self._suspicious, self._scan_id = True, None
+
+    def started(self) -> None:
+        """The device starts anew."""
+        with self._lock:
+            self._suspicious = False
+
+    def is_torn(self, scan_id: str) -> bool:
+        """Whether the scan that is just heard of belongs to what was aborted."""
+        with self._lock:
+            if not self._suspicious:
+                return False
+            if self._scan_id is None:
+                self._scan_id = scan_id
+            self._suspicious = self._scan_id == scan_id
+            return self._suspicious
+
+
+class ScanTap:
+    """Listens to one scan device until `close`.
+
+    Parameters
+    ----------
+    device : a scan hardware source of Swift.
+    take : called with every completed frame; must return at once.
+    """
+
+    def __init__(self, device: Any, take: Callable[[TappedFrame], None]) -> None:
+        self.device = device
+        self.device_id = str(device.hardware_source_id)
+        self.counts: Counter[str] = Counter()
+        """seen, taken, torn, unsuitable, fault: what became of completed frames."""
+        self.slowest_ms = 0.0
+        """Longest that the acquisition thread was held up."""
+        self.watch = AbortWatch()
+        self._take = take
+        self._listeners = [
+            device.data_channel_updated_event.listen(self._updated),
+            device.data_channel_start_event.listen(self._started),
+            device.abort_event.listen(self._aborted),
+        ]
+
+    def close(self) -> None:
+        """Listen no more."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+
+    # -- from here on: on threads of Swift, where nothing may be raised --------------------
+
+    def _aborted(self, *_: Any) -> None:
+        self.watch.aborted()
+
+    def _started(self, *_: Any) -> None:
+        self.watch.started()
+
+    def _updated(self, channel: Any, source: Any) -> None:
+        begun_ns = time.perf_counter_ns()
+        try:
+            self._take_over(channel, source)
+        except Exception:  # noqa: BLE001 - an exception here would silence Swift's own listeners
+            self.counts["fault"] += 1
+            if self.counts["fault"] == 1:
+                _log.exception("livedetect: a frame of %s could not be taken", self.device_id)
+        self.slowest_ms = max(self.slowest_ms, (time.perf_counter_ns() - begun_ns) / 1e6)
+
+    def _take_over(self, channel: Any, source: Any) -> None:
+        scan_id = str(source.metadata.get("scan", {}).get("scan_id", ""))
+        complete = channel.state == "complete"
+        self.counts["seen"] += complete
+        if self.watch.is_torn(scan_id):
+            self.counts["torn"] += complete
+            return
+        if not complete:
+            return
+        aborts = self.watch.aborts
+        try:
+            pixels = sendable(source.data)
+        except WireError:
+            self.counts["unsuitable"] += 1
+            return
+        self.counts["taken"] += 1
+        self._take(
+            TappedFrame(
+                device=self.device_id,
+                channel=channel_name(self.device, channel),
+                data_channel=channel.data_channel_id,
+                scan_id=scan_id,
+                pixels=pixels,
+                source=source,
+                t_ns=time.time_ns(),
+                mono_ns=time.monotonic_ns(),
+                aborts=aborts,
+            )
+        )
+
+
+def channel_name(device: Any, channel: Any) -> str:
+    """Name of the detector channel, the same for a scan and its subscans."""
+    letter = channel.channel_id or ""
+    if channel.data_channel_id != letter and len(letter) == 1:
+        index = ord(letter) - ord("a")
+        if 0 <= index < device.scan_device.channel_count:
+            return str(device.scan_device.get_channel_name(index))
+    return str(channel.name or channel.data_channel_id or "scan")

@@ -1,0 +1,41 @@
+"""A crystal under Nion's simulated microscope, for trying livedetect without hardware.
+
+Does nothing unless the environment variable ``LIVEDETECT_LATTICE`` holds the spec of a crystal,
+for example ``mos2?detected_e_per_px=10&dwell_us=1``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+VARIABLE = "LIVEDETECT_LATTICE"
+
+
+class LatticeExtension:
+    """What Swift finds; made before usim runs, which is when the specimen must lie ready."""
+
+    extension_id = "livedetect.lattice"
+
+    def __init__(self, api_broker: Any) -> None:  # noqa: ARG002 - Swift gives it
+        self._listener: Any = None
+        spec = os.environ.get(VARIABLE)
+        if spec:
+            self._listener = _install(spec)
+
+    def close(self) -> None:
+        """Swift ends."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+
+def _install(spec: str) -> Any:
+    # numba, usim and livedetect's simulator are wanted only here
+    from nion.instrumentation import HardwareSource  # noqa: PLC0415
+
+    from nionswift_plugin.livedetect_lattice import usim  # noqa: PLC0415
+
+    usim.install(spec)
+    found = HardwareSource.HardwareSourceManager()
+    return found.hardware_source_added_event.listen(usim.prepare)
