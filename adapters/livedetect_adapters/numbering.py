@@ -145,9 +145,12 @@ class ChannelNumbering:
 
 
 def calibration(header: wire.FrameHeader) -> Calibration:
-    """What a frame's header says of its scan; the current is the instrument's."""
+    """What a frame's header says of its scan; the current is the instrument's, 0: beam blanked."""
     y, x = header.cal
-    return cal.scanned(cal.spatial((x.scale, x.units), (y.scale, y.units)), header.details)
+    found = cal.scanned(cal.spatial((x.scale, x.units), (y.scale, y.units)), header.details)
+    if header.details.get("current_pA") == 0:
+        return dataclasses.replace(found, current_pA=0.0, current_source="instrument")
+    return found
 
 
 def meta(header: wire.FrameHeader) -> Mapping[str, Any]:

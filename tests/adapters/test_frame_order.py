@@ -168,6 +168,12 @@ def test_the_operator_completes_the_calibration():
     assert frame.saturation_value == 255.0
 
 
+def test_a_blanked_beam_has_no_current_whatever_the_operator_says():
+    (frame,) = Watched(settings=Settings(current_pA=40.0)).take(frame_parts(0, current_pA=0.0))
+    assert frame.calibration.current_pA == 0
+    assert frame.calibration.current_source == "instrument"
+
+
 class Wire(RuleBasedStateMachine):
     """A producer and a bad network; what was delivered is counted beside the ledger."""
 

@@ -187,8 +187,10 @@ class Bridge:
         )
 
     def counts(self) -> Counter[str]:
-        """What became of completed frames: seen = sent + dropped + torn + unsuitable + unsent
-        + fault + those that wait."""
+        """What became of completed frames.
+
+        seen = sent + dropped + torn + unsuitable + unsent + fault + waiting, at rest.
+        """
         sender = self._sender
         total = Counter(self._past)
         if sender is not None:

@@ -7,6 +7,7 @@ read last. Nothing here ever switches the beam on.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 import time
@@ -117,6 +118,7 @@ class Column:
             blanked = self.is_blanked()
         took_ms = 1e3 * (time.monotonic() - begun_s)
         if blanked or (blanked is None and promised):
+            self.reading = dataclasses.replace(self.reading, blanked=True)
             return Blanking(True, took_ms, f"beam blanked, confirmed after {took_ms:.1f} ms")
         return Blanking(False, took_ms, f"{settings.blanker} did not confirm: BEAM MAY BE ON")
 

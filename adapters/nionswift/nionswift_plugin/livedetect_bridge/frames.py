@@ -28,7 +28,8 @@ def header(frame: TappedFrame, seq: int, reading: Reading) -> FrameHeader:
         cal=calibrations(frame.source),
         details={
             "dwell_us": number(device.get("pixel_time_us")),
-            "current_pA": reading.current_pA,
+            # with the beam off the scan goes on, but nothing reaches the specimen
+            "current_pA": 0.0 if reading.blanked else reading.current_pA,
             "high_tension_kv": reading.high_tension_kv or _high_tension_kv(told),
             "scan_id": frame.scan_id or None,
             "src": f"nionswift/{frame.device}",

@@ -85,7 +85,7 @@ def _ring(name: str, track: Mapping[str, Any], bounds: Any) -> Any:
 
 
 def _moved(ring: Any, bounds: Any, shape: tuple[int, int]) -> bool:
-    (top, left), (height, width) = bounds
+    (top, left), (height, _) = bounds
     old = ring.bounds
     moved_px = max(abs(old.top - top) * shape[0], abs(old.left - left) * shape[1])
     return bool(moved_px > _STILL_PX or abs(old.height - height) * shape[0] > _STILL_PX)

@@ -109,7 +109,9 @@ class ResultsLink:
         except wire.WireError as error:
             self.counts["foreign"] += 1
             if self.counts["foreign"] == 1:
-                _log.warning("livedetect: %s sends what is not understood: %s", self._address, error)
+                _log.warning(
+                    "livedetect: %s sends what is not understood: %s", self._address, error
+                )
             return
         if message is None:
             return

@@ -56,9 +56,7 @@ def is_scan(device: Any) -> bool:
     return bool(getattr(device, "features", {}).get("is_scanning"))
 
 
-def watch_devices(
-    added: Callable[[Any], None], removed: Callable[[Any], None]
-) -> list[Any]:
+def watch_devices(added: Callable[[Any], None], removed: Callable[[Any], None]) -> list[Any]:
     """Have `added` and `removed` called with hardware sources; keep what is returned."""
     hardware = HardwareSource.HardwareSourceManager()
     return [
@@ -78,4 +76,6 @@ def stop_scans() -> None:
 
 def tell(text: str) -> None:
     """Show `text` to the operator in Swift."""
-    Notification.notify(Notification.Notification("livedetect.alarm", "⚠ livedetect", "Alarm", text))
+    Notification.notify(
+        Notification.Notification("livedetect.alarm", "⚠ livedetect", "Alarm", text)
+    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from livedetect_simulators.crystal import Channel, Placement, build
 from livedetect_simulators.detector import detect
 from livedetect_simulators.imaging import PROBE_SIGMA, detected_mean, incident_per_px
@@ -19,7 +21,6 @@ from livedetect_simulators.probe import Probe, add_columns
 from livedetect_simulators.randomness import Purpose, generator
 from livedetect_simulators.spec import parse_spec
 from livedetect_simulators.specimen import Specimen, edited
-from numpy.typing import NDArray
 
 EXTENT_NM = 24.0
 REACH_NM = 2.0
@@ -86,7 +87,7 @@ class LatticeSpecimen:
         """Number of the scan that is going on, from 0."""
         self.drift_nm = np.zeros(2)
         """(x, y) displacement of the specimen, nm."""
-        self.fluence_e_per_A2 = np.zeros(len(crystal.xy))  # noqa: N815
+        self.fluence_e_per_A2 = np.zeros(len(crystal.xy))
         """(N,) that each column has received, e/Å²."""
         self._warm()
 
@@ -231,8 +232,6 @@ class LatticeSpecimen:
 
     def _warm(self) -> None:
         """Compile before the first scan, which must not wait for it."""
-        view = View(
-            shape=(64, 64), pixel_nm=0.02, centre_nm=(0, 0), rotation_rad=0.0, dwell_us=1.0
-        )
+        view = View(shape=(64, 64), pixel_nm=0.02, centre_nm=(0, 0), rotation_rad=0.0, dwell_us=1.0)
         self.image(view, self.settings.current_pA)
         self._view, self._images = None, 0

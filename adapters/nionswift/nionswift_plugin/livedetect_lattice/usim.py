@@ -92,7 +92,7 @@ def set_scan(device: Any, profile: int, size: int, pixel_time_us: float = PIXEL_
 
 
 def device() -> Any:
-    """usim's scan device, None before it is there."""
+    """The scan device of usim, None before it is there."""
     found = HardwareSource.HardwareSourceManager()
     return found.get_hardware_source_for_hardware_source_id(DEVICE)
 
