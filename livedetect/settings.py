@@ -108,10 +108,17 @@ class Settings:
             table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise SettingsError(f"settings file {path} does not exist") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"settings file {path} cannot be read: {error}") from error
+        except OSError as error:
+            raise SettingsError(f"settings file {path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise SettingsError(
+                f"settings file {path} cannot be read: it is no text in UTF-8, save it as such"
+            ) from error
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"settings file {path} is not valid TOML: {error}") from error
+            raise SettingsError(
+                f"settings file {path} is not valid TOML ({error}); "
+                'write lines as key = value, texts in "quotes"'
+            ) from error
         return cls().with_values(table)
 
     def with_values(self, values: Mapping[str, Any]) -> Settings:

@@ -54,7 +54,10 @@ def _stack_of(file: NpyFile, path: Path) -> ArrayStack:
         raise
     if file.missing_frames:
         stack.declared_frames = len(stack) + file.missing_frames
-        stack.torn = f"{path.name} is cut: {file.size} of {file.wanted} bytes are there"
+        stack.torn = (
+            f"{path.name} is cut: {len(stack)} of {stack.declared_frames} frames are whole; "
+            "the rest is lost; copy it again"
+        )
     return stack
 
 
@@ -93,17 +96,15 @@ class NpyFile:
             raise
 
     def _check_size(self, path: Path) -> None:
-        self.wanted = self._start + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-        self.size = path.stat().st_size
-        if self.dtype.kind == "O" or self.size >= self.wanted:
+        wanted = self._start + int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        size = path.stat().st_size
+        if self.dtype.kind == "O" or size >= wanted:
             return
         complete = 0
         if len(self.shape) == 3 and not self._fortran:
-            complete = (self.size - self._start) * self.shape[0] // (self.wanted - self._start)
+            complete = (size - self._start) * self.shape[0] // (wanted - self._start)
         if complete <= 0:
-            raise FrameReadError(
-                f"{path.name} is incomplete: {self.size} of {self.wanted} bytes are there"
-            )
+            raise FrameReadError(f"{path.name} is incomplete: {size} of {wanted} bytes are there")
         self.missing_frames = self.shape[0] - complete
         self.shape = (complete, *self.shape[1:])
 

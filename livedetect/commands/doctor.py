@@ -13,13 +13,19 @@ from importlib import metadata
 import typer
 
 import livedetect
+from livedetect.commands.dose_hint import DOSE_KEYS
 from livedetect.commands.viewer_program import has_display
 
+DOSE = (
+    f"A dose in e/Å² needs {', '.join(DOSE_KEYS)}; what the files do not say, the settings do:\n"
+    f"  livedetect run SOURCE {' '.join(f'--set {key}=...' for key in DOSE_KEYS)}"
+)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)(?:;(.*))?")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 _EXTRAS = {
     "viewer": "the napari viewer",
     "formats": "vendors' file formats",
+    "dectris": "frames of DECTRIS detectors",
 }
 # Qt needs these on Linux and pip cannot bring them: library and Debian package
 _LIBRARIES = {
@@ -53,7 +59,7 @@ def doctor() -> None:
     """Show what is installed, what is missing, and the commands that bring it."""
     needed = requirements()
     missing = [entry for entry in needed if not entry.extra and entry.installed is None]
-    lines = [*computer(), "", *packages(needed), "", *advice(needed)]
+    lines = [*computer(), "", *packages(needed), "", *advice(needed), "", DOSE]
     sys.stdout.write("\n".join(lines) + "\n")
     raise typer.Exit(1 if missing else 0)
 

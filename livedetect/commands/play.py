@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from livedetect.commands.dose_hint import DoseHint
 from livedetect.commands.options import RunOptions
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
@@ -111,6 +112,7 @@ def play(
     settings = options.settings(recorded.recording.settings if recorded else None)
     view = wants_view(viewing(options))
     listeners = listeners_of(options)
+    listeners.taps.append(hint := DoseHint())
     viewer: ViewerProgram | None = None
     try:
         if options.record is not None:
@@ -135,6 +137,8 @@ def play(
         source, engine, taps=listeners.taps, sinks=listeners.sinks, options=wishes
     )
     conclude(outcome, options)
+    if hint.line:
+        tell(hint.line)
     if viewer is not None:
         leave_viewer(viewer, keep=keep_viewer and outcome.status != "abort")
     return EXIT_CODES[outcome.status] or int(bool(outcome.faults))

@@ -5,16 +5,22 @@ from __future__ import annotations
 import itertools
 import re
 import threading
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from livedetect.commands.play import tell
 from livedetect.errors import SettingsError
 
+if TYPE_CHECKING:
+    from livedetect.stream.frame_publisher import FramePublisher
+
 _ADDRESS = re.compile(r"(tcp|ipc)://")
 PUBLISHED_FPS = 10
+USUAL_WAIT_S = 5.0
+_LOOK_S = 0.1
 
 
 def simulate(
@@ -34,7 +40,7 @@ def simulate(
     wait: Annotated[
         float | None,
         typer.Option(
-            metavar="S", min=0, help="Publishing: wait up to S seconds for a first listener."
+            metavar="S", min=0, help="Publishing: wait up to S seconds for a first listener (5)."
         ),
     ] = None,
 ) -> None:
@@ -47,7 +53,7 @@ def simulate(
 
     wanted = spec if frames is None else with_option(spec, "frames", frames)
     if _ADDRESS.match(to):
-        raise typer.Exit(publish(wanted, to, wait or 0.0))
+        raise typer.Exit(publish(wanted, to, USUAL_WAIT_S if wait is None else wait))
     if wait is not None:
         raise SettingsError(f"--wait is for addresses; {to} is none")
     open_simulator(wanted).write(Path(to), progress=tell_progress)
@@ -72,8 +78,7 @@ def publish(spec: str, address: str, wait_s: float) -> int:
         FramePublisher(f"{scheme}://{target}", stream=first.stream, curve=curve) as publisher,
     ):
         tell(f"Publishing at {publisher.endpoint}")
-        if wait_s and not publisher.wait_for_listener(wait_s):
-            tell("Nobody listens; the frames are published all the same.")
+        await_listener(publisher, wait_s, stop)
         for frame in itertools.chain([first], frames):
             if stop.is_set():
                 publisher.close("abort")
@@ -82,6 +87,19 @@ def publish(spec: str, address: str, wait_s: float) -> int:
             sent += 1
     tell(f"{sent} frames published.")
     return 130 if stop.is_set() else 0
+
+
+def await_listener(publisher: FramePublisher, wait_s: float, stop: threading.Event) -> None:
+    """Let the first listener come before the first frame, for `wait_s` seconds at most."""
+    if wait_s <= 0 or publisher.wait_for_listener(min(_LOOK_S, wait_s)):
+        return
+    tell(f"Waiting up to {wait_s:g} s for a first listener (--wait S) ...")
+    deadline = time.monotonic() + wait_s
+    while not stop.is_set() and time.monotonic() < deadline:
+        if publisher.wait_for_listener(_LOOK_S):
+            return
+    if not stop.is_set():
+        tell("Nobody listens; the frames are published all the same.")
 
 
 def tell_progress(written: int, of: int) -> None:

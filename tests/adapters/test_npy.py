@@ -3,6 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import livedetect
 from livedetect.errors import FrameReadError, SourceError
 from livedetect_adapters.npy import READER
 from tests.adapters.reader_contract import FRAMES, FileContract, read
@@ -101,3 +102,43 @@ def test_npz_of_several_images_asks_which(tmp_path):
 def test_published_single_frames(data):
     stack = READER.open(data / "simulated_single_frames" / "mos2_d200.npz")
     assert stack.frame(0).data.shape == (192, 192)
+
+
+def cut(path, frames, extra_bytes=100):
+    """Leave `frames` complete frames and a piece of the next one."""
+    whole = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(whole - (4 - frames) * FRAMES[0].nbytes + extra_bytes)
+
+
+@pytest.mark.parametrize("extra_bytes", [0, 100])
+def test_a_cut_stack_gives_the_frames_it_holds(tmp_path, extra_bytes):
+    np.save(tmp_path / "x.npy", FRAMES)
+    cut(tmp_path / "x.npy", 2, extra_bytes)
+    items = list(livedetect.open_source(tmp_path / "x.npy", live=False))
+    np.testing.assert_array_equal([item.data for item in items[:2]], FRAMES[:2])
+    assert items[2].message.startswith("x.npy is cut: ")
+    assert "the rest is lost; copy it again" in items[2].message
+    assert (items[3].first_missing, items[3].missing_frames) == (3, 1)
+    assert len(items) == 4
+
+
+def test_a_cut_stack_in_fortran_order_has_no_complete_frame(tmp_path):
+    np.save(tmp_path / "x.npy", np.asfortranarray(FRAMES))
+    cut(tmp_path / "x.npy", 2)
+    with pytest.raises(FrameReadError, match="incomplete"):
+        READER.open(tmp_path / "x.npy")
+
+
+def test_a_stack_still_being_copied_to_a_watched_folder_loses_nothing(tmp_path, watch):
+    np.save(tmp_path / "whole", FRAMES)
+    raw = (tmp_path / "whole.npy").read_bytes()
+    (tmp_path / "whole.npy").unlink()
+    (tmp_path / "x.npy").write_bytes(raw[: len(raw) // 2])
+    watching = watch(tmp_path)
+    watching.wait_for(1)
+    with (tmp_path / "x.npy").open("ab") as file:
+        file.write(raw[len(raw) // 2 :])
+    watching.wait_for(4)
+    np.testing.assert_array_equal([frame.data for frame in watching.frames], FRAMES)
+    assert not watching.rejections

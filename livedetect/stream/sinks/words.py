@@ -52,7 +52,8 @@ def _model_ready(values: Mapping[str, Any]) -> str:
     sites = f"{values.get('sites', '?')} sites watched"
     if values.get("sites") == 0:
         warnings += "; warning: nothing is watched, check roi and exclude"
-    return f"crystal learnt from {count} frames{size}; {sites}{warnings}"
+    what = "crystal" if lattice else "usual look of the frames, without a lattice,"
+    return f"{what} learnt from {count} frames{size}; {sites}{warnings}"
 
 
 def _lengths(lattice: Any) -> str:

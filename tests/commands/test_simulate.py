@@ -1,0 +1,56 @@
+"""Publishing simulated frames: the first of them wait for somebody to see them."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import livedetect
+from livedetect.types import Frame
+
+
+@contextmanager
+def microscope(*arguments):
+    command = [sys.executable, "-m", "livedetect", "simulate", "square?size=64&frames=4&fps=50"]
+    with subprocess.Popen(
+        [*command, "--to", "tcp://127.0.0.1:0", *arguments],
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        yield process, process.stderr.readline().split()[-1]
+
+
+def test_a_listener_that_comes_after_the_start_gets_the_first_frame():
+    with microscope() as (process, address):
+        assert process.stderr.readline().startswith("Waiting up to 5 s for a first listener")
+        frames = [item for item in livedetect.open_source(address) if isinstance(item, Frame)]
+        assert [frame.index for frame in frames] == [0, 1, 2, 3]
+        assert process.wait(30) == 0
+
+
+def test_with_nobody_there_it_says_so_and_goes_on():
+    with microscope("--wait", "0.3") as (process, _):
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert "up to 0.3 s" in err
+        assert "Nobody listens" in err
+        assert "4 frames published" in err
+
+
+def test_without_a_wait_it_starts_at_once():
+    with microscope("--wait", "0") as (process, _):
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0
+        assert err.splitlines() == ["4 frames published."]
+
+
+def test_a_wait_makes_no_sense_for_a_folder(tmp_path):
+    command = [sys.executable, "-m", "livedetect", "simulate", "square?size=64&frames=4"]
+    done = subprocess.run(
+        [*command, "--to", str(tmp_path / "out"), "--wait", "3"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--wait is for addresses" in done.stderr
+    assert not (tmp_path / "out").exists()
