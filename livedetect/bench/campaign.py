@@ -73,7 +73,7 @@ class RecordFile:
 
     def _has(self, trial: Trial) -> bool:
         record = self._records.get(trial.key)
-        return record is not None and record.code == code_digest()
+        return record is not None and record.code == code_digest(trial.method)
 
 
 def _read(text: str) -> Iterator[tuple[str, StreamRecord]]:

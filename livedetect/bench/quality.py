@@ -13,7 +13,7 @@ from livedetect.bench.answers import Answered
 from livedetect.bench.campaign import RecordFile, iter_records
 from livedetect.bench.questions import QUESTIONS, Plan, Row
 from livedetect.bench.record import StreamRecord
-from livedetect.bench.trial import Trial, code_digest
+from livedetect.bench.trial import Trial
 
 TUNING_SEEDS = range(100)
 """Seeds that may be used while something is developed; all others are for reporting."""
@@ -107,11 +107,11 @@ def _report(name: str, rows: Sequence[Row], kept: RecordFile, request: Request) 
 
 
 def _heading(name: str, rows: Sequence[Answered], request: Request) -> str:
-    codes = sorted({record.code for row in rows for record in row.records}) or [code_digest()]
+    codes = sorted({record.code for row in rows for record in row.records})
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     facts = [
         f"{seeds_in_words(request.plan.seeds)}; {today}, "
-        f"livedetect {livedetect.__version__} (code {', '.join(codes)})"
+        f"livedetect {livedetect.__version__} (code {', '.join(codes) or 'none'})"
     ]
     if request.command:
         facts.append(f"`{request.command}`")

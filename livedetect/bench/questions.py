@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.bench.answers import Answer, by_class, by_kind, by_row
-from livedetect.bench.trial import Trial, stored_cases
+from livedetect.bench.streams import stored_cases
+from livedetect.bench.trial import MATCHED, Trial
 from livedetect.settings import METHODS
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
-METHODS_COMPARED = METHODS
+METHODS_COMPARED = (*METHODS, MATCHED)
 DEFAULT_QUESTIONS = ("class", "kind", "material")
 FIRST_BIRTH = 20
 SETTLED_FRAMES = 14
@@ -143,6 +144,7 @@ def stored(plan: Plan) -> list[Row]:
         )
         for case in cases
         for method in plan.methods
+        if method != MATCHED
     ]
 
 

@@ -47,6 +47,19 @@ def detect(expected: NDArray[np.float32], settings: SimulationSettings, frame: i
     return _limited(signal, settings)
 
 
+def in_electrons(data: NDArray[Any], settings: SimulationSettings) -> NDArray[np.float32]:
+    """(H, W) electrons that reported values stand for; what was cut off stays lost."""
+    electrons = (data.astype(np.float32) - settings.offset) / settings.gain
+    return np.asarray(electrons, np.float32)
+
+
+def variance_of(expected: NDArray[np.float32], settings: SimulationSettings) -> NDArray[np.float32]:
+    """(H, W) variance in electrons² of what is reported for `expected` electrons."""
+    rounding = 0.0 if settings.bits == FLOAT_BITS or _is_counting(settings) else 1 / 12
+    constant = (settings.read_noise**2 + rounding) / settings.gain**2
+    return np.asarray(expected * (1 + settings.excess_noise) + constant, np.float32)
+
+
 def _is_counting(settings: SimulationSettings) -> bool:
     noise = settings.excess_noise or settings.read_noise
     return settings.gain == 1 and settings.offset == 0 and not noise

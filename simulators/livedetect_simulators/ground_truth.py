@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from livedetect.types import TrueDefect
 from livedetect_simulators.defects import Defect
+from livedetect_simulators.detector import variance_of
 from livedetect_simulators.domains import Domain
 from livedetect_simulators.imaging import Imaging
 from livedetect_simulators.scan import ScanPath
@@ -135,5 +136,6 @@ class GroundTruth:
                 self._imaging.expected(columns, domain.start)
                 for columns in (pristine, domain.transform(pristine, domain.start))
             ]
-            self._snr2[0] = float(np.sum((images[1] - images[0]) ** 2 / images[0], dtype=float))
+            variance = variance_of(images[0], self._settings)
+            self._snr2[0] = float(np.sum((images[1] - images[0]) ** 2 / variance, dtype=float))
         return self._snr2[0]

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from livedetect_simulators.crystal import Crystal
+from livedetect_simulators.detector import variance_of
 from livedetect_simulators.probe import Probe, add_columns
 from livedetect_simulators.randomness import Purpose, generator
 from livedetect_simulators.scan import ScanPath
@@ -39,6 +40,12 @@ class Imaging:
         growth = max(0.2, 1 + settings.defocus * frame / 100)
         return Probe(round(sigma * growth, 4), settings.tail)
 
+    @property
+    def electrons_per_brightness(self) -> float:
+        """Electrons of a column of brightness 1; negative where columns are dark."""
+        share = DARK_FIELD_SHARE / (1 - self._settings.base)
+        return -share * self._contrast if self._settings.invert else self._contrast
+
     def expected(self, columns: NDArray[np.float64], frame: int) -> NDArray[np.float32]:
         """(H, W) electrons expected per pixel from (N, 3) columns x, y, brightness."""
         shape = self._settings.shape
@@ -59,15 +66,16 @@ class Imaging:
     def information(
         self, before: NDArray[np.float64], after: NDArray[np.float64], frame: int
     ) -> float:
-        """d'^2 per frame of a known change of columns: sum of (l1 - l0)^2 / l0 over the pixels.
+        """d'^2 per frame of a known change of columns: sum of (l1 - l0)^2 / variance.
 
-        Poisson counts, no distortions, no flicker; `before` and `after` are (N, 3) columns.
+        Noise of the detector, no distortions, no flicker; `before` and `after` are (N, 3) columns.
         """
         low = np.minimum(before[:, :2].min(0), after[:, :2].min(0))
         both = [columns - (*low, 0) for columns in (before, after)]
         extent = np.maximum(both[0][:, :2].max(0), both[1][:, :2].max(0))
         images = [self._patch(columns, extent, frame) for columns in both]
-        return float(np.sum((images[1] - images[0]) ** 2 / images[0], dtype=np.float64))
+        variance = variance_of(images[0], self._settings)
+        return float(np.sum((images[1] - images[0]) ** 2 / variance, dtype=np.float64))
 
     def contamination(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N,) local contamination after 100 frames at (N, 2) points, relative to the mean."""

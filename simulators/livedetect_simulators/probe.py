@@ -46,12 +46,12 @@ def add_columns(
     shifts : (H, 2) float64, displacement (x, y) in px of what each row shows.
     probe : shape of a column.
     """
-    tables, widths = _tables(probe)
+    tables, widths = profile_tables(probe)
     _splat(image, columns, shifts, tables, widths)
 
 
 @lru_cache(maxsize=64)
-def _tables(probe: Probe) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def profile_tables(probe: Probe) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Profiles along x (2, PHASES + 1, taps) and (2, 2) decay and height of those along y."""
     reach = probe.reach_px
     sigma = np.array([probe.sigma_px, TAIL_WIDTH * probe.sigma_px])

@@ -26,11 +26,12 @@ from livedetect_simulators.extended import Holes, Lines
 from livedetect_simulators.ground_truth import GroundTruth
 from livedetect_simulators.imaging import Imaging
 from livedetect_simulators.materials import MATERIALS, active_channels
+from livedetect_simulators.observer import IdealObserver, possible_changes
 from livedetect_simulators.pacing import Pace
 from livedetect_simulators.randomness import Purpose, generator
 from livedetect_simulators.scan import ScanPath
 from livedetect_simulators.spec import SimulationSettings, parse_spec
-from livedetect_simulators.specimen import Specimen
+from livedetect_simulators.specimen import Specimen, edited
 from livedetect_simulators.truth import describe
 
 
@@ -106,6 +107,18 @@ class Simulation:
         """(H, W) electrons expected per pixel of frame `index`, without noise and flicker."""
         self._advance(index)
         return self._imaging.expected(self._truth.columns(index), index)
+
+    def observer(self) -> IdealObserver:
+        """Who knows everything but what will be born, and looks for it."""
+        channels = active_channels(self.settings)
+        start = edited(self._specimen.pristine(), self._specimen.edits(0))
+        return IdealObserver(
+            self.settings,
+            self._imaging,
+            self._path,
+            possible_changes(self.crystal, channels),
+            lambda index: self._imaging.expected(start, index),
+        )
 
     @property
     def pixel_size_nm(self) -> float:

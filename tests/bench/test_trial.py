@@ -3,7 +3,8 @@ import json
 import numpy as np
 
 import livedetect
-from livedetect.bench.trial import Trial, carry_out, run_engine
+from livedetect.bench.engine_run import run_engine
+from livedetect.bench.trial import Trial, carry_out
 from livedetect.types import DefectEvent, Frame, FrameResult, Phase
 
 SPEC = "mos2?size=192&frames=40&prescribed=6&births_until=34&seed=1&detected_e_per_px=10"
