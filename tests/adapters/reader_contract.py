@@ -19,6 +19,12 @@ def frame_of(seed):
     return np.random.default_rng(seed).integers(1, 999, (32, 24)).astype("u2")
 
 
+def save(folder, *numbers):
+    """A file of its own for the frame of each number."""
+    for number in numbers:
+        np.save(folder / f"f{number:03}.npy", frame_of(number))
+
+
 def read(path, position=0):
     """One frame of a file that is closed again."""
     with contextlib.closing(reader_for(path).open(path)) as stack:
