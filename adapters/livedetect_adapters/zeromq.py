@@ -1,14 +1,14 @@
 """The sources ``tcp`` and ``ipc``: frames of a running producer over ZeroMQ (LDF/1).
 
-The producer binds and we connect, in either order and again after each restart. The thread
-that iterates owns the socket; the session iterates in a thread of its own and lets the newest
-frame win, so what waits here is bounded by `RECEIVE_HWM` frames. What a full socket drops shows
-as a gap in the numbering. The iteration ends with the producer's ``end``.
+The producer binds and we connect, in either order and again after each restart. What it speaks
+is found out: LDF/1 or an installed dialect (`livedetect_adapters.dialects`). The thread that
+iterates owns the socket; the session iterates in a thread of its own and lets the newest frame
+win, so what waits here is bounded by `connection.RECEIVE_HWM` frames. What a full socket drops
+shows as a gap in the numbering. The iteration ends with the producer's ``end``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from livedetect.errors import SettingsError, SourceError
 from livedetect.protocols import SourceRequest
-from livedetect.stream import wire_frames as wire
-from livedetect.stream.curve import CurveKeys, join, load_keys
+from livedetect.stream.curve import CurveKeys, load_keys
 from livedetect.stream.frame_address import check_address
 from livedetect.types import Frame, SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
+from livedetect_adapters.connection import SHARED_OUT, Connection
 from livedetect_adapters.frame_order import FrameOrder
 
 OPTIONS = {
@@ -32,19 +31,10 @@ OPTIONS = {
     "curve": "subscriber.key of `livedetect keys`, for an encrypted producer",
     "stall_s": "silence after which the producer is called stalled, s (5)",
 }
-RECEIVE_HWM = 32
 POLL_MS = 100
 LOST_S = 0.5
 STALL_S = 5.0
 MESSAGES_PER_ROUND = 64
-
-_SUCCEEDED = int(zmq.Event.HANDSHAKE_SUCCEEDED)
-_DISCONNECTED = int(zmq.Event.DISCONNECTED)
-_FAILED = (
-    int(zmq.Event.HANDSHAKE_FAILED_AUTH)
-    | int(zmq.Event.HANDSHAKE_FAILED_PROTOCOL)
-    | int(zmq.Event.HANDSHAKE_FAILED_NO_DETAIL)
-)
 
 _log = logging.getLogger(__name__)
 
@@ -77,13 +67,18 @@ class ZeroMQSource:
         self._lost_s: float | None = None
         self._stalled = False
         self._refused = False
-        self.link = "waiting"
-        """waiting, connected, lost or refused: how the connection is."""
+        self._told_shared = False
+        self._connection: Connection | None = None
 
     @property
     def info(self) -> SourceInfo:
         """Name and kind; the number of frames is the producer's to say, at its end."""
         return SourceInfo(name=self._address, live=True, has_channels=True)
+
+    @property
+    def link(self) -> str:
+        """waiting, connected, lost or refused: how the connection is."""
+        return self._connection.link if self._connection else "waiting"
 
     @property
     def channel(self) -> str | None:
@@ -104,67 +99,48 @@ class ZeroMQSource:
         self._closed.set()
 
     def __iter__(self) -> Iterator[SourceItem]:
-        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        socket = self._socket(context)
-        monitor = socket.get_monitor_socket(_SUCCEEDED | _DISCONNECTED | _FAILED)
+        connection = self._connection = Connection(self._address, self._keys)
         try:
-            socket.connect(self._address)
-            yield from self._follow(socket, monitor)
+            yield from self._follow(connection)
         finally:
-            socket.disable_monitor()
-            monitor.close(0)
-            socket.close(0)
-            context.term()
+            connection.close()
             if any(self._order.counts.values()):
                 _log.info("messages of %s not taken: %s", self._address, self.counts)
 
-    def _socket(self, context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-        socket = context.socket(zmq.SUB)
-        socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
-        socket.setsockopt(zmq.MAXMSGSIZE, wire.MAX_FRAME_BYTES)
-        socket.setsockopt(zmq.IPV6, int("[" in self._address))
-        socket.setsockopt(zmq.SUBSCRIBE, b"")
-        if self._keys:
-            join(socket, self._keys)
-        return socket
-
-    def _follow(
-        self, socket: zmq.Socket[bytes], monitor: zmq.Socket[bytes]
-    ) -> Iterator[SourceItem]:
-        poller = zmq.Poller()
-        poller.register(socket, zmq.POLLIN)
-        poller.register(monitor, zmq.POLLIN)
+    def _follow(self, connection: Connection) -> Iterator[SourceItem]:
         while not (self._stop.is_set() or self._closed.is_set() or self._order.ended):
-            ready = dict(poller.poll(POLL_MS))
-            if socket in ready:
-                yield from self._receive(socket)
-            if monitor in ready:
-                yield from self._watch_link(monitor)
+            connection.wait(POLL_MS)
+            yield from self._receive(connection)
+            yield from self._watch_link(connection)
             yield from self._watch_silence()
 
-    def _receive(self, socket: zmq.Socket[bytes]) -> Iterator[SourceItem]:
-        with contextlib.suppress(zmq.Again):
-            for _ in range(MESSAGES_PER_ROUND):
-                parts = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                now_s = self._heard_s = time.monotonic()
-                self._stalled, self._lost_s = False, None
-                yield from self._order.take([part.buffer for part in parts], now_s)
-                if self._order.ended or self._stop.is_set():
-                    return
+    def _receive(self, connection: Connection) -> Iterator[SourceItem]:
+        for _ in range(MESSAGES_PER_ROUND):
+            parts = connection.receive()
+            if parts is None:
+                return
+            now_s = self._heard_s = time.monotonic()
+            self._stalled, self._lost_s = False, None
+            yield from self._order.take(parts, now_s)
+            if self._order.ended or self._stop.is_set():
+                return
 
-    def _watch_link(self, monitor: zmq.Socket[bytes]) -> Iterator[SourceItem]:
-        with contextlib.suppress(zmq.Again):
-            while True:
-                event = int(recv_monitor_message(monitor, zmq.NOBLOCK)["event"])
-                if event & _FAILED:
-                    yield from self._refusal()
-                elif event == _SUCCEEDED:
-                    self.link, self._lost_s = "connected", None
-                elif self.link == "connected":
-                    self.link, self._lost_s = "lost", time.monotonic()
+    def _watch_link(self, connection: Connection) -> Iterator[SourceItem]:
+        for link in connection.changes():
+            if link == "refused":
+                yield from self._refusal()
+            elif link == "connected":
+                self._lost_s = None
+                yield from self._shared_out(connection)
+            elif link == "lost":
+                self._lost_s = time.monotonic()
+
+    def _shared_out(self, connection: Connection) -> Iterator[SourceItem]:
+        if connection.kind == zmq.PULL and not self._told_shared:
+            self._told_shared = True
+            yield self._order.notice("source_changed", time.monotonic(), reason=SHARED_OUT)
 
     def _refusal(self) -> Iterator[SourceItem]:
-        self.link = "refused"
         if not self._refused:
             self._refused = True
             hint = "its keys are others" if self._keys else "it may be encrypted: append ?curve="

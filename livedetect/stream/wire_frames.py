@@ -265,6 +265,11 @@ def _frame(message: Mapping[str, Any], origin: Origin) -> FrameHeader:
     )
 
 
+def check_layout(dtype: str, shape: Sequence[int]) -> tuple[str, tuple[int, int]]:
+    """`dtype` and `shape` of a frame if they can travel, else a `ProtocolError`."""
+    return _dtype(dtype), _shape(list(shape), DTYPES[_dtype(dtype)].itemsize)
+
+
 def _within(message: Mapping[str, Any], name: str, low: int, high: int) -> int:
     value: int = message[name]
     if not low <= value < high:
