@@ -81,6 +81,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="livedetect-recorder", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Entries that are not written yet."""
+        return len(self._queue)
+
     def on_frame(self, item: SourceItem) -> None:
         """Keep an item as it arrived."""
         self._raise_failure()

@@ -71,6 +71,9 @@ class RecordingQueue:
         self.dropped_entries = 0
         """Rows that found no room."""
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def put_item(self, position: int, item: SourceItem, *, beside: bool = False) -> None:
         """Add an item, without its pixels if there are too many waiting.
 
