@@ -323,6 +323,8 @@ class FrameResult:
     """Candidates above the threshold in this frame; empty during warm-up (no scores yet)."""
     active_tracks: tuple[Track, ...] = ()
     """Defects held after this frame, positions in this frame's pixels."""
+    dismissed_tracks: tuple[Track, ...] = ()
+    """Those that the operator has dismissed; never also in `active_tracks`."""
     registration: Registration | None = None
     """None where the frame was not registered."""
     area_id: int = 0

@@ -56,6 +56,11 @@ class BinnedMethod:
         return np.asarray(self._factor * self._inner.shift)
 
     @property
+    def warm_up_shifts(self) -> FloatArray:
+        """(frames, 2) drift of the frames it was fitted on, px."""
+        return np.asarray(self._factor * self._inner.warm_up_shifts)
+
+    @property
     def lattice_px(self) -> FloatArray | None:
         """(2, 2) basis vectors (x, y), px."""
         lattice = self._inner.lattice_px
@@ -95,6 +100,10 @@ class BinnedMethod:
     def signal(self, positions: FloatArray) -> FloatArray:
         """(n, d) residual around sample positions (n, 2)."""
         return self._inner.signal(self._inward(positions))
+
+    def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:
+        """(n,) z of a time window at pixels (n, 2) of the latest frame."""
+        return self._inner.z_at(self._inward(positions), window_frames)
 
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2)."""

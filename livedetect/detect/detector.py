@@ -7,7 +7,6 @@ frames take the same path.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,15 +25,18 @@ from livedetect.detect.announce import (
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.dose import COUNTED_BEFORE, DoseMeter
 from livedetect.detect.drift_alarm import DriftAlarm
+from livedetect.detect.inspection import Looks, inspect
 from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.regions import Region
+from livedetect.detect.scan_changes import differences
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.state import from_state, to_state
 from livedetect.detect.tracking import Defect, Tracker, positions_of
 from livedetect.detect.watch import BLOCK_PX
 from livedetect.errors import LatticeNotFoundError, SettingsError
+from livedetect.inspection import Inspection
 from livedetect.settings import Settings
 from livedetect.types import (
     Command,
@@ -115,6 +117,10 @@ class Detector:
         actions[command.name](command.args)
         return ()
 
+    def inspect(self, defect_id: int) -> Inspection:
+        """Pictures of a defect, before and after; raises `SettingsError` if there are none."""
+        return inspect(defect_id, self._tracker, self._looks, self._method)
+
     def state(self) -> Mapping[str, Any]:
         """Everything the detector knows, as arrays, numbers and strings."""
         return to_state(self)
@@ -142,6 +148,7 @@ class Detector:
         self._tracker = Tracker(0.0)
         self._carried: list[tuple[Defect, FloatArray]] = []
         self._alarm = DriftAlarm()
+        self._looks = Looks()
         self._fallback = False
 
     def _step_frame(self, frame: Frame) -> FrameResult:
@@ -166,7 +173,7 @@ class Detector:
 
     def _changed_settings(self, frame: Frame) -> list[Event]:
         """Another shape or calibration is another model: start a segment and say so."""
-        changes = _differences(self._latest, frame) if self._latest else {}
+        changes = differences(self._latest, frame) if self._latest else {}
         if not changes:
             return []
         self._forget_model()
@@ -185,6 +192,7 @@ class Detector:
         warm_up, self._warm_up = self._warm_up, []
         method = self._fit([entry.data.astype(np.float32) for entry in warm_up])
         self._method = method
+        self._looks.begin(warm_up, method)
         self._tracker = Tracker(method.merge_radius_px)
         for defect, position in self._carried:
             self._tracker.carry(defect, position)
@@ -245,6 +253,7 @@ class Detector:
                 index=frame.index, reason="suspect", message=scored.suspect, time_s=frame.time_s
             )
             return self._reject(rejection, events)
+        self._looks.add(frame, method.shift)
         if scored.slip_px:
             events.append(
                 notice_event("slip_possible", stamp, {"reason": "jump", "jump_px": scored.slip_px})
@@ -359,7 +368,7 @@ class Detector:
         view = None
         if method is not None and latest is not None:
             view = View(to_frame=method.to_frame, calibration=latest.calibration)
-        shown = [defect for defect in self._tracker.active if not defect.dismissed]
+        held = [(d.dismissed, track(d, view)) for d in self._tracker.active] if view else []
         return FrameResult(
             frame=stamp.frame,
             time_s=stamp.time_s,
@@ -369,7 +378,8 @@ class Detector:
             detections=tuple(detection(c, view) for c in scored.candidates)
             if scored and view
             else (),
-            active_tracks=tuple(track(defect, view) for defect in shown) if view else (),
+            active_tracks=tuple(entry for dismissed, entry in held if not dismissed),
+            dismissed_tracks=tuple(entry for dismissed, entry in held if dismissed),
             registration=scored.registration if scored else None,
             area_id=stamp.area_id,
             segment_id=stamp.segment_id,
@@ -380,19 +390,3 @@ class Detector:
             watched=scored.watched if scored else None,
             watched_block_px=BLOCK_PX,
         )
-
-
-def _differences(before: Frame, now: Frame) -> dict[str, Any]:
-    """What of the scan's settings changed between two frames: key -> [old, new]."""
-    pairs = {
-        "shape": (list(before.data.shape), list(now.data.shape)),
-        "dtype": (str(before.data.dtype), str(now.data.dtype)),
-        "stream": (before.stream, now.stream),
-    }
-    for field in dataclasses.fields(before.calibration):
-        if field.name not in ("current_pA", "current_source", "high_tension_kv"):
-            pairs[field.name] = (
-                getattr(before.calibration, field.name),
-                getattr(now.calibration, field.name),
-            )
-    return {name: [old, new] for name, (old, new) in pairs.items() if old != new}

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
@@ -84,6 +85,11 @@ class Grid:
     def tiled(self, cell: FloatArray) -> FloatArray:
         """One cell (m1, m2) repeated over the grid, (P, Q)."""
         return np.tile(cell, self.cells)
+
+    def read(self, values: FloatArray, positions: FloatArray) -> FloatArray:
+        """(n,) a map (P, Q) between its samples, at sample coordinates (n, 2); NaN outside."""
+        index = (positions - self.origin) @ self.lattice.reciprocal.T * self.samples
+        return np.asarray(ndimage.map_coordinates(values, index.T, order=1, cval=np.nan))
 
     def spread(self, per_cell: FloatArray) -> FloatArray:
         """One value per cell (n1, n2) repeated over its samples, (P, Q)."""

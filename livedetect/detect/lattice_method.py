@@ -88,6 +88,11 @@ class LatticeMethod:
         return self._front.lattice.basis_px
 
     @property
+    def warm_up_shifts(self) -> FloatArray:
+        """(frames, 2) drift of the frames it was fitted on, px."""
+        return self._front.registration.shifts
+
+    @property
     def threshold(self) -> float:
         """Score above which a site becomes a candidate."""
         return self._tail.score_at(self._site_probability)
@@ -156,6 +161,16 @@ class LatticeMethod:
         usable = self._watched[sites] & self._patches.all_true(longest.valid, sites)
         signal[usable] = self._patches.take(longest.z, sites[usable])
         return signal
+
+    def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:
+        """(n,) z of a time window at pixels (n, 2) of the latest frame, NaN where not judged."""
+        if not self._windows:
+            return None
+        window = min(self._windows, key=lambda entry: abs(entry.frames - window_frames))
+        straight = positions - self.shift
+        warped = np.stack(self._front.warp.at(straight[:, 0], straight[:, 1], self.shift), axis=1)
+        z = np.where(window.valid, window.z, np.nan)
+        return self._front.grid.read(z, straight - warped)
 
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""

@@ -68,6 +68,11 @@ class Method(Protocol):
     """Two markers closer than this are one defect, px."""
 
     @property
+    def warm_up_shifts(self) -> FloatArray:
+        """(frames, 2) drift (x, y) of the frames it was fitted on, px."""
+        ...
+
+    @property
     def shift(self) -> FloatArray:
         """(x, y) drift of the latest frame, px."""
         ...
@@ -100,6 +105,13 @@ class Method(Protocol):
 
     def signal(self, positions: FloatArray) -> FloatArray:
         """(n, d) residual around sample positions (n, 2), NaN where not watched now."""
+        ...
+
+    def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:
+        """(n,) z of the mean over `window_frames` frames at pixels (n, 2) of the latest frame.
+
+        NaN where not judged; None before the first scored frame and for methods without.
+        """
         ...
 
     def learn(self, defects: FloatArray) -> None:

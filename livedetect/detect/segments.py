@@ -55,6 +55,7 @@ class SegmentMethod(ABC):
         self.watch(settings)
         described = [self.describe(frame) for frame in frames]
         self._fit(described)
+        self.warm_up_shifts = self._shifts(frames)
         self.shift = self._locate(frames[-1])
         self._held = self._at_start(described)
 
@@ -111,6 +112,10 @@ class SegmentMethod(ABC):
         """NaN (n, 1): a segment says nothing about one place, so nothing heals."""
         return np.full((len(positions), 1), np.nan)
 
+    def z_at(self, _positions: FloatArray, _window_frames: int) -> FloatArray | None:
+        """Nothing: these schemes judge windows, not places."""
+        return None
+
     def learn(self, defects: FloatArray) -> None:  # noqa: B027 - they do not learn on purpose
         """Keep the model; these schemes do not roll."""
 
@@ -139,6 +144,11 @@ class SegmentMethod(ABC):
         windowed = frame * hann_window(self._shape)
         move, error, _ = phase_cross_correlation(windowed, self._reference, upsample_factor=10)
         return np.asarray(move[::-1], float) if error < CORRELATION_ERROR else self.shift
+
+    def _shifts(self, frames: Sequence[FloatArray]) -> FloatArray:
+        if self._registration:
+            return self._registration.shifts
+        return np.stack([self._locate(frame) for frame in frames])
 
     def _fit(self, described: Sequence[tuple[FloatArray, FloatArray]]) -> None:
         """Train on the first frames, take the threshold from the others."""
