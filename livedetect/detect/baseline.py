@@ -19,8 +19,10 @@ from scipy import ndimage, optimize
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
 
-WINDOWS = (1, 2, 4, 8)
+WINDOWS = (1, 2, 3, 4, 6, 8)
 """Frames averaged; each window is rescaled to unit variance, so one model serves all."""
+CALIBRATED_WINDOWS = (1, 2, 4)
+"""Blocks of warm-up frames that can be held out while enough others remain."""
 DELAY_FRAMES = 8
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
@@ -83,7 +85,7 @@ class Baseline:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
         values, covered = self._warm_up
         total, count = (values * covered).sum(axis=0), covered.sum(axis=0)
-        for length in WINDOWS[:3]:
+        for length in CALIBRATED_WINDOWS:
             if len(values) < 2 * length:
                 continue
             for start in range(0, len(values) - length + 1, length):
@@ -192,7 +194,8 @@ class Baseline:
         self._coefficients = self._coefficients * factor
         longest = max(rms)
         for length in WINDOWS:
-            excess = rms[min(length, longest)] / max(1.0, rms[1])
+            calibrated = min((known for known in rms if known >= length), default=longest)
+            excess = rms[calibrated] / max(1.0, rms[1])
             self._inflation[length] = max(1.0, excess)
 
     def _held_out_window(

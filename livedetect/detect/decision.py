@@ -30,6 +30,10 @@ class Tail:
         excess = max(0.0, score - self.start)
         return float(TAIL_FRACTION * np.exp(-excess / self.scale))
 
+    def surprise(self, scores: FloatArray) -> FloatArray:
+        """(n,) -ln p of scores (n,); below the tail it goes on as a straight line."""
+        return np.asarray((scores - self.start) / self.scale - np.log(TAIL_FRACTION))
+
     def score_at(self, probability: float) -> float:
         """Score exceeded with `probability`."""
         return float(self.start + self.scale * np.log(TAIL_FRACTION / probability))

@@ -9,22 +9,16 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.binned import BinnedMethod, binning_factor
-from livedetect.detect.decision import (
-    Tail,
-    fit_tail,
-    site_probability,
-    strictest,
-    suppress_non_maxima,
-)
+from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.drift_alarm import BURST_SHARE
-from livedetect.detect.kinds import Evidence, guess_kind
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.method import Candidate, Method, Scored
-from livedetect.detect.novelty import NoveltyModel, fit_novelty
+from livedetect.detect.novelty import fit_novelty
+from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.regions import Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
-from livedetect.detect.warm_up import bulk_tail, site_to_site, steps_in_time
+from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
 from livedetect.types import Registration
@@ -46,6 +40,8 @@ LOST_BRAGG = 0.3
 SAMPLING_FRAMES = 3
 """Frames from which it is decided how far frames are binned."""
 SLIP_CELLS = 0.4
+EXPLAINED_SHARE = 0.5
+"""Of a marker's score that a change of one column must account for to give its place."""
 BIRTH_TRIALS = 3.0
 """Independent moments of birth that the overlapping splits of the warm-up amount to."""
 
@@ -74,12 +70,12 @@ class LatticeMethod:
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
-        self._model = self._fit_model(training)
-        self._tail = self._strictest_tail(training, robust=True)
+        self._judgement = self._fit_judgement(training)
+        self._judgement.calibrate(training.values(), self._site_probability, bulk_tail)
         self._births = self._find_births(values, covered)
         if self._births:
             training = self._training_patches(self._away_from_births())
-        self._tail = self._strictest_tail(training, robust=False)
+        self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
         self._baseline.end_warm_up()
 
     @property
@@ -95,24 +91,27 @@ class LatticeMethod:
     @property
     def threshold(self) -> float:
         """Score above which a site becomes a candidate."""
-        return self._tail.score_at(self._site_probability)
+        return self._judgement.score_at(self._site_probability)
 
     def at_start(self) -> Sequence[Candidate]:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
-        window = site_to_site(self._front.grid, self._baseline)
-        sites = np.flatnonzero(self._patches.all_true(window.valid) & self._watched)
+        known = self._baseline.known
+        difference, spread = against_equivalents(self._front.grid, self._baseline)
+        sites = np.flatnonzero(self._patches.all_true(known) & self._watched)
         if len(sites) < MIN_SITES_TO_COMPARE:
             return []
-        descriptors = self._patches.take(window.z, sites)
+        descriptors = self._patches.take(difference / spread, sites)
         energy = (descriptors**2).sum(axis=1)
         normal = descriptors[energy < np.quantile(energy, AT_START_TRIM)]
         model = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
         scores = model.score(descriptors)
-        tail = bulk_tail(scores)
         patches = Patches(
-            site=sites, score=scores, z=descriptors, window_frames=np.ones(len(sites), np.int64)
+            site=sites,
+            score=bulk_tail(scores).surprise(scores),
+            z=self._patches.take(difference / np.sqrt(self._baseline.variance()), sites),
+            window_frames=np.full(len(sites), self._settings.warm_up_frames),
         )
-        return self._candidates(patches, tail, tail.score_at(AT_START_FALSE / len(sites)))
+        return self._candidates(patches, -np.log(AT_START_FALSE / len(sites)))
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
@@ -140,7 +139,7 @@ class LatticeMethod:
         patches = self._outside_regions(patches, flagged)
         watched = self.to_frame(self._patches.positions[self._watched])
         return Scored(
-            candidates=self._candidates(patches, self._tail, self.threshold),
+            candidates=self._candidates(patches, self.threshold),
             regions=regions,
             shift=residual.shift,
             registration=_registration(residual),
@@ -221,31 +220,31 @@ class LatticeMethod:
             self._front.to_frame(self._patches.positions, shift)
         )
 
-    def _training_patches(self, allowed: BoolArray) -> dict[int, FloatArray]:
-        """Held-out patches of the warm-up frames by window length, each (n, d)."""
+    def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
+        """Held-out patches of the warm-up frames by window length."""
         rng = np.random.default_rng(self._settings.random_seed)
         sites = np.flatnonzero(allowed)
         sites = np.sort(rng.permutation(sites)[:MAX_TRAINING_SITES])
-        collected: dict[int, list[FloatArray]] = {}
+        collected: dict[int, list[Training]] = {}
         for window in self._baseline.held_out():
             usable = sites[self._patches.all_true(window.valid, sites)]
-            collected.setdefault(window.frames, []).append(self._patches.take(window.z, usable))
-        return {length: np.concatenate(entries) for length, entries in collected.items()}
+            entry = Training(
+                self._patches.sublattices(usable), self._patches.take(window.z, usable)
+            )
+            collected.setdefault(window.frames, []).append(entry)
+        return {length: joined(entries) for length, entries in collected.items()}
 
-    def _fit_model(self, training: dict[int, FloatArray]) -> NoveltyModel:
+    def _fit_judgement(self, training: dict[int, Training]) -> Judgement:
         single = training[1]
-        energy = (single**2).sum(axis=1)
-        normal = single[energy <= np.quantile(energy, TRAINING_TRIM)]
-        return fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
-
-    def _strictest_tail(self, training: dict[int, FloatArray], *, robust: bool) -> Tail:
-        fit = bulk_tail if robust else fit_tail
-        tails = [fit(self._model.score(patches)) for patches in training.values() if len(patches)]
-        return strictest(tails, self._site_probability)
+        energy = (single.z**2).sum(axis=1)
+        normal = single.z[energy <= np.quantile(energy, TRAINING_TRIM)]
+        novelty = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
+        noise = self._front.grid.by_cell(self._baseline.variance()).mean(axis=(0, 2))
+        return Judgement(novelty, matched_filters(self._front, self._patches, noise, single))
 
     def _find_births(self, values: FloatArray, covered: BoolArray) -> list[tuple[int, Candidate]]:
         """Steps in time within the warm-up; their baseline goes back to what was before."""
-        threshold = self._tail.score_at(self._site_probability / BIRTH_TRIALS)
+        threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline, values, covered):
             patches = self._most_novel([window])
@@ -256,7 +255,7 @@ class LatticeMethod:
         found = [
             (candidate.score, first, candidate)
             for first, patches in best.items()
-            for candidate in self._candidates(patches, self._tail, threshold)
+            for candidate in self._candidates(patches, threshold)
         ]
         for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
             near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
@@ -278,58 +277,47 @@ class LatticeMethod:
         """Gated sites, each with the window in which it is most anomalous."""
         sites = self._patches.gated(windows, self._watched)
         best = Patches.empty(sites, len(self._patches.offsets_px))
+        sublattice = self._patches.sublattices(sites)
         for window in windows:
             z = self._patches.take(window.z, sites)
-            score = self._model.score(z)
+            score = self._judgement.score(z, sublattice)
             better = score > best.score
             best.score[better] = score[better]
             best.z[better] = z[better]
             best.window_frames[better] = window.frames
         return best
 
-    def _candidates(self, patches: Patches, tail: Tail, threshold: float) -> list[Candidate]:
+    def _candidates(self, patches: Patches, threshold: float) -> list[Candidate]:
         above = patches.select(patches.score > threshold)
-        positions = self._patches.centroids(above)
+        positions = self._places(above)
         kept = suppress_non_maxima(positions, above.score, self.merge_radius_px)
-        return [self._candidate(above, index, positions[index], tail) for index in kept]
+        return [self._candidate(above, index, positions[index]) for index in kept]
 
-    def _candidate(
-        self, patches: Patches, index: int, position: FloatArray, tail: Tail
-    ) -> Candidate:
-        site = int(self._patches.nearest(position[None])[0])
-        score = float(patches.score[index])
-        kind, confidence = guess_kind(self._evidence(patches, index, site))
+    def _places(self, patches: Patches) -> FloatArray:
+        """(n, 2) where the changes in `patches` lie, sample coordinates, px."""
+        centroids = self._patches.centroids(patches)
+        filters = self._judgement.filters
+        explained = np.maximum(*filters.score(patches.z, self._patches.sublattices(patches.site)))
+        for index in np.flatnonzero(explained > EXPLAINED_SHARE * patches.score):
+            site = int(patches.site[index])
+            sublattice = int(self._patches.sublattices(site))
+            column = self._patches.positions[site] + self._patches.to_column(sublattice)
+            centroids[index] = column + filters.at(sublattice).place(patches.z[index])
+        return centroids
+
+    def _candidate(self, patches: Patches, index: int, position: FloatArray) -> Candidate:
+        sublattice = int(self._patches.sublattices(patches.site[index]))
+        score, frames = float(patches.score[index]), int(patches.window_frames[index])
+        kind, confidence = self._judgement.filters.at(sublattice).kind(patches.z[index], frames)
         return Candidate(
             position=position,
             score=score,
-            p_value=tail.probability(score),
-            window_frames=int(patches.window_frames[index]),
-            sublattice=self._patches.sublattice(site),
+            p_value=self._judgement.probability(score),
+            window_frames=frames,
+            sublattice=sublattice,
             kind=kind,
             confidence=confidence,
         )
-
-    def _evidence(self, patches: Patches, index: int, site: int) -> Evidence:
-        z = patches.z[index]
-        site_of_patch = patches.site[index : index + 1]
-        noise = np.sqrt(self._patches.take(self._baseline.variance(), site_of_patch)[0])
-        sublattice = self._patches.sublattice(site)
-        columns = self._front.columns
-        return Evidence(
-            residual=z * noise / np.sqrt(patches.window_frames[index]),
-            z=z,
-            column_height=self._heights[sublattice] if self._patches.is_column(site) else None,
-            bright_columns=columns.bright,
-        )
-
-    @property
-    def _heights(self) -> FloatArray:
-        """Contrast of each column behind the matched filter, template units."""
-        template = self._front.template
-        cells = np.round(self._front.columns.fractions * template.shape).astype(int)
-        values = template[tuple((cells % template.shape).T)]
-        base = template.min() if self._front.columns.bright else template.max()
-        return np.asarray(np.abs(values - base))
 
     def _outside_regions(self, patches: Patches, flagged: BoolArray) -> Patches:
         """Patches that may become markers; of a crowd of flagged cells only the best one."""

@@ -62,7 +62,7 @@ class SitePatches:
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._grid = grid
         self._cell_sites = covering_sites(columns, grid.lattice, grid.samples)
-        self._column_count = len(columns.fractions)
+        self._columns = columns
         self._offsets = self._disk(PATCH_RADIUS * columns.scale_px)
         self.offsets_px = self._offsets @ grid.steps
         """(d, 2) positions (x, y) of the patch's samples relative to its site, px."""
@@ -121,13 +121,31 @@ class SitePatches:
         inner = cells[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS].ravel()
         return np.tile(inner, len(self._cell_sites))
 
-    def sublattice(self, site: int) -> int:
-        """Which column of the cell (highest first); hollows count on behind the columns."""
-        return int(site // self._cells_used)
+    @property
+    def sites_per_cell(self) -> int:
+        """Columns and hollows of one cell."""
+        return len(self._cell_sites)
 
-    def is_column(self, site: int) -> bool:
-        """True if the site is an atomic column, False for a hollow."""
-        return self.sublattice(site) < self._column_count
+    def sublattices(self, sites: IntArray) -> IntArray:
+        """(n,) which column of the cell (highest first); hollows count on behind them."""
+        return np.asarray(sites // self._cells_used)
+
+    def is_column(self, sublattice: int) -> bool:
+        """True if a site of the cell is an atomic column, False for a hollow."""
+        return sublattice < len(self._columns.fractions)
+
+    def to_column(self, sublattice: int) -> FloatArray:
+        """(2,) from a site's sample to the true place of its column, (x, y), px."""
+        if not self.is_column(sublattice):
+            return np.zeros(2)
+        sample = self._cell_sites[sublattice] / np.array(self._grid.samples)
+        off = self._columns.fractions[sublattice] - sample
+        return np.asarray((off - np.round(off)) @ self._grid.lattice.basis_px)
+
+    def of_site(self, cell: FloatArray, sublattice: int) -> FloatArray:
+        """(d,) patch of a periodic map (m1, m2) around a site of the cell."""
+        samples = (self._cell_sites[sublattice] + self._offsets) % np.array(cell.shape)
+        return np.asarray(cell[tuple(samples.T)])
 
     def footprint(self, positions: FloatArray, radius_px: float) -> BoolArray:
         """(P, Q) True within `radius_px` of any position (n, 2), sample coordinates."""

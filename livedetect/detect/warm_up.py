@@ -39,17 +39,20 @@ def steps_in_time(
         yield first_after, Window(frames=count - first_after, z=z, valid=everywhere)
 
 
-def site_to_site(grid: Grid, baseline: Baseline) -> Window:
-    """Baseline of every sample against the same place of the other cells, robust z (P, Q)."""
+def against_equivalents(grid: Grid, baseline: Baseline) -> tuple[FloatArray, FloatArray]:
+    """Baseline of every sample against the same place of the other cells.
+
+    Returns the difference from their median (P, Q), 0 where unknown, and its usual spread
+    (P, Q), a robust standard deviation.
+    """
     known = baseline.known
     by_cell = grid.by_cell(np.where(known, baseline.level, np.nan))
     stacked = by_cell.transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
     with np.errstate(all="ignore"):
         median = _nan_quantile(stacked, 0.5)
         spread = (_nan_quantile(stacked, 0.75) - _nan_quantile(stacked, 0.25)) / 1.349
-    floor = np.maximum(spread, 1e-12)
-    z = (baseline.level - grid.tiled(median)) / grid.tiled(floor)
-    return Window(frames=1, z=np.where(known, z, 0).astype(np.float32), valid=known)
+    difference = np.where(known, baseline.level - grid.tiled(median), 0).astype(np.float32)
+    return difference, grid.tiled(np.maximum(spread, 1e-12)).astype(np.float32)
 
 
 def bulk_tail(scores: FloatArray) -> Tail:

@@ -1,0 +1,110 @@
+"""How unlikely a patch is in this crystal: one-class SVM and matched filters, one scale.
+
+Both are calibrated on held-out patches of the warm-up frames. The score is the surprise
+-ln p under the tail of the one that is more surprised, so that scores of different
+crystals, sites and windows compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.decision import Tail, strictest
+from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes
+from livedetect.detect.novelty import NoveltyModel
+from livedetect.detect.phased import SitePatches
+from livedetect.detect.profile import fit_profile
+from livedetect.detect.residual import FrontEnd
+
+EXPERTS = 3
+"""Each may spend its share of the budget."""
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Defect-free patches in one time window."""
+
+    sublattice: IntArray
+    """(n,) site of the cell."""
+    z: FloatArray
+    """(n, d) patches, noise standard deviations."""
+
+
+def joined(parts: Sequence[Training]) -> Training:
+    """All patches in one."""
+    return Training(
+        np.concatenate([part.sublattice for part in parts]),
+        np.concatenate([part.z for part in parts]),
+    )
+
+
+class Judgement:
+    """Scores patches; `calibrate` before the first `score`."""
+
+    def __init__(self, novelty: NoveltyModel, filters: MatchedFilters) -> None:
+        self._novelty = novelty
+        self.filters = filters
+        """For kinds and places."""
+        self._tails: list[Tail] = []
+
+    def calibrate(
+        self,
+        training: Iterable[Training],
+        probability: float,
+        fit: Callable[[FloatArray], Tail],
+    ) -> None:
+        """Fit the tail of every expert, the strictest of all time windows."""
+        scores = [self._scores(window) for window in training if len(window.z)]
+        self._tails = [
+            strictest([fit(entry[expert]) for entry in scores], probability)
+            for expert in range(EXPERTS)
+        ]
+
+    def score(self, z: FloatArray, sublattice: IntArray) -> FloatArray:
+        """(n,) surprise of patches (n, d) at sites of the cell (n,)."""
+        scores = self._scores(Training(sublattice, z))
+        surprise = [tail.surprise(s) for tail, s in zip(self._tails, scores, strict=True)]
+        return np.asarray(np.maximum.reduce(surprise))
+
+    def score_at(self, probability: float) -> float:
+        """Score that a site of a defect-free frame exceeds with `probability`."""
+        return float(-np.log(probability / EXPERTS))
+
+    def probability(self, score: float) -> float:
+        """Probability that a site of a defect-free frame scores higher."""
+        return float(min(1.0, EXPERTS * np.exp(-score)))
+
+    def _scores(self, patches: Training) -> tuple[FloatArray, ...]:
+        matched = self.filters.score(patches.z, patches.sublattice)
+        return self._novelty.score(patches.z), *matched
+
+
+def matched_filters(
+    front: FrontEnd, patches: SitePatches, variance: FloatArray, training: Training
+) -> MatchedFilters:
+    """Filters of every site of the cell.
+
+    Parameters
+    ----------
+    variance : (m1, m2) noise variance of one frame within the cell, template units².
+    training : defect-free patches of single frames.
+    """
+    profile = fit_profile(front.template, front.columns, front.lattice)
+    neighbour_px = front.columns.scale_px / np.sqrt(3)
+    filters = []
+    for site in range(patches.sites_per_cell):
+        columns = profile.heights
+        shapes = SiteShapes(
+            profile=profile,
+            offsets_px=patches.offsets_px - patches.to_column(site),
+            noise=np.sqrt(patches.of_site(variance, site)),
+            height=float(columns[site]) if patches.is_column(site) else None,
+            others=np.delete(columns, site) if patches.is_column(site) else columns,
+            neighbour_px=float(neighbour_px),
+        )
+        filters.append(MatchedFilter(shapes, training.z[training.sublattice == site]))
+    return MatchedFilters(filters)

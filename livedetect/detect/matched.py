@@ -1,0 +1,183 @@
+"""Matched filters: how much a patch looks like a change that a single column can undergo.
+
+For noise of covariance C and a change of known shape s the best linear test is
+``s' C⁻¹ z / sqrt(s' C⁻¹ s)`` (Turin 1960). The shapes follow from the crystal itself: a
+column that becomes brighter or darker, or moves. The noise is that of the warm-up frames,
+per site of the cell. What no such filter expects is left to the one-class SVM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.profile import ColumnProfile
+
+RIDGE = 1e-3
+"""Of the mean variance: keeps the inverse covariance from trusting rounding errors."""
+TRUSTED_SHARE = 0.98
+"""Patches that estimate the covariance; the most unusual ones may hold a defect."""
+DISPLACEMENT = 0.3
+"""Of the distance of nearest columns, as far as a displaced column is expected to move."""
+DIRECTIONS = 8
+ADATOM_SHARES = (0.3, 0.6, 1.0)
+"""Heights of adatoms that are expected, relative to the highest column."""
+COLUMN_SPREAD = 0.1
+"""Standard deviation of defects about their column, in nearest-column distances."""
+HOLLOW_SPREAD = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteShapes:
+    """What a site of the cell can look like when something happens there."""
+
+    profile: ColumnProfile
+    """Of all columns."""
+    offsets_px: FloatArray
+    """(d, 2) samples of the patch relative to the column, or to the site of a hollow."""
+    noise: FloatArray
+    """(d,) standard deviation of the samples in one frame, units of the template."""
+    height: float | None
+    """Of the column, units of the template; None for a hollow."""
+    others: FloatArray
+    """(n,) heights of the other columns."""
+    neighbour_px: float
+    """Distance of nearest columns."""
+
+    @property
+    def brighter(self) -> FloatArray:
+        """(d,) one template unit more at the column, in noise standard deviations."""
+        return np.asarray(self.profile.at(self.offsets_px) / self.noise)
+
+    @property
+    def moved(self) -> FloatArray:
+        """(d, 2) a column of unit height moved by one px along x and y."""
+        return np.asarray(self.profile.slope(self.offsets_px) / self.noise[:, None])
+
+    def hypotheses(self) -> list[tuple[str, FloatArray]]:
+        """Kinds of defect with the patches (d,) they would make, noise units."""
+        brighter = self.brighter
+        if self.height is None:
+            highest = self.others[np.abs(self.others).argmax()]
+            return [("adatom", share * highest * brighter) for share in ADATOM_SHARES]
+        expected = [
+            ("vacancy", -self.height * brighter),
+            ("half_vacancy", -0.5 * self.height * brighter),
+            ("bright", 0.3 * self.height * brighter),
+        ]
+        for other in self.others:
+            if abs(other - self.height) > 0.15 * abs(self.height):
+                expected.append(("antisite", (other - self.height) * brighter))
+        moved = self._displaced(self.height)
+        return expected + [("displaced", patch) for patch in moved]
+
+    def _displaced(self, height: float) -> list[FloatArray]:
+        turns = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+        steps = DISPLACEMENT * self.neighbour_px * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+        here = self.profile.at(self.offsets_px)
+        return [
+            height * (self.profile.at(self.offsets_px - step) - here) / self.noise
+            for step in steps
+        ]
+
+
+class MatchedFilter:
+    """Filters and noise of one site of the cell."""
+
+    def __init__(self, shapes: SiteShapes, noise: FloatArray) -> None:
+        """Learn from defect-free patches `noise` (n, d), noise standard deviations."""
+        self._inverse = np.linalg.inv(_covariance(noise))
+        self._spread_px = shapes.neighbour_px * (
+            HOLLOW_SPREAD if shapes.height is None else COLUMN_SPREAD
+        )
+        model = np.column_stack([shapes.brighter, shapes.moved])
+        self._fit = self._inverse @ model
+        self._information = model.T @ self._fit
+        self._kinds = [kind for kind, _ in shapes.hypotheses()]
+        expected = np.stack([patch for _, patch in shapes.hypotheses()], axis=1)
+        self._likely = self._inverse @ expected
+        self._cost = 0.5 * np.einsum("dk,dk->k", expected, self._likely)
+        displaced = np.array([kind == "displaced" for kind in self._kinds])
+        shapes_sought = np.column_stack([self._fit[:, 0], self._likely[:, displaced]])
+        power = [self._information[0, 0], *(2 * self._cost[displaced])]
+        self.filters = shapes_sought / np.sqrt(power)
+        """(d, k) of unit variance: a change of height, then displacements, if any."""
+
+    def kind(self, z: FloatArray, frames: int) -> tuple[str, float]:
+        """Most probable kind of a patch z (d,) over `frames` frames, and its probability.
+
+        All kinds count as equally likely beforehand; what explains nothing is ``unknown``.
+        """
+        support = np.sqrt(frames) * (z @ self._likely) - frames * self._cost
+        best = float(support.max())
+        if best <= 0:
+            return "unknown", 0.0
+        weights = np.exp(support - best)
+        shares: dict[str, float] = {}
+        for kind, weight in zip(self._kinds, weights, strict=True):
+            shares[kind] = max(shares.get(kind, 0.0), float(weight))
+        kind = max(shares, key=lambda name: shares[name])
+        return kind, round(shares[kind] / sum(shares.values()), 3)
+
+    def place(self, z: FloatArray) -> FloatArray:
+        """(2,) best estimate of where the change in a patch (d,) lies, px from the column.
+
+        One Gauss-Newton step, drawn to the column as far as the noise asks for it.
+        """
+        if self.kind(z, 1)[0] == "displaced":
+            return np.zeros(2)
+        coefficients = np.linalg.solve(self._information, z @ self._fit)
+        height = float(coefficients[0])
+        noise2 = np.diag(np.linalg.inv(self._information))[1:] / max(height**2, 1e-12)
+        step = coefficients[1:] / height if height else np.zeros(2)
+        prior2 = self._spread_px**2
+        step = step * prior2 / (prior2 + noise2)
+        length = float(np.hypot(*step))
+        return np.asarray(step * min(1.0, 2 * self._spread_px / max(length, 1e-12)))
+
+
+class MatchedFilters:
+    """The filters of all sites of the cell."""
+
+    def __init__(self, sites: list[MatchedFilter]) -> None:
+        self._sites = sites
+        self._filters = [site.filters.astype(np.float32) for site in sites]
+
+    def score(self, z: FloatArray, sublattice: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Surprise, -ln p, of patches (n, d) at sites of the cell (n,), each (n,).
+
+        The first of a change of height, the second of a displacement.
+        """
+        height, moved = np.zeros(len(z), np.float32), np.zeros(len(z), np.float32)
+        for site in np.unique(sublattice):
+            here = sublattice == site
+            output = z[here] @ self._filters[site]
+            height[here] = np.abs(output[:, 0])
+            moved[here] = output[:, 1:].max(axis=1, initial=0)
+        return _surprise_of_normal(height), _surprise_of_normal(moved)
+
+    def at(self, sublattice: int) -> MatchedFilter:
+        """The filter of one site of the cell."""
+        return self._sites[sublattice]
+
+
+def _surprise_of_normal(deviate: FloatArray) -> FloatArray:
+    """-ln of the two-sided tail probability of normal deviates; asymptotic."""
+    square = deviate**2
+    return np.asarray(square / 2 + 0.5 * np.log1p(np.pi / 2 * square))
+
+
+def _covariance(noise: FloatArray) -> FloatArray:
+    """(d, d) of patches (n, d), drawn to its diagonal where there are few of them."""
+    energy = (noise**2).sum(axis=1)
+    usual = noise[energy <= np.quantile(energy, TRUSTED_SHARE)] if len(noise) else noise
+    count, length = usual.shape
+    if count < 2:
+        return np.eye(length)
+    covariance = np.cov(usual.T).reshape(length, length).astype(float)
+    weight = length / (length + count)
+    diagonal = np.diag(np.diag(covariance))
+    ridge = RIDGE * np.trace(covariance) / length * np.eye(length)
+    return np.asarray((1 - weight) * covariance + weight * diagonal + ridge)
