@@ -32,13 +32,16 @@ class Training:
     """(n,) site of the cell."""
     z: FloatArray
     """(n, d) patches, noise standard deviations."""
+    frames: int
+    """Length of the window."""
 
 
 def joined(parts: Sequence[Training]) -> Training:
-    """All patches in one."""
+    """All patches of windows of one length."""
     return Training(
         np.concatenate([part.sublattice for part in parts]),
         np.concatenate([part.z for part in parts]),
+        parts[0].frames,
     )
 
 
@@ -64,9 +67,9 @@ class Judgement:
             for expert in range(EXPERTS)
         ]
 
-    def score(self, z: FloatArray, sublattice: IntArray) -> FloatArray:
-        """(n,) surprise of patches (n, d) at sites of the cell (n,)."""
-        scores = self._scores(Training(sublattice, z))
+    def score(self, z: FloatArray, sublattice: IntArray, frames: int) -> FloatArray:
+        """(n,) surprise of patches (n, d) over `frames` frames at sites of the cell (n,)."""
+        scores = self._scores(Training(sublattice, z, frames))
         surprise = [tail.surprise(s) for tail, s in zip(self._tails, scores, strict=True)]
         return np.asarray(np.maximum.reduce(surprise))
 
@@ -79,7 +82,7 @@ class Judgement:
         return float(min(1.0, EXPERTS * np.exp(-score)))
 
     def _scores(self, patches: Training) -> tuple[FloatArray, ...]:
-        matched = self.filters.score(patches.z, patches.sublattice)
+        matched = self.filters.score(patches.z, patches.sublattice, patches.frames)
         return self._novelty.score(patches.z), *matched
 
 

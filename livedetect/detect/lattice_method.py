@@ -11,10 +11,10 @@ from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.binned import BinnedMethod, binning_factor
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.drift_alarm import BURST_SHARE
+from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import fit_novelty
-from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.regions import Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
@@ -229,7 +229,9 @@ class LatticeMethod:
         for window in self._baseline.held_out():
             usable = sites[self._patches.all_true(window.valid, sites)]
             entry = Training(
-                self._patches.sublattices(usable), self._patches.take(window.z, usable)
+                self._patches.sublattices(usable),
+                self._patches.take(window.z, usable),
+                window.frames,
             )
             collected.setdefault(window.frames, []).append(entry)
         return {length: joined(entries) for length, entries in collected.items()}
@@ -280,7 +282,7 @@ class LatticeMethod:
         sublattice = self._patches.sublattices(sites)
         for window in windows:
             z = self._patches.take(window.z, sites)
-            score = self._judgement.score(z, sublattice)
+            score = self._judgement.score(z, sublattice, window.frames)
             better = score > best.score
             best.score[better] = score[better]
             best.z[better] = z[better]
@@ -297,10 +299,11 @@ class LatticeMethod:
         """(n, 2) where the changes in `patches` lie, sample coordinates, px."""
         centroids = self._patches.centroids(patches)
         filters = self._judgement.filters
-        explained = np.maximum(*filters.score(patches.z, self._patches.sublattices(patches.site)))
+        sublattices = self._patches.sublattices(patches.site)
+        explained = np.maximum(*filters.score(patches.z, sublattices, 1))
         for index in np.flatnonzero(explained > EXPLAINED_SHARE * patches.score):
             site = int(patches.site[index])
-            sublattice = int(self._patches.sublattices(site))
+            sublattice = int(sublattices[index])
             column = self._patches.positions[site] + self._patches.to_column(sublattice)
             centroids[index] = column + filters.at(sublattice).place(patches.z[index])
         return centroids

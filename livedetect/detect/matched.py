@@ -21,7 +21,14 @@ TRUSTED_SHARE = 0.98
 """Patches that estimate the covariance; the most unusual ones may hold a defect."""
 DISPLACEMENT = 0.3
 """Of the distance of nearest columns, as far as a displaced column is expected to move."""
+MIN_SKEWNESS = 1e-3
+MIN_RELATIVE = -0.999
+"""Change relative to all counts there are: no fewer than none can be lost."""
+MIN_FOR_SKEWNESS = 500
+FAR = 4.5
 DIRECTIONS = 8
+NOTABLE_CHANGE = 0.15
+"""Columns whose heights differ by less hold the same species."""
 ADATOM_SHARES = (0.3, 0.6, 1.0)
 """Heights of adatoms that are expected, relative to the highest column."""
 COLUMN_SPREAD = 0.1
@@ -56,30 +63,33 @@ class SiteShapes:
         """(d, 2) a column of unit height moved by one px along x and y."""
         return np.asarray(self.profile.slope(self.offsets_px) / self.noise[:, None])
 
+    @property
+    def highest(self) -> float:
+        """Height of the most prominent of the other columns."""
+        return float(self.others[np.abs(self.others).argmax()])
+
     def hypotheses(self) -> list[tuple[str, FloatArray]]:
         """Kinds of defect with the patches (d,) they would make, noise units."""
         brighter = self.brighter
         if self.height is None:
-            highest = self.others[np.abs(self.others).argmax()]
-            return [("adatom", share * highest * brighter) for share in ADATOM_SHARES]
+            return [("adatom", share * self.highest * brighter) for share in ADATOM_SHARES]
         expected = [
             ("vacancy", -self.height * brighter),
             ("half_vacancy", -0.5 * self.height * brighter),
             ("bright", 0.3 * self.height * brighter),
         ]
-        for other in self.others:
-            if abs(other - self.height) > 0.15 * abs(self.height):
-                expected.append(("antisite", (other - self.height) * brighter))
-        moved = self._displaced(self.height)
-        return expected + [("displaced", patch) for patch in moved]
+        changes = self.others - self.height
+        notable = changes[np.abs(changes) > NOTABLE_CHANGE * abs(self.height)]
+        expected += [("antisite", change * brighter) for change in notable]
+        expected += [("displaced", patch) for patch in self._displaced(self.height)]
+        return expected
 
     def _displaced(self, height: float) -> list[FloatArray]:
         turns = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
         steps = DISPLACEMENT * self.neighbour_px * np.stack([np.cos(turns), np.sin(turns)], axis=1)
         here = self.profile.at(self.offsets_px)
         return [
-            height * (self.profile.at(self.offsets_px - step) - here) / self.noise
-            for step in steps
+            height * (self.profile.at(self.offsets_px - step) - here) / self.noise for step in steps
         ]
 
 
@@ -92,6 +102,7 @@ class MatchedFilter:
         self._spread_px = shapes.neighbour_px * (
             HOLLOW_SPREAD if shapes.height is None else COLUMN_SPREAD
         )
+        self._gain = 0.0 if shapes.height is not None else float(np.sign(shapes.highest))
         model = np.column_stack([shapes.brighter, shapes.moved])
         self._fit = self._inverse @ model
         self._information = model.T @ self._fit
@@ -104,6 +115,12 @@ class MatchedFilter:
         power = [self._information[0, 0], *(2 * self._cost[displaced])]
         self.filters = shapes_sought / np.sqrt(power)
         """(d, k) of unit variance: a change of height, then displacements, if any."""
+        self.skewness = _skewness(noise @ self.filters)
+        """(k,) of their outputs in one frame: counts are not quite normal."""
+
+    def plausible(self, output: FloatArray) -> FloatArray:
+        """(n,) size of changes of height (n,); where there is no column none can vanish."""
+        return np.abs(output) if self._gain == 0 else np.maximum(self._gain * output, 0)
 
     def kind(self, z: FloatArray, frames: int) -> tuple[str, float]:
         """Most probable kind of a patch z (d,) over `frames` frames, and its probability.
@@ -145,22 +162,48 @@ class MatchedFilters:
         self._sites = sites
         self._filters = [site.filters.astype(np.float32) for site in sites]
 
-    def score(self, z: FloatArray, sublattice: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Surprise, -ln p, of patches (n, d) at sites of the cell (n,), each (n,).
+    def score(
+        self, z: FloatArray, sublattice: IntArray, frames: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Surprise, -ln p, of patches (n, d) over `frames` frames at sites of the cell (n,).
 
-        The first of a change of height, the second of a displacement.
+        Two arrays (n,): the first of a change of height, the second of a displacement.
         """
         height, moved = np.zeros(len(z), np.float32), np.zeros(len(z), np.float32)
         for site in np.unique(sublattice):
             here = sublattice == site
-            output = z[here] @ self._filters[site]
-            height[here] = np.abs(output[:, 0])
+            skewness = self._sites[site].skewness / np.sqrt(frames)
+            output = normal_deviate(z[here] @ self._filters[site], skewness)
+            height[here] = self._sites[site].plausible(output[:, 0])
             moved[here] = output[:, 1:].max(axis=1, initial=0)
         return _surprise_of_normal(height), _surprise_of_normal(moved)
 
     def at(self, sublattice: int) -> MatchedFilter:
         """The filter of one site of the cell."""
         return self._sites[sublattice]
+
+
+def normal_deviate(outputs: FloatArray, skewness: FloatArray) -> FloatArray:
+    """Turn filter outputs (n, k) of unit variance into normal deviates.
+
+    They are sums of counts, whose upper tail is longer than the lower one. The signed root
+    of the deviance of a Poisson variable of the same skewness (k,) is normal far into its
+    tails (McCullagh & Nelder 1989, section 2.4.3).
+    """
+    skew = np.where(np.abs(skewness) < MIN_SKEWNESS, MIN_SKEWNESS, skewness)
+    relative = np.maximum(outputs * skew, MIN_RELATIVE)
+    deviance = (1 + relative) * np.log1p(relative) - relative
+    root = np.sqrt(np.maximum(2 * deviance, 0)) / np.abs(skew)
+    return np.asarray(np.sign(outputs) * root)
+
+
+def _skewness(outputs: FloatArray) -> FloatArray:
+    """(k,) third standardised moment of outputs (n, k), far values clipped."""
+    if len(outputs) < MIN_FOR_SKEWNESS:
+        return np.zeros(outputs.shape[1])
+    centred = outputs - outputs.mean(axis=0)
+    clipped = np.clip(centred / centred.std(axis=0), -FAR, FAR)
+    return np.asarray((clipped**3).mean(axis=0))
 
 
 def _surprise_of_normal(deviate: FloatArray) -> FloatArray:

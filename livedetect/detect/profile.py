@@ -37,9 +37,9 @@ class ColumnProfile:
 
 def fit_profile(template: FloatArray, columns: Columns, lattice: Lattice) -> ColumnProfile:
     """Least-squares fit of equal Gaussians to the mean cell (m1, m2), overlap included."""
-    samples = np.stack(np.indices(template.shape), axis=-1) / np.array(template.shape)
+    samples = np.moveaxis(np.indices(template.shape), 0, -1) / np.array(template.shape)
     offsets = (samples[..., None, :] - columns.fractions) @ lattice.basis_px
-    shifts = np.stack(np.meshgrid(*[np.arange(-REACH, REACH + 1)] * 2), axis=-1).reshape(-1, 2)
+    shifts = np.indices((2 * REACH + 1, 2 * REACH + 1)).reshape(2, -1).T - REACH
     images = offsets[..., None, :] + shifts @ lattice.basis_px
     data = template.ravel().astype(float)
 

@@ -1,7 +1,6 @@
 import numpy as np
 
 from livedetect.detect.drift_alarm import DriftAlarm
-from livedetect.detect.kinds import Evidence, guess_kind
 from livedetect.detect.method import Candidate
 from livedetect.detect.tracking import HEALED_FRAMES, SIGNATURE_FRAMES, Defect, Tracker
 
@@ -90,32 +89,6 @@ def test_a_burst_is_not_believed_even_for_one_frame() -> None:
     assert not alarm.drifted
     alarm.step(0.002)
     assert not alarm.suspends
-
-
-def evidence(residual: np.ndarray, height: float | None, *, bright: bool = True) -> Evidence:
-    return Evidence(
-        residual=residual, z=residual / 0.05, column_height=height, bright_columns=bright
-    )
-
-
-BLOB = np.exp(-(np.linspace(-2, 2, 25) ** 2))
-DIPOLE = np.linspace(-2, 2, 25) * BLOB
-
-
-def test_kinds_follow_sign_place_and_shape() -> None:
-    table = [
-        (evidence(-0.95 * BLOB, 1.0), "vacancy"),
-        (evidence(-0.5 * BLOB, 1.0), "half_vacancy"),
-        (evidence(0.6 * BLOB, 1.0), "antisite"),
-        (evidence(0.6 * BLOB, None), "adatom"),
-        (evidence(DIPOLE, 1.0), "displaced"),
-        (evidence(0.95 * BLOB, 1.0, bright=False), "vacancy"),
-        (evidence(0.01 * BLOB, 1.0), "unknown"),
-    ]
-    for given, expected in table:
-        kind, confidence = guess_kind(given)
-        assert kind == expected
-        assert 0 <= confidence <= 1
 
 
 def test_a_new_model_may_see_a_kept_defect_otherwise() -> None:

@@ -1,0 +1,137 @@
+"""Matched filters against shapes and noise that are known exactly."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes, normal_deviate
+from livedetect.detect.profile import ColumnProfile
+
+WIDTH_PX = 3.2
+HEIGHT = 2.0
+NOISE = 0.25
+NEIGHBOUR_PX = 9.2
+
+
+def offsets() -> np.ndarray:
+    square = np.stack(np.meshgrid(*[np.arange(-6.0, 7.0, 2.0)] * 2), axis=-1).reshape(-1, 2)
+    return square[np.hypot(*square.T) <= 6.0]
+
+
+def shapes(height: float | None = HEIGHT, *, sign: float = 1.0) -> SiteShapes:
+    profile = ColumnProfile(width_px=WIDTH_PX, heights=sign * np.array([HEIGHT, 0.8]))
+    return SiteShapes(
+        profile=profile,
+        offsets_px=offsets(),
+        noise=np.full(len(offsets()), NOISE),
+        height=None if height is None else sign * height,
+        others=sign * np.array([0.8]) if height else profile.heights,
+        neighbour_px=NEIGHBOUR_PX,
+    )
+
+
+def noise(count: int, seed: int) -> np.ndarray:
+    """Patches of unit variance, correlated as behind a Gaussian filter of the probe."""
+    distance = np.hypot(*(offsets()[:, None] - offsets()).transpose(2, 0, 1))
+    covariance = np.exp(-(distance**2) / (4 * 2.3**2))
+    random = np.random.default_rng(seed)
+    return random.multivariate_normal(np.zeros(len(covariance)), covariance, size=count)
+
+
+def changed(share: float, place: tuple[float, float] = (0.0, 0.0), frames: int = 1) -> np.ndarray:
+    """What a column of HEIGHT that changes by a share adds to a patch, noise units."""
+    profile = shapes().profile
+    return share * HEIGHT * profile.at(offsets() - np.array(place)) / NOISE * np.sqrt(frames)
+
+
+def displaced(angle: float) -> np.ndarray:
+    step = 0.3 * NEIGHBOUR_PX * np.array([np.cos(angle), np.sin(angle)])
+    return changed(1.0, tuple(step)) - changed(1.0)
+
+
+@pytest.fixture(scope="module")
+def column() -> MatchedFilter:
+    return MatchedFilter(shapes(), noise(6000, seed=0))
+
+
+@pytest.fixture(scope="module")
+def hollow() -> MatchedFilter:
+    return MatchedFilter(shapes(None), noise(6000, seed=1))
+
+
+def test_outputs_of_noise_have_unit_variance(column: MatchedFilter) -> None:
+    outputs = noise(6000, seed=5) @ column.filters
+    assert outputs.std(axis=0) == pytest.approx(np.ones(outputs.shape[1]), abs=0.08)
+
+
+def test_nearly_all_the_information_is_used(column: MatchedFilter) -> None:
+    distance = np.hypot(*(offsets()[:, None] - offsets()).transpose(2, 0, 1))
+    known = np.linalg.inv(np.exp(-(distance**2) / (4 * 2.3**2)))
+    signal = changed(-0.5)
+    ideal = signal @ known @ signal
+    assert (signal @ column.filters[:, 0]) ** 2 >= 0.9 * ideal
+
+
+KINDS = [
+    (changed(-1.0), "vacancy"),
+    (changed(-0.5), "half_vacancy"),
+    (changed(-0.6), "antisite"),
+    (displaced(0.3), "displaced"),
+    (displaced(3.5), "displaced"),
+    (np.zeros(len(offsets())), "unknown"),
+]
+
+
+@pytest.mark.parametrize(("signal", "expected"), KINDS)
+def test_kinds_follow_sign_and_shape(
+    column: MatchedFilter, signal: np.ndarray, expected: str
+) -> None:
+    kind, probability = column.kind(signal * 8, 64)
+    assert kind == expected
+    assert 0 <= probability <= 1
+
+
+def test_what_appears_in_a_hollow_is_an_adatom(hollow: MatchedFilter) -> None:
+    assert hollow.kind(changed(0.5), 1)[0] == "adatom"
+    assert hollow.kind(changed(-0.5), 1)[0] == "unknown"
+
+
+def test_dark_columns_lose_their_darkness() -> None:
+    inverted = MatchedFilter(shapes(sign=-1.0), noise(6000, seed=2))
+    assert inverted.kind(changed(1.0) * 8, 64)[0] == "vacancy"
+
+
+def test_hollows_cannot_lose_a_column(hollow: MatchedFilter) -> None:
+    filters = MatchedFilters([hollow])
+    where = np.zeros(1, np.int64)
+    brighter = filters.score(changed(1.0)[None], where, 1)
+    darker = filters.score(changed(-1.0)[None], where, 1)
+    assert brighter[0][0] > 15
+    assert darker[0][0] == 0
+
+
+def test_a_vacancy_lies_on_its_column_and_an_adatom_where_it_is(
+    column: MatchedFilter, hollow: MatchedFilter
+) -> None:
+    rough = noise(1, seed=9)[0]
+    assert np.hypot(*column.place(changed(-1.0) + rough)) < 0.06 * NEIGHBOUR_PX
+    found = hollow.place(changed(1.0, (1.0, -0.5)) + rough)
+    assert found == pytest.approx([1.0, -0.5], abs=0.06 * NEIGHBOUR_PX)
+    assert column.place(displaced(1.0) * 3) == pytest.approx([0, 0])
+
+
+@pytest.mark.parametrize("counts", [25.0, 100.0])
+@pytest.mark.parametrize("deviate", [-3.5, -2.0, 3.0, 4.5])
+def test_the_tails_of_counts_become_normal(counts: float, deviate: float) -> None:
+    count = round(counts + deviate * np.sqrt(counts))
+    below = stats.poisson.cdf(count - 1, counts)
+    middle = below + 0.5 * stats.poisson.pmf(count, counts)
+    outputs = np.array([[(count - counts) / np.sqrt(counts)]])
+    found = normal_deviate(outputs, np.array([1 / np.sqrt(counts)]))[0, 0]
+    assert found == pytest.approx(stats.norm.ppf(middle), abs=0.1)
+
+
+def test_few_patches_still_give_a_filter() -> None:
+    few = MatchedFilter(shapes(), noise(5, seed=3))
+    assert np.isfinite(few.filters).all()
+    assert few.kind(changed(-1.0) * 8, 64)[0] in {"vacancy", "half_vacancy", "antisite"}
