@@ -21,7 +21,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from livedetect.stream.frame_publisher import FramePublisher
+from livedetect.bench.sending import COPIES, QUEUE_FRAMES, kinds, send, send_plain
 from livedetect.stream.frame_store import FrameStore
 from livedetect.stream.record import Recorder
 from livedetect.stream.registry import open_source
@@ -29,8 +29,6 @@ from livedetect.types import Frame
 
 EDGES_PX = (512, 1024, 2048)
 RECORDED_EDGE_PX = 1024
-COPIES = 8
-QUEUE_FRAMES = 32
 START_S = 30.0
 _AHEAD_FRAMES = 16
 
@@ -59,7 +57,7 @@ class Rate:
 def rates(seconds: float, directory: Path | None = None) -> Iterator[Rate]:
     """Measure one line after the other, each for about `seconds`, files under `directory`."""
     with tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True) as folder:
-        for what, frames in _kinds(RECORDED_EDGE_PX).items():
+        for what, frames in kinds(RECORDED_EDGE_PX).items():
             plain = _plain_files_per_s(frames, Path(folder) / "plain", seconds)
             for name, record in (("compress", _store_per_s), ("record", _record_per_s)):
                 rate = record(frames, Path(folder) / f"{name} {what}", seconds)
@@ -72,8 +70,8 @@ def rates(seconds: float, directory: Path | None = None) -> Iterator[Rate]:
         for scheme in ["tcp", *["ipc"] * bool(zmq.has("ipc"))]:
             for edge in EDGES_PX:
                 address = _address(scheme, Path(folder), edge)
-                plain, _ = _received_per_s(_send_plain, _receive_plain, address, edge, seconds)
-                rate, lost = _received_per_s(_send, _receive, address, edge, seconds)
+                plain, _ = _received_per_s(send_plain, _receive_plain, address, edge, seconds)
+                rate, lost = _received_per_s(send, _receive, address, edge, seconds)
                 yield Rate(
                     what=f"send by {scheme}",
                     edge_px=edge,
@@ -96,14 +94,6 @@ def table(measured: list[Rate]) -> str:
             f"{rate.plain_per_s:.0f} | {rate.ratio:.2f} | {rate.lost:.1%} |"
         )
     return "\n".join(lines)
-
-
-def _kinds(edge: int) -> dict[str, list[NDArray[np.uint16]]]:
-    """Frames that compress well, as counts of a few electrons do, and not at all."""
-    rng = np.random.default_rng(0)
-    counts = [rng.poisson(5, (edge, edge)).astype(np.uint16) for _ in range(COPIES)]
-    noise = [rng.integers(0, 2**16, (edge, edge), dtype=np.uint16) for _ in range(COPIES)]
-    return {"counts": counts, "noise": noise}
 
 
 # -- recording ----------------------------------------------------------------------------
@@ -149,9 +139,6 @@ def _record_per_s(frames: list[NDArray[np.uint16]], folder: Path, seconds: float
 
 # -- sending ------------------------------------------------------------------------------
 
-# a frame at a time and no pause would fill any queue, and measure nothing but what is dropped
-_PAUSE_S = 2e-4
-
 Send = Callable[[str, int, Event, Any], None]
 Receive = Callable[[str, float], tuple[int, int, float]]
 
@@ -165,12 +152,12 @@ def _address(scheme: str, folder: Path, edge: int) -> str:
 
 
 def _received_per_s(
-    send: Send, receive: Receive, address: str, edge: int, seconds: float
+    sending: Send, receive: Receive, address: str, edge: int, seconds: float
 ) -> tuple[float, float]:
     """Frames received a second, and the share of those sent that never came."""
     processes = multiprocessing.get_context("spawn")
     ready, stop = processes.Event(), processes.Event()
-    sender = processes.Process(target=send, args=(address, edge, ready, stop), daemon=True)
+    sender = processes.Process(target=sending, args=(address, edge, ready, stop), daemon=True)
     sender.start()
     try:
         if not ready.wait(START_S):
@@ -181,34 +168,6 @@ def _received_per_s(
         sender.join(START_S)
         sender.kill()
     return received / took_s, 1 - received / span if span else float("nan")
-
-
-def _send_plain(address: str, edge: int, ready: Event, stop: Event) -> None:
-    pixels = _kinds(edge)["counts"]
-    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
-        socket.setsockopt(zmq.SNDHWM, QUEUE_FRAMES)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.bind(address)
-        ready.set()
-        number = 0
-        while not stop.is_set():
-            for _ in range(2):
-                parts = [number.to_bytes(8, "big"), memoryview(pixels[number % COPIES])]
-                socket.send_multipart(parts, copy=False)
-                number += 1
-            stop.wait(_PAUSE_S)
-
-
-def _send(address: str, edge: int, ready: Event, stop: Event) -> None:
-    pixels = _kinds(edge)["counts"]
-    with FramePublisher(address) as publisher:
-        ready.set()
-        number = 0
-        while not stop.is_set():
-            for _ in range(2):
-                publisher.send(pixels[number % COPIES])
-                number += 1
-            stop.wait(_PAUSE_S)
 
 
 def _receive_plain(address: str, seconds: float) -> tuple[int, int, float]:
