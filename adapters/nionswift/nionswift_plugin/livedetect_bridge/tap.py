@@ -7,6 +7,7 @@ What was learnt about Swift, and what follows from it here:
 - whoever raises in it silences all later listeners: everything is caught, counted, logged;
 - listeners are weak: they are kept;
 - after an abort a half scanned frame comes as ``complete``: it is never passed on;
+- a view that is started while a record runs cuts the record short in the same way, unannounced;
 - frames are numbered anew at every start: a frame is known by its ``scan_id``;
 - a record, a subscan or another channel arrives at the same event in another shape.
 """
@@ -111,7 +112,9 @@ class ScanTap:
             device.data_channel_updated_event.listen(self._updated),
             device.data_channel_start_event.listen(self._started),
             device.abort_event.listen(self._aborted),
+            device.acquisition_state_changed_event.listen(self._tasks_changed),
         ]
+        self._recording = bool(device.is_recording)
 
     def close(self) -> None:
         """Listen no more."""
@@ -126,6 +129,15 @@ class ScanTap:
 
     def _started(self, *_: Any) -> None:
         self.watch.started()
+
+    def _tasks_changed(self, *_: Any) -> None:
+        try:
+            recording, playing = bool(self.device.is_recording), bool(self.device.is_playing)
+        except Exception:  # noqa: BLE001 - the device may be closing
+            return
+        if self._recording and recording and playing:
+            self.watch.aborted()
+        self._recording = recording
 
     def _updated(self, channel: Any, source: Any) -> None:
         begun_ns = time.perf_counter_ns()
