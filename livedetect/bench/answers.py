@@ -57,7 +57,7 @@ SLACK = 1.5
 def by_row(rows: Sequence[Answered]) -> str:
     """Recall, delay, localisation and false markers of every row."""
     cells = [[*row.label.values(), *_point_figures(Pool(row.sound))] for row in rows]
-    return markdown([*_heads(rows), *POINT_FIGURES], cells)
+    return markdown([*heads_of(rows), *POINT_FIGURES], cells)
 
 
 def by_kind(rows: Sequence[Answered]) -> str:
@@ -67,7 +67,7 @@ def by_kind(rows: Sequence[Answered]) -> str:
         for kind in sorted({found.kind for record in row.sound for found in record.defects}):
             pool = Pool(row.sound, lambda found, kind=kind: found.kind == kind)  # type: ignore[misc]
             cells.append([*row.label.values(), kind, *_kind_figures(pool)])
-    return markdown([*_heads(rows), "kind", *KIND_FIGURES], cells)
+    return markdown([*heads_of(rows), "kind", *KIND_FIGURES], cells)
 
 
 def by_class(rows: Sequence[Answered]) -> str:
@@ -188,14 +188,15 @@ def _verdict(pool: Pool, entry: InformationClass) -> tuple[str, str]:
     if entry.delay is not None and entry.floor is not None:
         recall = pool.recall(entry.delay)
         asked = f"recall ≤ {entry.delay} of {entry.floor}"
-        return asked, "" if recall is None else _yes(recall >= entry.floor)
+        return asked, "" if recall is None else yes(recall >= entry.floor)
     if entry.low == 0:
         return "nothing", ""
     share = within_slack(pool)
-    return "share 0.5", "" if share is None else _yes(share >= 0.5)
+    return "share 0.5", "" if share is None else yes(share >= 0.5)
 
 
-def _yes(holds: bool) -> str:
+def yes(holds: bool) -> str:
+    """The word for the column "holds"."""
     return "yes" if holds else "NO"
 
 
@@ -210,5 +211,6 @@ def _delay_cell(pool: Pool) -> str:
     return f"{pool.mean_delay:.2f} ({pool.bound:.2f})"
 
 
-def _heads(rows: Sequence[Answered]) -> list[str]:
+def heads_of(rows: Sequence[Answered]) -> list[str]:
+    """Column heads of the rows' labels."""
     return list(dict.fromkeys(head for row in rows for head in row.label))

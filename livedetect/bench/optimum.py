@@ -160,7 +160,8 @@ class MatchedFilter:
 def normal_score(recent: list[Evidence], either_sign: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(N,) how unlikely the sum of the evidence is without the change, as a normal deviate.
 
-    The skewness of Poisson counts is taken out by the expansion of Cornish and Fisher.
+    The skewness of Poisson counts, and the kurtosis that goes with it, are taken out by the
+    expansion of Cornish and Fisher.
     """
     information = np.sum([evidence.information for evidence in recent], axis=0)
     seen = np.all([evidence.information > 0 for evidence in recent], axis=0)
@@ -173,7 +174,9 @@ def normal_score(recent: list[Evidence], either_sign: NDArray[np.bool_]) -> NDAr
 
 
 def _gaussian(z: NDArray[np.float64], skewness: NDArray[np.float64]) -> NDArray[np.float64]:
-    straight = z - skewness * (z**2 - 1) / 6 + skewness**2 * (4 * z**3 - 7 * z) / 36
+    # a Poisson law's excess kurtosis is the square of its skewness
+    second = skewness**2 * ((4 * z**3 - 7 * z) / 36 - (z**3 - 3 * z) / 24)
+    straight = z - skewness * (z**2 - 1) / 6 + second
     return np.asarray(np.where(z > 0, straight, z))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import livedetect
 from livedetect.bench.answers import Answered
 from livedetect.bench.campaign import RecordFile, iter_records
-from livedetect.bench.questions import QUESTIONS, Plan, Row
+from livedetect.bench.catalogue import QUESTIONS
+from livedetect.bench.questions import Plan, Row
 from livedetect.bench.record import StreamRecord
 from livedetect.bench.trial import Trial
 

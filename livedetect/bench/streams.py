@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from livedetect.bench.areas import Alterable, TrueAreas
 from livedetect.bench.optimum import Observable, Observer
 from livedetect.bench.truth import Truth, read_truth, truth_from
 from livedetect.errors import SourceError
 from livedetect.protocols import Simulator
 from livedetect.types import Frame, TrueDefect
+
+GROWING = frozenset({"domain", "holes", "lines"})
+"""Keys of the simulator that let something extended grow."""
 
 
 class StoredStream:
@@ -31,6 +35,9 @@ class StoredStream:
     def truth(self) -> Truth:
         """What happened in it."""
         return read_truth(self._case)
+
+    def areas(self) -> None:
+        """Not told of stored streams."""
 
     def observer(self) -> Observer:
         """Nobody knows the truth of real frames: raises `SourceError`."""
@@ -58,6 +65,18 @@ class SimulatedStream:
         region = np.array(self._regions) if self._regions else None
         meta = {**self._simulator.meta, "case": self._spec}
         return truth_from(meta, self._defects, region=region)
+
+    def areas(self) -> TrueAreas | None:
+        """Where it differs from the crystal; None where nothing extended grows."""
+        spec = self._simulator.meta.get("spec", {})
+        if not isinstance(self._simulator, Alterable) or not GROWING & set(spec):
+            return None
+        cell = np.asarray(self._simulator.meta["lattice_px"])
+        return TrueAreas(
+            simulator=self._simulator,
+            frames=int(self._simulator.meta["frames"]),
+            cell_px2=abs(float(np.linalg.det(cell))),
+        )
 
     def observer(self) -> Observer:
         """Who knows the truth; raises `SourceError` if the simulator knows nobody."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import livedetect
+from livedetect.bench.areas import told_of
 from livedetect.bench.engine_run import EngineRun, run_engine
 from livedetect.bench.optimum import MatchedFilter
 from livedetect.bench.record import StreamRecord, judged_against
@@ -66,7 +67,9 @@ def carry_out(trial: Trial) -> StreamRecord:
         done = _observed(trial, stream) if trial.method == MATCHED else _detected(trial, stream)
     except Exception as error:  # noqa: BLE001 - one failing stream must not end the campaign
         return StreamRecord(**head, fault=f"{type(error).__name__}: {error}")  # type: ignore[arg-type]
-    return StreamRecord(**head, **summary(stream.truth(), done))  # type: ignore[arg-type]
+    areas = stream.areas()
+    details = {} if areas is None else {"area": told_of(areas, done.events)}
+    return StreamRecord(**head, **summary(stream.truth(), done), details=details)  # type: ignore[arg-type]
 
 
 def _detected(trial: Trial, stream: StoredStream | SimulatedStream) -> EngineRun:

@@ -74,6 +74,9 @@ class QualityOptions:
         list[str] | None, typer.Option(help="As in 101,102 or 100-109; below 100 for tuning.")
     ] = None
     frames: Annotated[int, typer.Option(min=40, help="Length of streams with births.")] = 70
+    null_frames: Annotated[
+        int, typer.Option(metavar="N", min=40, help="Frames without births per row and seed.")
+    ] = 2000
     size: Annotated[int, typer.Option(min=96, help="Edge of the frames, px.")] = 512
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of stored streams to run as well.")
@@ -86,11 +89,12 @@ class QualityOptions:
 
         usual = Plan()
         plan = Plan(
-            crystals=chosen("--crystals", self.crystals, CRYSTALS),
-            signals=numbers("--signal", self.signal) or usual.signals,
+            crystals=chosen("--crystals", self.crystals, CRYSTALS) if self.crystals else (),
+            signals=numbers("--signal", self.signal),
             seeds=seed_list(self.seeds) or usual.seeds,
             methods=chosen("--methods", self.methods or usual.methods, METHODS_COMPARED),
             frames=self.frames,
+            null_frames=self.null_frames,
             size=self.size,
             data=self.data,
         )
@@ -98,7 +102,7 @@ class QualityOptions:
 
     def asked(self) -> tuple[str, ...]:
         """The questions; raises `SettingsError` for one that nobody asks."""
-        from livedetect.bench.questions import DEFAULT_QUESTIONS, QUESTIONS
+        from livedetect.bench.catalogue import DEFAULT_QUESTIONS, QUESTIONS
 
         usual = ("real",) if self.data else DEFAULT_QUESTIONS
         return chosen("--question", self.question or usual, tuple(QUESTIONS))

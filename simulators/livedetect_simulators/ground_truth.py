@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from livedetect.types import TrueDefect
 from livedetect_simulators.defects import Defect
@@ -60,13 +61,47 @@ class GroundTruth:
         """(H // 4, W // 4) True inside the growing domain; None if the spec asks for none."""
         if self._settings.domain == "none":
             return None
+        xy = self._blocks(frame)
+        if self._domain is None:
+            return np.zeros(xy.shape[:2], bool)
+        return self._domain.inside(xy.reshape(-1, 2), frame).reshape(xy.shape[:2])
+
+    def altered(self, frame: int) -> NDArray[np.bool_]:
+        """(H // 4, W // 4) True inside a domain, a hole or a line.
+
+        Of a hole that is where the nearest column is gone, of a line the unit cells of its
+        columns. Distortions of the scan other than the drift are left out.
+        """
+        xy = self._blocks(frame)
+        region = self.region(frame)
+        area = np.zeros(xy.shape[:2], bool) if region is None else region
+        for defect in self._specimen.defects:
+            lost = [edit.site for edit in defect.edits_at(frame)] if defect.extended else []
+            if lost:
+                alike = self._columns_like(lost[0]) if defect.kind == "line" else self._all
+                nearest = alike[cKDTree(self._xy[alike]).query(xy.reshape(-1, 2))[1]]
+                area |= np.isin(nearest, lost).reshape(area.shape)
+        return area
+
+    @property
+    def _xy(self) -> NDArray[np.float64]:
+        return self._specimen.crystal.xy
+
+    @property
+    def _all(self) -> NDArray[np.intp]:
+        return np.arange(len(self._xy))
+
+    def _columns_like(self, site: int) -> NDArray[np.intp]:
+        """Columns of the sublattice of `site`."""
+        sublattice = self._specimen.crystal.sublattice
+        return np.flatnonzero(sublattice == sublattice[site])
+
+    def _blocks(self, frame: int) -> NDArray[np.float64]:
+        """(H // 4, W // 4, 2) centres of the blocks, px of the specimen."""
         height, width = self._settings.shape
         rows, cols = np.mgrid[: height // BLOCK_PX, : width // BLOCK_PX]
-        if self._domain is None:
-            return np.zeros(rows.shape, bool)
-        centre = np.stack([cols.ravel(), rows.ravel()], axis=1) * BLOCK_PX + (BLOCK_PX - 1) / 2
-        xy = centre - self._path.drift(frame)
-        return self._domain.inside(xy, frame).reshape(rows.shape)
+        centres = np.stack([cols, rows], axis=2) * BLOCK_PX + (BLOCK_PX - 1) / 2
+        return np.asarray(centres - self._path.drift(frame))
 
     def births(self) -> dict[int, int]:
         """First frame of every defect that the first frame does not hold."""

@@ -108,6 +108,11 @@ class Simulation:
         self._advance(index)
         return self._imaging.expected(self._truth.columns(index), index)
 
+    def altered_area(self, index: int) -> NDArray[np.bool_]:
+        """(H // 4, W // 4) True inside a domain, a hole or a line of frame `index`."""
+        self._advance(index)
+        return self._truth.altered(index)
+
     def observer(self) -> IdealObserver:
         """Who knows everything but what will be born, and looks for it."""
         channels = active_channels(self.settings)

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from livedetect.bench.catalogue import QUESTIONS
 from livedetect.bench.quality import Request, ask, seeds_in_words
-from livedetect.bench.questions import CRYSTALS, QUESTIONS, Plan
+from livedetect.bench.questions import CRYSTALS, Plan
 from livedetect.errors import SourceError
 
 SMALL = Plan(crystals=("mos2",), signals=(10.0,), seeds=(7,), size=192, frames=40)
