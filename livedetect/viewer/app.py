@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,9 +17,13 @@ _SIZE = (1280, 800)
 
 
 def run_program(arguments: Sequence[str]) -> int:
-    """``python -m livedetect.viewer [ENDPOINT]``; returns the exit code."""
+    """``python -m livedetect.viewer [ENDPOINT | SESSION]``; returns the exit code."""
+    if arguments and Path(arguments[0]).is_dir():
+        from livedetect.viewer.recorded_program import run_session_program  # noqa: PLC0415
+
+        return run_session_program(arguments)
     if len(arguments) > 1 or any(word.startswith("-") for word in arguments):
-        sys.stderr.write("usage: python -m livedetect.viewer [ENDPOINT]\n")
+        sys.stderr.write("usage: python -m livedetect.viewer [ENDPOINT | SESSION]\n")
         return 2
     return main(*arguments)
 
@@ -37,12 +42,12 @@ def main(endpoint: str = DEFAULT_ENDPOINT) -> int:
         return _refuse(problem, 1)
     import napari  # noqa: PLC0415 - needs a display, which has just been looked for
 
-    _close_on_signals(open_window(endpoint))
+    close_on_signals(open_window(endpoint))
     napari.run()
     return 0
 
 
-def _close_on_signals(viewer: Any) -> None:
+def close_on_signals(viewer: Any) -> None:
     """Ctrl-C and SIGTERM close the window as its own button does."""
     from qtpy.QtCore import QTimer  # noqa: PLC0415
 
@@ -54,14 +59,20 @@ def _close_on_signals(viewer: Any) -> None:
         signal.signal(number, close_soon)
 
 
-def open_window(endpoint: str) -> Any:
-    """A napari viewer with the live view docked at its right."""
+def new_window(title: str) -> Any:
+    """A napari viewer that fits on a small screen."""
     import napari  # noqa: PLC0415
 
+    viewer = napari.Viewer(title=title)
+    viewer.window.resize(*_SIZE)
+    return viewer
+
+
+def open_window(endpoint: str) -> Any:
+    """A napari viewer with the live view docked at its right."""
     from livedetect.viewer.live_widget import LiveWidget  # noqa: PLC0415
 
-    viewer = napari.Viewer(title="livedetect")
-    viewer.window.resize(*_SIZE)
+    viewer = new_window("livedetect")
     viewer.window.add_dock_widget(
         LiveWidget(viewer, endpoint), name="Live defects", area="right", tabify=False
     )

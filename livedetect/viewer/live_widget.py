@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -17,20 +17,14 @@ from qtpy.QtWidgets import (
 )
 
 from livedetect.errors import SettingsError
+from livedetect.viewer.labels import label, set_text, set_tone
 from livedetect.viewer.live_session import LiveSession, View, close_session, session_of
-from livedetect.viewer.panel import Panel, Tone
+from livedetect.viewer.panel import Panel
 from livedetect.viewer.plot import DefectPlot
 
 PULL_PERIOD_MS = 50
 _WIDTH_PX = 350
 _SAMPLE_SOURCE = "sim:mos2?fps=10"
-_TONES: dict[Tone, tuple[str, str]] = {
-    "idle": ("#3a4048", "#e6e9ed"),
-    "busy": ("#56B4E9", "#0b1116"),
-    "good": ("#009E73", "#ffffff"),
-    "warning": ("#F0E442", "#16140a"),
-    "bad": ("#D55E00", "#ffffff"),
-}
 
 
 class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
@@ -39,7 +33,6 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
     def __init__(self, napari_viewer: Any, endpoint: str | None = None) -> None:
         super().__init__()
         self._session = session_of(napari_viewer, endpoint)
-        self._tone: Tone | None = None
         self._rows: dict[str, QLabel] = {}
         self._lay_out()
         self._timer = QTimer(self)
@@ -56,11 +49,11 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         return self._session
 
     def _lay_out(self) -> None:
-        self._banner = _label("")
-        self._flags = _label("background: #D55E00; color: white; padding: 4px; font: bold 13pt;")
-        self._defects = _label("font: bold 17pt;")
-        self._legend, self._note = _label("font: 10pt;"), _label("font: 9pt; color: #a9b3bd;")
-        self._complaint = _label("font: 10pt; color: #F0A35E;")
+        self._banner = label("")
+        self._flags = label("background: #D55E00; color: white; padding: 4px; font: bold 13pt;")
+        self._defects = label("font: bold 17pt;")
+        self._legend, self._note = label("font: 10pt;"), label("font: 9pt; color: #a9b3bd;")
+        self._complaint = label("font: 10pt; color: #F0A35E;")
         self._figures = QFormLayout()
         self._figures.setVerticalSpacing(2)
         self.plot = DefectPlot()
@@ -117,30 +110,25 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
     def _show(self, view: View) -> None:
         panel = view.panel
         self._show_banner(panel)
-        _set(self._flags, panel.flags)
-        _set(self._defects, panel.defects)
-        _set(self._legend, panel.legend)
-        _set(self._note, panel.note)
-        _set(self._complaint, self._session.complaint)
+        set_text(self._flags, panel.flags)
+        set_text(self._defects, panel.defects)
+        set_text(self._legend, panel.legend)
+        set_text(self._note, panel.note)
+        set_text(self._complaint, self._session.complaint)
         for name, value in panel.rows:
             self._show_row(name, value)
         if view.series is not None:
             self.plot.show_series(view.series, view.alarm_count)
 
     def _show_banner(self, panel: Panel) -> None:
-        _set(self._banner, panel.banner)
-        if panel.tone != self._tone:
-            self._tone = panel.tone
-            back, front = _TONES[panel.tone]
-            self._banner.setStyleSheet(
-                f"background: {back}; color: {front}; padding: 6px; font: bold 15pt;"
-            )
+        set_text(self._banner, panel.banner)
+        set_tone(self._banner, panel.tone)
 
     def _show_row(self, name: str, value: str) -> None:
         if name not in self._rows:
             self._rows[name] = QLabel()
             self._figures.addRow(name, self._rows[name])
-        _set(self._rows[name], value)
+        set_text(self._rows[name], value)
 
     def texts(self) -> dict[str, str]:
         """What can be read at the moment, by name."""
@@ -152,21 +140,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             "note": self._note,
             "complaint": self._complaint,
         }
-        return {name: label.text() for name, label in (named | self._rows).items()}
-
-
-def _label(style: str) -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    label.setAlignment(Qt.AlignmentFlag.AlignCenter)
-    label.setStyleSheet(style)  # napari's own style sheet wins over QFont
-    return label
-
-
-def _set(label: QLabel, text: str) -> None:
-    if label.text() != text:  # a new text lays the whole panel out again
-        label.setText(text)
-    label.setVisible(bool(text))
+        return {name: shown.text() for name, shown in (named | self._rows).items()}
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -132,6 +132,20 @@ class Timeline:
         xy = now[:, 3:5] + np.array(self.drift_at(step))
         return {int(n): (float(x), float(y)) for n, (x, y) in zip(now[:, 0], xy, strict=True)}
 
+    def known_at(self, step: int) -> dict[int, tuple[float, float]]:
+        """As `held_at`, with the dismissed ones, which the engine holds no longer."""
+        held = self.held_at(step)
+        moved = np.array(self.drift_at(step))
+        for defect_id in self.dismissed_at(step) - held.keys():
+            stays = [s for s in self._stays if s.defect_id == defect_id and s.first <= step]
+            if stays and self.same_scan(stays[-1].first, step):
+                held[defect_id] = (stays[-1].x + float(moved[0]), stays[-1].y + float(moved[1]))
+        return held
+
+    def same_scan(self, earlier: int, later: int) -> bool:
+        """Both steps belong to one segment, so that places can be compared."""
+        return self.steps[earlier].row.segment_id == self.steps[later].row.segment_id
+
     def dismissed_at(self, step: int) -> set[int]:
         """Ids of the defects that the operator has dismissed up to `step`."""
         state = {of: dismissed for when, of, dismissed in self._dismissals if when <= step}

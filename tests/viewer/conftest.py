@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from livedetect.viewer.display import display_problem
+from tests.viewer.recorded_run import record
 
 PROGRAM = Path(__file__).parents[1] / "synthetic_engine.py"
 
@@ -49,6 +50,13 @@ def screenshots(tmp_path) -> Path:
     folder = Path(os.environ.get("LIVEDETECT_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory):
+    """(session directory, results) of a run in which much happens, see `recorded_run`."""
+    folder = tmp_path_factory.mktemp("recorded") / "session"
+    return folder, record(folder)
 
 
 @pytest.fixture

@@ -67,7 +67,24 @@ def test_window_attaches_and_closes_on_sigterm():
 def test_plugin_manifest_is_valid_and_its_commands_can_be_imported():
     manifest = npe2.PluginManifest.from_distribution("livedetect")
     manifest.validate_imports()
-    assert [widget.display_name for widget in manifest.contributions.widgets] == ["Live defects"]
+    offered = manifest.contributions
+    names = [widget.display_name for widget in offered.widgets]
+    assert names == ["Live defects", "Recorded session"]
+    commands = {command.id for command in offered.commands}
+    in_menus = {item.command for items in offered.menus.values() for item in items}
+    assert in_menus | {binding.command for binding in offered.keybindings} <= commands
+    assert offered.readers[0].accepts_directories
+
+
+def test_npe2_finds_nothing_wrong_with_the_plugin():
+    done = subprocess.run(
+        [sys.executable, "-m", "npe2", "validate", "livedetect"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_plugin_offers_sample_data():
