@@ -181,8 +181,8 @@ def callback(swift):
 
 
 @request
-def truth(swift):
-    return lattice().crystal().truth()
+def truth(swift, *, scan=None):
+    return lattice().crystal().truth(scan)
 
 
 @request
@@ -197,7 +197,8 @@ def rings(swift):
     found = [ring.bounds for ring in markers.ours(item)]
     others = len(item.graphics) - len(found)
     centres = [(b.center.x * shape[1] - 0.5, b.center.y * shape[0] - 0.5) for b in found]
-    return {"centres": centres, "others": others, "shape": shape}
+    frame = bridge()._latest[0]["frame"] if bridge()._latest else None
+    return {"centres": centres, "others": others, "frame": frame}
 
 
 @request
@@ -324,7 +325,7 @@ def serve(swift, stream):
             answer = {"ok": REQUESTS[wanted["do"]](swift, **wanted["args"])}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        stream.write(json.dumps(answer, default=str) + "\n")
+        stream.write(json.dumps(answer, default=float) + "\n")
         stream.flush()
 
 

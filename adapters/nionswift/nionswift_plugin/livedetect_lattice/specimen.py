@@ -24,6 +24,7 @@ from livedetect_simulators.specimen import Specimen, edited
 
 EXTENT_NM = 24.0
 REACH_NM = 2.0
+REMEMBERED_SCANS = 1000
 ELECTRONS_PER_PA_US = 1e-18 / 1.602176634e-19
 _EDGE = 1.5
 
@@ -82,7 +83,11 @@ class LatticeSpecimen:
         self._free_drift = np.zeros(2)
         self._images = 0
         self._view: View | None = None
+        self._last_view: View | None = None
         self._fluence_row = np.zeros(0)
+        self._drifts: dict[int, NDArray[np.float64]] = {}
+        self.lit = -1
+        """Number of the last scan whose picture was taken with the beam on."""
         self.scan = -1
         """Number of the scan that is going on, from 0."""
         self.drift_nm = np.zeros(2)
@@ -103,6 +108,8 @@ class LatticeSpecimen:
                 self._free_drift += (self._step + walk) * self.nm_per_px
             turned = (self._free_drift + REACH_NM) % (4 * REACH_NM)
             self.drift_nm = REACH_NM - np.abs(turned - 2 * REACH_NM)
+            self._drifts[self.scan] = self.drift_nm
+            self._drifts.pop(self.scan - REMEMBERED_SCANS, None)
             self._view = None
 
     def expose(self, first: int, last: int, current_pA: float) -> None:  # noqa: N803
@@ -127,6 +134,8 @@ class LatticeSpecimen:
                 self._fluence_row = np.zeros(view.shape[0])
             self._images += 1
             number, scan = self._images, self.scan
+            self.lit = scan if current_pA > 0 else self.lit
+            self._last_view = view
             columns = edited(self._specimen.pristine(), self._specimen.edits(scan))
         return detect(self._expected(columns, view, current_pA, number), self.settings, number)
 
@@ -205,26 +214,23 @@ class LatticeSpecimen:
 
     # -- the truth -------------------------------------------------------------------------
 
-    def truth(self) -> dict[str, Any]:
-        """Number of the scan and every defect with its place in that scan's pixels."""
+    def truth(self, scan: int | None = None) -> dict[str, Any]:
+        """Every defect of a scan (the current one) with its place in that scan's pixels."""
         with self._lock:
-            view, defects = self._view, list(self._specimen.defects)
-            places = [defect.position(self.scan) for defect in defects]
-            shown = view.pixels(self._nm(np.array(places))) if view and places else None
+            at = self.scan if scan is None else scan
+            view, defects = self._last_view, list(self._specimen.defects)
+            drift = self._drifts.get(at, self.drift_nm)
+            told: list[dict[str, Any]] = []
+            for defect in defects:
+                place = defect.position(at) * self.nm_per_px + drift
+                x, y = view.pixels(place[None])[0] if view else (None, None)
+                told.append({"kind": defect.kind, "birth": defect.birth, "x_px": x, "y_px": y})
             return {
-                "scan": self.scan,
-                "shape": list(view.shape) if view else None,
+                "scan": at,
+                "lit": self.lit,
                 "pixel_nm": view.pixel_nm if view else None,
                 "fluence": float(self.fluence_e_per_A2.sum()),
-                "defects": [
-                    {
-                        "kind": defect.kind,
-                        "birth": defect.birth,
-                        "x_px": float(shown[k, 0]) if shown is not None else None,
-                        "y_px": float(shown[k, 1]) if shown is not None else None,
-                    }
-                    for k, defect in enumerate(defects)
-                ],
+                "defects": told,
             }
 
     def _nm(self, xy_px: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -234,4 +240,4 @@ class LatticeSpecimen:
         """Compile before the first scan, which must not wait for it."""
         view = View(shape=(64, 64), pixel_nm=0.02, centre_nm=(0, 0), rotation_rad=0.0, dwell_us=1.0)
         self.image(view, self.settings.current_pA)
-        self._view, self._images = None, 0
+        self._view, self._last_view, self._images, self.lit = None, None, 0, -1
