@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Callable, Mapping
@@ -68,8 +69,34 @@ def owned(array: Any) -> NDArray[Any]:
     return copy
 
 
+class Unfolded:
+    """An array (A, B, ..., H, W) as the stack (A·B·..., H, W), the first axis being slowest."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.dtype = array.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape now."""
+        return (math.prod(self._array.shape[:-2]), *self._array.shape[-2:])
+
+    def __getitem__(self, position: int) -> Any:
+        indexes = np.unravel_index(position, self._array.shape[:-2])
+        return self._array[tuple(int(index) for index in indexes)]
+
+
+def _one_series(array: Any) -> Any:
+    """`array` without axes of length 1 before its images: (T, 1, 1, H, W) is (T, H, W)."""
+    leading = tuple(array.shape[:-2])
+    several = sum(length != 1 for length in leading)
+    return Unfolded(array) if len(leading) > 1 and several <= 1 else array
+
+
 class ArrayStack:
     """Frames of an array-like (T, H, W) or (H, W) that is read one frame at a time.
+
+    Further axes of length 1 (a single channel, a single plane) are passed over.
 
     Parameters
     ----------
@@ -87,6 +114,7 @@ class ArrayStack:
     valid_rows : rows really scanned of a single image; None if not known.
     declared_frames : frames that the file promises; 0 if it does not say.
     torn : what is wrong behind the last complete frame; empty if nothing is.
+    remark : what the user should know before the run; empty if nothing.
     """
 
     def __init__(
@@ -99,7 +127,7 @@ class ArrayStack:
         meta: Mapping[str, Any] | None = None,
         release: Callable[[], None] = lambda: None,
     ) -> None:
-        self._array = array
+        self._array = array = _one_series(array)
         self._name = name
         self._calibration = calibration or Calibration()
         self._meta = dict(meta or {})
@@ -110,6 +138,7 @@ class ArrayStack:
         self.valid_rows: int | None = None
         self.declared_frames = 0
         self.torn = ""
+        self.remark = ""
         frame_layout(tuple(array.shape), np.dtype(array.dtype), name)
 
     def __len__(self) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from livedetect_adapters import nion_properties as swift
-from livedetect_adapters.frames import ArrayStack
+from livedetect_adapters.frames import ArrayStack, Unfolded
 
 
 def stack_of(
@@ -47,16 +45,3 @@ def stack_of(
 
 def _is_collection(properties: Mapping[str, Any], shape: tuple[int, ...]) -> bool:
     return len(shape) > 3 and properties.get("datum_dimension_count") == 2
-
-
-class Unfolded:
-    """An array (A, B, ..., H, W) as the stack (A·B·..., H, W), the first axis being slowest."""
-
-    def __init__(self, array: Any) -> None:
-        self._array = array
-        self._leading = tuple(array.shape[:-2])
-        self.dtype = array.dtype
-        self.shape = (int(np.prod(self._leading)), *array.shape[-2:])
-
-    def __getitem__(self, position: int) -> Any:
-        return self._array[tuple(int(i) for i in np.unravel_index(position, self._leading))]

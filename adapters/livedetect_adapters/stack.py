@@ -53,7 +53,8 @@ class StackSource:
     def info(self) -> SourceInfo:
         """Name and number of frames; not `live`, because nothing is ever dropped."""
         count = None if self._following else expected_frames(self._stack)
-        return SourceInfo(name=str(self._path), live=False, frame_count=count)
+        remark: str = getattr(self._stack, "remark", "")
+        return SourceInfo(name=str(self._path), live=False, frame_count=count, remark=remark)
 
     def _open(self, patience_s: float) -> Stack:
         """Open the file; one that is still being written is given time to become readable."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from livedetect.errors import FrameReadError, MissingExtraError, SourceError
 from livedetect.types import Calibration
 from livedetect_adapters import calibration as cal
+from livedetect_adapters.choice import Item, chosen
 from livedetect_adapters.frames import READ_ERRORS, ArrayStack
 from livedetect_adapters.metadata import find, scaled, unix_s
 
@@ -26,6 +28,8 @@ _MODULES = {
     ".mib": "quantumdetector",
     ".hspy": "hspy",
     ".rpl": "ripple",
+    ".nxs": "nexus",
+    ".tvips": "tvips",
 }
 
 
@@ -36,6 +40,10 @@ class VendorReader:
 
     def open(self, path: Path) -> ArrayStack:
         """Open `path`; raises `MissingExtraError` where RosettaSciIO is not installed."""
+        return self.open_item(path, "")
+
+    def open_item(self, path: Path, item: str) -> ArrayStack:
+        """Open the image called `item`, else the first; see `livedetect.protocols.ItemReader`."""
         reader = _format(path.suffix.lower())
         if path.stat().st_size == 0:
             raise FrameReadError(f"{path.name} is empty (0 bytes) or still being written")
@@ -49,7 +57,10 @@ class VendorReader:
             # these readers raise the same for cut and for foreign files: trying again can help
             problem = f"{type(error).__name__}: {error}"
             raise FrameReadError(f"{path.name} is incomplete or damaged: {problem}") from error
-        return _stack(_images(signals, path.name), path.name)
+        images = _images(signals, path.name)
+        if item:
+            images = [chosen(_items(images), item, path.name).open()]
+        return _stack(images, path.name)
 
 
 def _format(suffix: str) -> Any:
@@ -63,11 +74,23 @@ def _format(suffix: str) -> Any:
 
 def _images(signals: list[Mapping[str, Any]], name: str) -> list[Mapping[str, Any]]:
     """Those of the file's signals that are images or stacks of images, at least one."""
-    images = [signal for signal in signals if signal["data"].ndim in (2, 3)]
+    images = [signal for signal in signals if _is_image(signal["data"].shape)]
     if not images:
         shapes = ", ".join(str(signal["data"].shape) for signal in signals)
         raise SourceError(f"{name} holds no image or stack of images; shapes: {shapes or 'none'}")
     return images
+
+
+def _items(images: list[Mapping[str, Any]]) -> list[Item]:
+    return [
+        Item(
+            key=str(number),
+            title=_title(signal),
+            detail=f"{' × '.join(map(str, signal['data'].shape))}, {signal['data'].dtype}",
+            open=partial(lambda same: same, signal),
+        )
+        for number, signal in enumerate(images)
+    ]
 
 
 def _stack(images: list[Mapping[str, Any]], name: str) -> ArrayStack:
@@ -81,10 +104,16 @@ def _stack(images: list[Mapping[str, Any]], name: str) -> ArrayStack:
     stack = ArrayStack(
         array, name, calibration=calibration_of(signal), meta=meta, release=array.release
     )
+    if others:
+        stack.remark = f"{name} holds other images as well ({meta['other_images']}): ?item=TITLE"
     stack.acquired_s = unix_s(f"{general['date']}T{general['time']}") if "time" in general else None
     axis = signal["axes"][0] if len(signal["axes"]) == 3 else {}
     stack.interval_s = cal.positive(axis.get("scale")) if axis.get("units") == "s" else None
     return stack
+
+
+def _is_image(shape: tuple[int, ...]) -> bool:
+    return len(shape) in (2, 3) or (len(shape) > 3 and sum(n != 1 for n in shape[:-2]) <= 1)
 
 
 class _Computed:

@@ -12,6 +12,7 @@ import zarr
 from livedetect.errors import FrameReadError, SourceError
 from livedetect.types import Calibration, Frame
 from livedetect_adapters import calibration as cal
+from livedetect_adapters.choice import Item, chosen
 from livedetect_adapters.frames import READ_ERRORS, ArrayStack
 
 
@@ -22,9 +23,13 @@ class ZarrReader:
 
     def open(self, path: Path) -> ZarrStack:
         """Open `path`; see `livedetect.protocols.Reader`."""
+        return self.open_item(path, "")
+
+    def open_item(self, path: Path, item: str) -> ZarrStack:
+        """Open the array called `item`; see `livedetect.protocols.ItemReader`."""
         if not path.is_dir():
             raise SourceError(f"{path.name} is no zarr directory")
-        return ZarrStack(path)
+        return ZarrStack(path, item)
 
 
 class ZarrStack:
@@ -36,11 +41,13 @@ class ZarrStack:
 
     interval_s: float | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, item: str = "") -> None:
         self._path = path
         node = _opened(path)
         attributes = dict(node.attrs)
-        self._inner = "" if isinstance(node, zarr.Array) else _image_of(node, path.name)
+        if item and isinstance(node, zarr.Array):
+            raise SourceError(f"{path.name} holds a single array: leave out ?item=")
+        self._inner = "" if isinstance(node, zarr.Array) else _image_of(node, item, path.name)
         self._calibration = _calibration(attributes)
         self._stack = self._refreshed()
 
@@ -70,14 +77,21 @@ def _opened(path: Path, inner: str = "") -> Any:
         raise FrameReadError(f"{path.name} cannot be opened as zarr: {error}") from error
 
 
-def _image_of(group: Any, name: str) -> str:
-    """Path of the group's one image; of OME-Zarr's resolutions the finest."""
-    images = [key for key, array in group.arrays() if array.ndim in (2, 3)]
-    if "0" in images:
+def _image_of(group: Any, wanted: str, name: str) -> str:
+    """Path of the group's array `wanted`, or of its only one; of OME-Zarr's the finest."""
+    images = {key: array for key, array in group.arrays() if array.ndim >= 2}
+    if "0" in images and not wanted:
         return "0"
-    if len(images) != 1:
-        raise SourceError(f"{name} needs exactly one image or stack; it holds {images or 'none'}")
-    return str(images[0])
+    items = [
+        Item(
+            key=key,
+            title="",
+            detail=f"{' × '.join(map(str, images[key].shape))}, {images[key].dtype}",
+            open=lambda: None,
+        )
+        for key in sorted(images)
+    ]
+    return chosen(items, wanted, name).key
 
 
 def _calibration(attributes: Mapping[str, Any]) -> Calibration:

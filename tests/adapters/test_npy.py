@@ -29,7 +29,7 @@ class TestNpz(FileContract):
         (FRAMES.astype("c8"), "complex"),
         (FRAMES[:0], "empty"),
         (FRAMES[0, 0], "1 dimensions"),
-        (FRAMES[None], "4 dimensions"),
+        (FRAMES.reshape(2, 2, 40, 24), "4 dimensions"),
         (np.zeros((40, 24, 3), "u1"), "colour"),
         (np.zeros((40, 24, 4), "u1"), "colour"),
         (FRAMES > 5, "bool"),
@@ -91,6 +91,18 @@ def test_a_large_stack_is_not_read_at_once(tmp_path):
     tracemalloc.stop()
     stack.close()
     assert peak < 5e6
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 40, 24), (1, 4, 40, 24), (1, 4, 1, 40, 24)])
+def test_axes_of_length_one_are_passed_over(tmp_path, shape):
+    np.save(tmp_path / "x.npy", FRAMES.reshape(shape))
+    np.testing.assert_array_equal(read(tmp_path / "x.npy", 3).data, FRAMES[3])
+
+
+def test_one_array_of_an_npz_is_chosen(tmp_path):
+    np.savez(tmp_path / "x.npz", first=FRAMES, second=FRAMES + 5)
+    frames = list(livedetect.open_source(f"{tmp_path / 'x.npz'}?item=second", live=False))
+    np.testing.assert_array_equal([frame.data for frame in frames], FRAMES + 5)
 
 
 def test_npz_of_several_images_asks_which(tmp_path):

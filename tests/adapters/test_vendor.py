@@ -78,3 +78,37 @@ def test_spectra_are_no_images(tmp_path):
     ripple.file_writer(str(tmp_path / "x.rpl"), signal)
     with pytest.raises(SourceError, match="no image"):
         livedetect.open_source(tmp_path / "x.rpl", live=False)
+
+
+def write_emd(path, **images):
+    """An EMD file of the NCEM kind, one group for each of `images`."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
+        for name, array in images.items():
+            group = file.create_group(f"data/{name}")
+            group.attrs["emd_group_type"] = 1
+            # the axes of this format run from the fastest to the slowest
+            group["data"] = array.T
+            for axis, length in enumerate(array.T.shape, start=1):
+                group[f"dim{axis}"] = np.arange(length) * 0.02
+                group[f"dim{axis}"].attrs["name"] = "xyt"[axis - 1]
+                group[f"dim{axis}"].attrs["units"] = "s" if axis == 3 else "nm"
+
+
+def test_of_several_images_the_first_is_played_and_the_others_are_told(tmp_path):
+    pytest.importorskip("rsciio")
+    write_emd(tmp_path / "x.emd", BF=FRAMES + 5, HAADF=FRAMES)
+    source = livedetect.open_source(tmp_path / "x.emd", live=False)
+    assert "?item=" in source.info.remark
+    assert "HAADF" in source.info.remark
+    np.testing.assert_array_equal([frame.data for frame in source], FRAMES + 5)
+
+
+@pytest.mark.parametrize("item", ["HAADF", "haadf", "1"])
+def test_one_of_several_images_is_chosen(tmp_path, item):
+    pytest.importorskip("rsciio")
+    write_emd(tmp_path / "x.emd", BF=FRAMES + 5, HAADF=FRAMES)
+    frames = list(livedetect.open_source(f"{tmp_path / 'x.emd'}?item={item}", live=False))
+    np.testing.assert_array_equal([frame.data for frame in frames], FRAMES)
+    assert frames[0].calibration.pixel_size_nm == pytest.approx(0.02)

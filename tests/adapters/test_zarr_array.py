@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import zarr
 
+import livedetect
 from livedetect.errors import FrameReadError, SourceError
 from livedetect_adapters.zarr_array import READER
 from tests.adapters.reader_contract import FRAMES, ReaderContract
@@ -68,5 +69,21 @@ def test_group_of_several_arrays(tmp_path):
     zarr.create_group(str(tmp_path / "x.zarr"))
     for name in ("haadf", "bf"):
         create(tmp_path / "x.zarr" / name, FRAMES)
-    with pytest.raises(SourceError, match=r"bf.*haadf|haadf.*bf"):
+    with pytest.raises(SourceError, match=r"(?s)bf.*haadf|haadf.*bf"):
         READER.open(tmp_path / "x.zarr")
+
+
+def test_one_array_of_several_is_chosen(tmp_path):
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("haadf", data=FRAMES)
+    group.create_array("bf", data=FRAMES + 5)
+    frames = list(livedetect.open_source(f"{tmp_path / 'x.zarr'}?item=haadf", live=False))
+    np.testing.assert_array_equal([frame.data for frame in frames], FRAMES)
+
+
+def test_axes_of_length_one_are_passed_over(tmp_path):
+    """OME-Zarr has channels and planes, whether or not there are several of them."""
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("0", data=FRAMES[:, None, None])
+    frames = list(livedetect.open_source(tmp_path / "x.zarr", live=False))
+    np.testing.assert_array_equal([frame.data for frame in frames], FRAMES)
