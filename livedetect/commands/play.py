@@ -81,6 +81,11 @@ class Listeners:
 
     def add_publisher(self, publisher: ResultsPublisher) -> None:
         """Publish frames and results, and take commands."""
+        from livedetect.stream.record import Recorder
+
+        for sink in self.sinks:
+            if isinstance(sink, Recorder):
+                publisher.tell_recording(sink.room)
         self.commands.append(publisher)
         self.taps.append(publisher)
         self.sinks.append(publisher)

@@ -9,7 +9,7 @@ import dataclasses
 import time
 import uuid
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from livedetect.stream.history import RunHistory
 from livedetect.stream.preview import PreviewMaker
 from livedetect.stream.status import SessionStatus
 from livedetect.stream.wire import encode_map
+from livedetect.stream.wire_pictures import watched_map
 from livedetect.types import Event, Frame, FrameResult, Phase
 
 SNAPSHOT_PERIOD_S = 0.05
@@ -43,9 +44,11 @@ class Publication:
         self._history = RunHistory()
         self._maker = PreviewMaker()
         self._phase = Phase.WAITING
-        self._tracks: deque[tuple[int, dict[str, list[Any]]]] = deque(
-            [(-1, wire.track_columns(()))], maxlen=_REMEMBERED_RESULTS
+        self._looks: deque[tuple[int, dict[str, Any]]] = deque(
+            [(-1, {"tracks": wire.track_columns(())})], maxlen=_REMEMBERED_RESULTS
         )
+        self.recording: Callable[[], Mapping[str, Any]] | None = None
+        """Asked for the state of the recording, where there is one."""
         self._shown: Frame | None = None
         self._snapshot_at_s = -1.0
 
@@ -67,7 +70,13 @@ class Publication:
         message["origin"] = dict(origin) if origin else None
         self._enter(result.phase)
         self.latest_frame = max(self.latest_frame, result.frame)
-        self._tracks.append((result.frame, message["tracks"]))
+        look = {
+            "tracks": message["tracks"],
+            "dismissed": wire.track_columns(result.dismissed_tracks),
+            "drift_px": message["drift_px"],
+            "watched": watched_map(result.watched, result.watched_block_px),
+        }
+        self._looks.append((result.frame, look))
         return self._publish(message)
 
     def session(self, events: Sequence[Event]) -> bytes:
@@ -76,7 +85,10 @@ class Publication:
             self.ended = True
         phase = Phase.ENDED if self.ended else self.status.phase
         status = dataclasses.replace(self.status, phase=phase)
-        return self._publish(wire.status_message(self._envelope(), status, events))
+        message = wire.status_message(self._envelope(), status, events)
+        if self.recording is not None:
+            message["recording"] = dict(self.recording())
+        return self._publish(message)
 
     def _publish(self, message: dict[str, Any]) -> bytes:
         self._history.add(message)
@@ -97,15 +109,15 @@ class Publication:
         if self._shown is None:
             return None
         image, fields = self._maker.make(self._shown)
-        analysed, tracks = self._tracks_of(self._shown.index)
-        fields = {**fields, "analysed": analysed, "tracks": tracks}
+        analysed, look = self._look_at(self._shown.index)
+        fields = {**fields, "analysed": analysed, **look}
         return wire.preview_header(self._envelope(step=0), image, fields), image
 
-    def _tracks_of(self, frame: int) -> tuple[bool, dict[str, list[Any]]]:
-        for index, tracks in reversed(self._tracks):
+    def _look_at(self, frame: int) -> tuple[bool, dict[str, Any]]:
+        for index, look in reversed(self._looks):
             if index == frame:
-                return True, tracks
-        return False, self._tracks[-1][1]
+                return True, look
+        return False, self._looks[-1][1]
 
     def snapshot(self) -> Mapping[str, Any]:
         """Everything that a late viewer needs; refused when asked for too often."""

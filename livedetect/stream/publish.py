@@ -10,7 +10,8 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import zmq
 
@@ -20,6 +21,7 @@ from livedetect.stream.control import CommandDesk
 from livedetect.stream.endpoints import DEFAULT_ENDPOINT, bind_pair
 from livedetect.stream.mailbox import Batch, FrameOrigins, FrameShelf, ResultMailbox
 from livedetect.stream.publication import Publication
+from livedetect.stream.queries import Query
 from livedetect.stream.status import SessionStatus
 from livedetect.stream.wakeup import WakeUp
 from livedetect.stream.wire import encode_map
@@ -57,7 +59,7 @@ class ResultsPublisher:
         self._frames = FrameShelf()
         self._origins = FrameOrigins()
         self._publication = Publication(self._pair.control_endpoint.port)
-        self._desk = CommandDesk(self._publication.snapshot)
+        self._desk = CommandDesk(self._publication.snapshot, self._wakeup.raise_)
         self._watched = threading.Event()
         self._closing = threading.Event()
         self._closed = False
@@ -101,6 +103,14 @@ class ResultsPublisher:
         """The commands that clients have sent since the last call."""
         return self._desk.poll()
 
+    def queries(self) -> Sequence[Query]:
+        """The next question of a client about a defect."""
+        return self._desk.queries()
+
+    def tell_recording(self, recording: Callable[[], Mapping[str, Any]]) -> None:
+        """Publish with every status what `recording` says of the disk; asked once a second."""
+        self._publication.recording = recording
+
     def wait_for_listener(self, timeout_s: float) -> bool:
         """Wait until somebody subscribes, at most `timeout_s`; False if nobody did."""
         return self._watched.wait(timeout_s)
@@ -131,6 +141,7 @@ class ResultsPublisher:
         self._publish(self._results.take())
         self._publish_preview()
         self._send_status(())
+        self._send_answers()
         self._pair.control.close()
         self._pair.results.close()
 
@@ -145,6 +156,7 @@ class ResultsPublisher:
         self._count_listeners()
         self._publish(self._results.take())
         self._answer_requests()
+        self._send_answers()
         if time.monotonic() >= self._preview_due_s:
             self._publish_preview()
         if time.monotonic() >= self._status_due_s:
@@ -209,3 +221,10 @@ class ResultsPublisher:
                 return
             except zmq.ZMQError:
                 _log.exception("a reply could not be sent")
+
+    def _send_answers(self) -> None:
+        for reply in self._desk.finished():
+            try:
+                self._pair.control.send_multipart(reply, zmq.NOBLOCK)
+            except zmq.ZMQError:
+                _log.exception("an answer could not be sent")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
+import shutil
 import sqlite3
 import sys
 import threading
@@ -110,6 +111,15 @@ class Recorder:
             aborted = event.values.get("status") == "abort"
             self._give_up_s = time.monotonic() + ABORT_S if aborted else float("inf")
         self._queue.put(Happened(event=event, after_items=self._results))
+
+    def room(self) -> dict[str, Any]:
+        """Whether it records, where to, and the bytes that are free there; from any thread."""
+        try:
+            free_bytes = shutil.disk_usage(self._directory).free
+        except OSError:
+            free_bytes = None
+        state = "stopped" if self._failure else "on"
+        return {"state": state, "directory": str(self._directory), "free_bytes": free_bytes}
 
     def close(self) -> None:
         """Write what waits, then ``END.json``; raises `RecordingError` if that failed."""

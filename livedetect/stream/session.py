@@ -29,6 +29,7 @@ from livedetect.stream.outcome import (
     nothing_usable,
 )
 from livedetect.stream.outputs import Outputs
+from livedetect.stream.queries import QuerySource, answer_query
 from livedetect.stream.status import CommandSource, SessionStatus
 from livedetect.types import (
     Command,
@@ -241,6 +242,9 @@ class Session:
         for source in self._options.commands:
             for command in source.poll():
                 self._obey_one(command, frame)
+            if isinstance(source, QuerySource):
+                for query in source.queries():
+                    answer_query(query, self._engine)
 
     def _obey_one(self, command: Command, frame: int) -> None:
         events: Sequence[Event] = ()

@@ -24,6 +24,7 @@ from livedetect.stream.wire import (
     decode_map,
     encode_map,
 )
+from livedetect.stream.wire_pictures import decode_watched
 from livedetect.types import Command, Event, FrameResult, Phase, Track
 
 RESULTS_PROTOCOL = "livedetect-results"
@@ -37,6 +38,7 @@ PREVIEW_DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "<u2": np.dtyp
 COMMANDS = frozenset(
     ["rebaseline", "start_warm_up", "accept", "dismiss", "set_alarm", "roi", "stop", "note"]
 )
+QUERIES = frozenset(["snapshot", "inspect"])
 MAX_NOTE = 500
 
 _NUMBER = (int, float)
@@ -107,6 +109,12 @@ class Preview:
         """(2, 3): frame pixel (y, x) = affine @ (y, x, 1) of the preview's pixel."""
         return np.asarray(self.header["affine"], dtype=np.float64)
 
+    @property
+    def watched(self) -> tuple[NDArray[np.bool_], int] | None:
+        """Blocks (y, x) in which defects can be found and their edge, px; None: not known."""
+        told = self.header.get("watched")
+        return None if told is None else decode_watched(told)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -115,7 +123,7 @@ class Request:
     id: int | str
     """Chosen by the client, returned with the reply."""
     cmd: str
-    """``snapshot`` or a command."""
+    """``snapshot``, ``inspect`` or a command."""
     args: Mapping[str, Any]
     """Arguments by name."""
 
@@ -153,7 +161,6 @@ def result_message(
     earlier: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """The ``result`` publication; `earlier` are events of results that were dropped."""
-    drift = result.registration
     return {
         **_state(envelope, "result", status, result.phase),
         "frame": int(result.frame),
@@ -163,12 +170,18 @@ def result_message(
         "tracks": track_columns(result.active_tracks),
         "active": len(result.active_tracks),
         "dose_e_per_A2": _scalar(result.dose_e_per_A2),
-        "drift_px": drift and [_scalar(drift.drift_y_px), _scalar(drift.drift_x_px)],
+        "drift_px": drift_px(result),
         "warm_up": {"done": int(result.warm_up_done), "wanted": int(result.warm_up_frames)},
         "threshold": _scalar(result.threshold),
         "area_id": int(result.area_id),
         "segment_id": int(result.segment_id),
     }
+
+
+def drift_px(result: FrameResult) -> list[Any] | None:
+    """Drift (y, x) of a registered frame, px."""
+    drift = result.registration
+    return None if drift is None else [_scalar(drift.drift_y_px), _scalar(drift.drift_x_px)]
 
 
 def status_message(
@@ -279,6 +292,13 @@ def decode_preview(header: Mapping[str, Any], buffer: bytes) -> Preview:
     for row in header["affine"]:
         check_numbers(row, 3, *_NUMBER)
     _check_tracks(header["tracks"])
+    if "dismissed" in header:
+        check_keys(header, {"dismissed": (dict,)})
+        _check_tracks(header["dismissed"])
+    if header.get("drift_px") is not None:
+        check_numbers(header["drift_px"], 2, *_NUMBER)
+    if header.get("watched") is not None:
+        decode_watched(header["watched"])
     return Preview(image=np.frombuffer(buffer, dtype).reshape(shape), header=header)
 
 
@@ -296,8 +316,8 @@ def decode_request(data: bytes) -> Request:
     message = decode_map(data, MAX_REQUEST_BYTES)
     check_protocol(message, RESULTS_PROTOCOL, RESULTS_VERSION)
     check_keys(message, {"id": (int, str), "cmd": (str,), "args": (dict,)})
-    if not (message["cmd"] == "snapshot" or message["cmd"] in COMMANDS):
-        allowed = ", ".join(["snapshot", *sorted(COMMANDS)])
+    if message["cmd"] not in QUERIES | COMMANDS:
+        allowed = ", ".join(["snapshot", "inspect", *sorted(COMMANDS)])
         raise ProtocolError(f"unknown cmd; allowed are {allowed}")
     return Request(id=message["id"], cmd=message["cmd"], args=message["args"])
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from livedetect.errors import ProtocolError
+from livedetect.inspection import Inspection
 from livedetect.stream import wire_results as wire
 from livedetect.stream.history import RunHistory
 from livedetect.stream.status import SessionStatus
 from livedetect.stream.wire import VersionError, decode_map, encode_map
+from livedetect.stream.wire_pictures import decode_inspection, inspection_map, watched_map
 from livedetect.types import FrameResult, NoticeEvent, Phase, Registration, Track
 
 ENVELOPE = wire.Envelope(epoch="00" * 16, seq=7, control=5592)
@@ -57,6 +59,9 @@ FIELDS = {
     "affine": [[2, 0, 0.5], [0, 2, 0.5]],
     "contrast": [18.0, 200.0],
     "tracks": wire.track_columns((TRACK,)),
+    "dismissed": wire.track_columns(()),
+    "drift_px": [-0.5, 1.25],
+    "watched": watched_map(np.array([[True, False], [True, True]]), 2),
 }
 
 # what other programs rely on: a change of these bytes is a new version of the protocol
@@ -286,3 +291,38 @@ def test_mutated_snapshots_yield_only_the_protocol_error():
         except ProtocolError:
             refused += 1
     assert refused > MUTATIONS // 16
+
+
+def test_preview_tells_what_is_watched_and_how_far_the_specimen_moved():
+    preview = wire.decode_publication([GOLDEN["preview_header"], GOLDEN["preview_image"]])
+    blocks, block_px = preview.watched
+    np.testing.assert_array_equal(blocks, [[True, False], [True, True]])
+    assert block_px == 2
+    assert preview.header["drift_px"] == [-0.5, 1.25]
+    bare = {key: value for key, value in FIELDS.items() if key not in ("watched", "dismissed")}
+    header = wire.preview_header(ENVELOPE, IMAGE, bare)
+    assert wire.decode_preview(header, IMAGE.tobytes()).watched is None
+
+
+@pytest.mark.parametrize(
+    "watched", [{}, 3, {"block_px": 8, "shape": [9, 9], "bits": b"1"}, {"block_px": 0}]
+)
+def test_malformed_watched_blocks_are_refused(watched):
+    header = wire.preview_header(ENVELOPE, IMAGE, FIELDS | {"watched": watched})
+    with pytest.raises(ProtocolError):
+        wire.decode_preview(header, IMAGE.tobytes())
+
+
+def test_pictures_of_a_defect_travel_unchanged():
+    ramp = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
+    ramp[0, 0] = np.nan
+    shown = Inspection(
+        defect_id=3, frame=40, x_px=1.5, y_px=2.5, edge_px=80.0, before=ramp, after=-ramp,
+        residual=None, frames_before=12, frames_after=8, window_frames=2,
+    )  # fmt: skip
+    data = decode_map(encode_map(inspection_map(shown)), 100_000)
+    back = decode_inspection(data)
+    np.testing.assert_array_equal(back.after, -ramp)
+    assert (back.defect_id, back.edge_px, back.residual) == (3, 80.0, None)
+    with pytest.raises(ProtocolError, match="agreed size"):
+        decode_inspection(data | {"before": b"1234"})
