@@ -55,6 +55,8 @@ DRIFTS = _varied(
         "2 + 1": {"drift_px": 2.0, "walk_px": 1.0},
         "0 + 2": {"drift_px": 0.0, "walk_px": 2.0},
         "sheared by 3": {"shear_px": 3.0},
+        "3 jumps of 3": {"jumps": 3, "jump_px": 3.0},
+        "3 jumps of 8": {"jumps": 3, "jump_px": 8.0},
     },
 )
 JITTERS = _varied(

@@ -15,6 +15,8 @@ from livedetect_simulators.randomness import Purpose, generator
 from livedetect_simulators.spec import SimulationSettings
 
 MAINS_HZ = 50.0
+FIRST_JUMP = 20
+"""First frame that can lie elsewhere after a jump."""
 SETTLED = 6.0
 """Time constants after which the flyback is forgotten."""
 
@@ -25,6 +27,7 @@ class ScanPath:
     def __init__(self, settings: SimulationSettings) -> None:
         self._settings = settings
         self._drift = _drift(settings)
+        self._before_jumps = set(_jumps(settings))
         self._phase = generator(settings, Purpose.PATH, 1).uniform(0, 2 * np.pi, 2)
 
     @property
@@ -42,7 +45,9 @@ class ScanPath:
         settings = self._settings
         height, width = settings.shape
         down = np.arange(height) / height
-        step = self._drift[frame + 1] - self._drift[frame]
+        # the stage jumps between two frames, not while one is scanned
+        moving = frame - 1 if frame in self._before_jumps else frame
+        step = self._drift[moving + 1] - self._drift[moving]
         rows = self._drift[frame] + down[:, None] * step
         rows[:, 0] += settings.shear_px * (down - 0.5)
         if settings.mains_px:
@@ -98,7 +103,20 @@ def _drift(settings: SimulationSettings) -> NDArray[np.float64]:
     angle = random.uniform(0, 2 * np.pi)
     steps = settings.walk_px * random.standard_normal((settings.frames, 2))
     steps += settings.drift_px * np.array([np.cos(angle), np.sin(angle)])
+    for frame, jump in _jumps(settings).items():
+        steps[frame] += jump
     free = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     # the stage turns round before the stream leaves the piece of crystal that is held
     reach = float(min(settings.shape))
     return np.asarray(reach - np.abs((free + reach) % (4 * reach) - 2 * reach))
+
+
+def _jumps(settings: SimulationSettings) -> dict[int, NDArray[np.float64]]:
+    """Sudden displacements (x, y) of the stage, px, by the last frame before each."""
+    possible = np.arange(FIRST_JUMP - 1, settings.frames - 1)
+    random = generator(settings, Purpose.PATH, 2)
+    count = min(settings.jumps, len(possible))
+    angles = random.uniform(0, 2 * np.pi, count)
+    when = random.choice(possible, count, replace=False) if count else possible[:0]
+    along = settings.jump_px * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return {int(frame): step for frame, step in zip(when, along, strict=True)}

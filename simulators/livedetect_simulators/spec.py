@@ -157,6 +157,8 @@ class SimulationSettings:
     )
     drift_px: float = _key(0.3, "directed drift per frame", minimum=0, maximum=100)
     walk_px: float = _key(0.2, "random walk per frame and axis", minimum=0, maximum=100)
+    jumps: int = _key(0, "sudden jumps of the stage, from frame 20 on", minimum=0, maximum=1000)
+    jump_px: float = _key(8.0, "length of each jump", minimum=0, maximum=1000)
     jitter_px: float = _key(0.3, "shift of each row, rms", minimum=0, maximum=10)
     pixel_jitter_px: float = _key(0.0, "shift of each pixel and axis, rms", minimum=0, maximum=2)
     shear_px: float = _key(

@@ -84,3 +84,14 @@ def test_the_truth_lies_where_the_defect_is_seen(query):
         near = np.hypot(cols - defect.x_px, rows - defect.y_px) < reach
         found = np.array([(lost * axis)[near].sum() / lost[near].sum() for axis in (cols, rows)])
         assert np.abs(found - (defect.x_px, defect.y_px)).max() < 0.35
+
+
+def test_the_stage_jumps_between_two_frames():
+    settings = parse_spec("mos2?frames=60&drift_px=0&walk_px=0&jitter_px=0&jumps=2&jump_px=8")
+    path = ScanPath(settings)
+    steps = [np.hypot(*(path.drift(t + 1) - path.drift(t))) for t in range(59)]
+    jumps = np.flatnonzero(np.array(steps) > 1)
+    assert len(jumps) == 2
+    assert jumps.min() >= 19, "the crystal is learnt before"
+    for frame in range(60):
+        assert np.ptp(path.rows(frame), axis=0) == pytest.approx([0, 0]), "no frame is torn"
