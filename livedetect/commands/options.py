@@ -44,7 +44,8 @@ class RunOptions:
         str | None,
         typer.Option(
             metavar="ENDPOINT",
-            help="Publish results for viewers, for example tcp://127.0.0.1:5591; or none.",
+            help="Publish results for viewers, for example at tcp://127.0.0.1:5591, and beyond "
+            "this computer at tcp://HOST:PORT?curve=producer.key; or none.",
         ),
     ] = None
     config: Annotated[

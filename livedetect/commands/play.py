@@ -135,7 +135,7 @@ def play(
     for remark in remarks(source, settings):
         tell(f"livedetect: {remark}")
     if view and publisher is not None:
-        viewer = ViewerProgram(publisher.endpoint)
+        viewer = ViewerProgram(publisher.viewer_endpoint)
         await_viewer(viewer, publisher, source, stop)
     wishes = session_options(settings, options, listeners, stop)
     outcome = run_session(

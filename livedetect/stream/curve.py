@@ -99,12 +99,17 @@ class Doorman:
     def __init__(
         self, context: zmq.Context[Any], socket: zmq.Socket[bytes], keys: CurveKeys
     ) -> None:
+        self._keys = keys
         self._friend = z85.decode(keys.peer)
         self.socket: zmq.Socket[bytes] = context.socket(zmq.REP)
         self.socket.bind(_ZAP_ADDRESS)
+        self.protect(socket)
+
+    def protect(self, socket: zmq.Socket[bytes]) -> None:
+        """Encrypt another socket of the same context and thread, before it binds."""
         socket.curve_server = True
-        socket.curve_publickey = keys.public
-        socket.curve_secretkey = keys.secret
+        socket.curve_publickey = self._keys.public
+        socket.curve_secretkey = self._keys.secret
         socket.zap_domain = b"livedetect"
 
     def answer(self) -> None:

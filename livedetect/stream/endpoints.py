@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import zmq
 
 from livedetect.errors import EndpointError, SettingsError
+from livedetect.stream.curve import Doorman, load_keys
 
 DEFAULT_ENDPOINT = "tcp://127.0.0.1:5591"
 
@@ -22,6 +25,8 @@ class Endpoint:
     """Name or address, an IPv6 address without its brackets."""
     port: int
     """1 to 65535, or 0 for any free port."""
+    curve: str | None = None
+    """Key file of ``livedetect keys``; None without encryption."""
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -29,7 +34,17 @@ class Endpoint:
 
     def at(self, port: int) -> Endpoint:
         """The same host at another port."""
-        return Endpoint(self.host, port)
+        return Endpoint(self.host, port, self.curve)
+
+    def for_a_viewer_here(self) -> str:
+        """As a viewer on this computer is to be told: with its own key, if that lies beside ours.
+
+        Every address of the computer is not one to connect to.
+        """
+        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - looked for, not bound
+        near = Endpoint("127.0.0.1", self.port) if everywhere else self
+        theirs = Path(self.curve).with_name("subscriber.key") if self.curve else None
+        return str(near) + (f"?curve={theirs}" if theirs and theirs.exists() else "")
 
     @property
     def loopback(self) -> bool:
@@ -41,14 +56,18 @@ class Endpoint:
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Split ``tcp://HOST:PORT``; raises `SettingsError` saying what is allowed."""
-    scheme, _, rest = text.partition("://")
+    """Split ``tcp://HOST:PORT?curve=FILE``; raises `SettingsError` saying what is allowed."""
+    address, _, option = text.partition("?")
+    scheme, _, rest = address.partition("://")
+    name, _, curve = option.partition("=")
+    if option and (name != "curve" or not curve):
+        raise SettingsError(f"endpoint {text!r}: behind '?' only curve=FILE is understood")
     host, _, port = rest.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if scheme != "tcp" or not host or not 0 <= number <= 65535:
         raise SettingsError(f"endpoint {text!r}: write it as {DEFAULT_ENDPOINT}")
-    return Endpoint(host, number)
+    return Endpoint(host, number, unquote(curve) or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +82,46 @@ class BoundPair:
     """Where `results` is bound."""
     control_endpoint: Endpoint
     """Where `control` is bound: the next port, or any if the user left the choice."""
+    doorman: Doorman | None
+    """Answers for the keys of those who connect; None without encryption."""
+
+    def close(self) -> None:
+        """Release the sockets, after what waits in them has been sent."""
+        for socket in (self.control, self.results, self.doorman):
+            if socket is not None:
+                socket.close()
 
 
 def bind_pair(context: zmq.Context[Any], text: str, request_limit_bytes: int) -> BoundPair:
     """Bind both sockets at `text`; raises `EndpointError` if a port is taken.
 
-    Raises `SettingsError` for an address that others could reach: results and commands
-    travel unencrypted.
+    Raises `SettingsError` for an address that others could reach, unless it has keys.
     """
     wanted = parse_endpoint(text)
-    if not wanted.loopback:
+    if not wanted.loopback and not wanted.curve:
         raise SettingsError(
-            f"endpoint {text!r} would be open to the network; publish at a loopback address, "
-            f"for example {DEFAULT_ENDPOINT}, and use an SSH tunnel from elsewhere"
+            f"endpoint {text!r} would be open to the network: make keys with `livedetect keys DIR` "
+            f"and append ?curve=DIR/producer.key, or publish at {DEFAULT_ENDPOINT}"
         )
+    keys = load_keys(wanted.curve, "producer") if wanted.curve else None
     results, control = context.socket(zmq.XPUB), context.socket(zmq.ROUTER)
     results.setsockopt(zmq.SNDHWM, 64)  # bounds what a hung viewer can pile up here
     results.setsockopt(zmq.MAXMSGSIZE, 1024)
     control.setsockopt(zmq.SNDHWM, 8)
     control.setsockopt(zmq.MAXMSGSIZE, request_limit_bytes)
+    doorman = Doorman(context, results, keys) if keys else None
+    if doorman is not None:
+        doorman.protect(control)
     try:
         endpoint = _bind(results, wanted)
         control_endpoint = _bind_control(control, endpoint, free_choice=wanted.port == 0)
     except EndpointError:
         results.close(0)
         control.close(0)
+        if doorman is not None:
+            doorman.close()
         raise
-    return BoundPair(results, control, endpoint, control_endpoint)
+    return BoundPair(results, control, endpoint, control_endpoint, doorman)
 
 
 def _bind_control(control: zmq.Socket[bytes], endpoint: Endpoint, *, free_choice: bool) -> Endpoint:

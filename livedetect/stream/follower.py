@@ -14,6 +14,7 @@ import zmq
 
 from livedetect.errors import ProtocolError
 from livedetect.stream import wire_results as wire
+from livedetect.stream.curve import join, load_keys
 from livedetect.stream.endpoints import Endpoint
 from livedetect.stream.history import RunHistory
 from livedetect.stream.inbox import Inbox, Link
@@ -60,6 +61,7 @@ class Follower:
 
     def __init__(self, endpoint: Endpoint, inbox: Inbox, outbox: Outbox) -> None:
         self._endpoint = endpoint
+        self._keys = load_keys(endpoint.curve, "subscriber") if endpoint.curve else None
         self._inbox = inbox
         self._outbox = outbox
         self.wakeup = WakeUp()
@@ -85,6 +87,8 @@ class Follower:
         self._results.setsockopt(zmq.MAXMSGSIZE, wire.MAX_PUBLICATION_BYTES)
         self._results.setsockopt(zmq.IPV6, int(":" in self._endpoint.host))
         self._results.setsockopt(zmq.SUBSCRIBE, b"")
+        if self._keys:
+            join(self._results, self._keys)
         self._results.connect(str(self._endpoint))
         while not self.closing.is_set():
             self._wait()
@@ -144,6 +148,8 @@ class Follower:
         self._control.setsockopt(zmq.SNDHWM, MAX_OPEN_REQUESTS)
         self._control.setsockopt(zmq.MAXMSGSIZE, wire.MAX_REPLY_BYTES)
         self._control.setsockopt(zmq.IPV6, int(":" in self._endpoint.host))
+        if self._keys:
+            join(self._control, self._keys)
         self._control.connect(str(self._endpoint.at(self._control_port)))
         self._ask_again(0.0)
 

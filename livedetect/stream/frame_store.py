@@ -25,7 +25,10 @@ GROWTH_FRAMES = 64
 """An array grows in such steps, as each step rewrites its description."""
 
 # what reading a damaged array raises in the libraries underneath
-_READ_ERRORS = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
+_READ_ERRORS = (
+    *(OSError, ValueError, LookupError, TypeError, RuntimeError),
+    *(AttributeError, AssertionError, ArithmeticError),
+)
 
 
 class FrameStore:

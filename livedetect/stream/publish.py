@@ -74,6 +74,11 @@ class ResultsPublisher:
         return str(self._pair.endpoint)
 
     @property
+    def viewer_endpoint(self) -> str:
+        """What a viewer on this computer is to be told, with its key where it needs one."""
+        return self._pair.endpoint.for_a_viewer_here()
+
+    @property
     def control_endpoint(self) -> str:
         """Where requests are taken, with the real port."""
         return str(self._pair.control_endpoint)
@@ -132,18 +137,22 @@ class ResultsPublisher:
 
     def _run(self) -> None:
         poller = zmq.Poller()
+        doorman = self._pair.doorman
         for readable in (self._wakeup, self._pair.control, self._pair.results):
             poller.register(readable, zmq.POLLIN)
+        if doorman is not None:
+            poller.register(doorman.socket, zmq.POLLIN)
         while not self._closing.is_set():
             poller.poll(self._timeout_ms())
             self._wakeup.clear()
+            if doorman is not None:
+                doorman.answer()
             self._round()
         self._publish(self._results.take())
         self._publish_preview()
         self._send_status(())
         self._send_answers()
-        self._pair.control.close()
-        self._pair.results.close()
+        self._pair.close()
 
     def _timeout_ms(self) -> int:
         now_s, due_s = time.monotonic(), self._status_due_s

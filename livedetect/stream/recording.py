@@ -219,7 +219,7 @@ class Recording:
         try:
             with contextlib.closing(open_journal(path)) as database:
                 yield from database.execute(sql)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise SourceError(f"{path} is damaged or cannot be read: {error}") from error
 
 

@@ -98,7 +98,7 @@ def _alone(path: Path) -> Iterator[sqlite3.Connection]:
         raise SourceError(
             f"{path} is in use: the session is still being recorded or read; end that first"
         ) from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise SourceError(
             f"{path} is damaged: {error}. The frames can still be opened as zarr arrays."
         ) from error
