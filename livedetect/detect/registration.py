@@ -13,11 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.warp import WARP_BLOCK_PX, Warp
 
 VELOCITY_MEMORY = 0.7
+FULL_TURN = 65536
+"""Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +120,35 @@ class BraggRegistration:
 class RowJitter:
     """Row displacement of each frame against the template, by maximum likelihood."""
 
-    def __init__(self, template: PixelTemplate, warp: Warp, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        template: PixelTemplate,
+        warp: Warp,
+        shape: tuple[int, ...],
+        kernels: str = COMPILED,
+    ) -> None:
         self._template = template
         self._warp = warp
         self._shape = shape
+        self._kernels = kernels
+        self._table = np.stack([template.value, template.slope])
         self._variance: float | None = None
         self._anchor: FloatArray | None = None
-        self._cycles: FloatArray = np.zeros(0)
+        self._phases: IntArray = np.zeros((2, 0, 0), np.uint16)
 
     def estimate(self, frame: FloatArray, shift: FloatArray, gain: float) -> FloatArray:
         """(H,) displacement of every row along x, px, shrunk towards zero (Wiener).
 
-        `frame` (H, W) has zero mean; `gain` is its contrast relative to the template.
+        `frame` (H, W) is as it was scanned; `gain` is its contrast relative to the template.
         """
-        value, slope = self._template.at(self._cell_phase(shift))
-        information = gain**2 * np.einsum("yx,yx->y", slope, slope)
-        score = -gain * np.einsum("yx,yx->y", frame - gain * value, slope)
-        noise = float(np.var(frame - gain * value))
+        moved = self._follow(shift)
+        rows, total = form(self._kernels).row_terms(frame, self._phases, moved, self._table)
+        energy, with_frame, with_value, slopes = rows.T
+        mean = total[0] / frame.size
+        information = gain**2 * energy
+        score = -gain * (with_frame - mean * slopes - gain * with_value)
         raw = score / np.maximum(information, 1e-12)
-        error = noise / np.maximum(information, 1e-12)
+        error = _misfit(total / frame.size, gain) / np.maximum(information, 1e-12)
         spread = max(0.0, float(np.mean(np.clip(raw, -1.5, 1.5) ** 2) - np.mean(error)))
         if self._variance is None:
             self._variance = spread
@@ -148,13 +161,16 @@ class RowJitter:
         """Running rms of the row displacement, px."""
         return float(np.sqrt(self._variance or 0.0))
 
-    def _cell_phase(self, shift: FloatArray) -> FloatArray:
-        """(2, H, W) position of every pixel within the unit cell, in cell fractions."""
+    def _follow(self, shift: FloatArray) -> IntArray:
+        """(2,) phases by which the cell has moved since the table of phases was made.
+
+        Half an entry of the template's table is included, so that the nearest one is taken.
+        """
         if self._anchor is None or np.abs(shift - self._anchor).max() > WARP_BLOCK_PX:
             self._anchor = shift.copy()
-            self._cycles = self._sample_phase(shift)
-        moved = self._template.reciprocal @ (shift - self._anchor)
-        return np.asarray(self._cycles - moved[:, None, None], np.float32)
+            self._phases = _sixteen_bits(self._sample_phase(shift))
+        moved = self._template.reciprocal @ (shift - self._anchor) - 0.5 / self._table.shape[1]
+        return _sixteen_bits(moved)
 
     def _sample_phase(self, shift: FloatArray) -> FloatArray:
         height, width = self._shape
@@ -179,9 +195,14 @@ class PixelTemplate:
     origin: FloatArray
     """(x, y) of cell phase zero, sample coordinates, px."""
 
-    def at(self, cycles: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Value and slope at cell positions (2, ...), nearest table entry."""
-        n = len(self.value)
-        index = np.floor(cycles * n + 0.5).astype(np.int32) % n
-        flat = index[0] * n + index[1]
-        return self.value.ravel()[flat], self.slope.ravel()[flat]
+
+def _sixteen_bits(turns: FloatArray) -> IntArray:
+    """Fractions of a turn, in 65536ths, uint16."""
+    return np.asarray(np.round(turns % 1 * FULL_TURN).astype(np.int32).astype(np.uint16))
+
+
+def _misfit(mean: FloatArray, gain: float) -> float:
+    """Variance of frame - gain x value from the means of f, f f, v, v v, f v."""
+    difference = mean[0] - gain * mean[2]
+    square = mean[1] - 2 * gain * mean[4] + gain**2 * mean[3]
+    return float(square - difference**2)

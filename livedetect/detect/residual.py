@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import find_columns
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.registration import (
     BraggRegistration,
@@ -71,13 +72,17 @@ class _Sampled:
 class FrontEnd:
     """Everything between raw frame and residual."""
 
-    def __init__(self, frames: Sequence[FloatArray]) -> None:
+    DERIVED = ("_scratch",)
+
+    def __init__(self, frames: Sequence[FloatArray], kernels: str = COMPILED) -> None:
         """Learn from `frames`, float32 (H, W); raises `LatticeNotFoundError`."""
+        self._kernels = kernels
         self.shape = frames[0].shape
+        self.restore_derived()
         self.lattice: Lattice = find_lattice(frames)
         self.registration = BraggRegistration(self.lattice, frames)
         shifts = self.registration.shifts
-        self.warp = Warp.from_frames(frames, shifts, self.lattice)
+        self.warp = Warp.from_frames(frames, shifts, self.lattice, kernels)
         self.grid = Grid.covering(self.lattice, self.shape)
         self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
         self._sigma = FIRST_SIGMA_PX
@@ -90,13 +95,17 @@ class FrontEnd:
         self._sigma = PROBE_SIGMA * self.columns.scale_px
         for _ in range(2):  # the second pass knows the row jitter
             self.template = self._mean_cell(few, few_shifts)
-            self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape)
+            self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
         self.template = self._mean_cell(frames, shifts)
         self._background = Background(self.grid.cells)
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
         self.registration.reset_velocity()
+
+    def restore_derived(self) -> None:
+        """Make room for intermediate results, after a state has been restored."""
+        self._scratch = np.empty((2, *self.shape), np.float32)
 
     def locate(self, frame: FloatArray) -> Drift:
         """Register the next frame, (H, W) float32, before anything is done with it."""
@@ -180,7 +189,7 @@ class FrontEnd:
     def _place_samples(self, shift: FloatArray) -> None:
         x, y = self.grid.positions()
         ux, uy = self.warp.at(x, y, shift)
-        self._x, self._y = x + ux, y + uy
+        self._positions = np.stack([x + ux, y + uy]).astype(np.float32)
         self._placed_for = shift
 
     def _settle_warp(self, frame: FloatArray, shift: FloatArray) -> None:
@@ -204,18 +213,12 @@ class FrontEnd:
 
     def _sample(self, frame: FloatArray, shift: FloatArray, gain: float) -> _Sampled:
         """Row jitter undone, matched filter, cubic spline at the grid's positions."""
+        displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
-            frame = shift_rows(frame, self._jitter.estimate(frame - frame.mean(), shift, gain))
-        smooth = ndimage.gaussian_filter(frame, self._sigma, mode="mirror", truncate=3.0)
-        x, y = self._x + np.float32(shift[0]), self._y + np.float32(shift[1])
-        height, width = self.shape
-        covered = (x >= EDGE_PX) & (y >= EDGE_PX)
-        covered &= (x <= width - 1 - EDGE_PX) & (y <= height - 1 - EDGE_PX)
-        values = np.zeros(self.grid.shape, np.float32)
-        values[covered] = ndimage.map_coordinates(
-            smooth, [y[covered], x[covered]], order=3, mode="mirror"
-        )
-        return _Sampled(values, covered)
+            displacement = self._jitter.estimate(frame, shift, gain)
+        kernels = form(self._kernels)
+        spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
+        return _Sampled(*kernels.sample(spline, self._positions, shift, EDGE_PX))
 
     def _without_background(self, values: FloatArray, covered: BoolArray) -> FloatArray:
         coverage = self.grid.cell_mean(covered) * ~self.ignored_cells
@@ -224,28 +227,6 @@ class FrontEnd:
         )
         background = self.grid.spread(self._background.step(means, coverage))
         return ((values - background) * covered).astype(np.float32)
-
-
-def shift_rows(frame: FloatArray, displacement: FloatArray) -> FloatArray:
-    """Undo a displacement of each row along x by cubic convolution (Keys 1981).
-
-    Parameters
-    ----------
-    frame : (H, W) float32.
-    displacement : (H,) px; row i of the result at x is row i of `frame` at x + displacement.
-    """
-    whole = np.floor(displacement).astype(int)
-    t = (displacement - whole).astype(np.float32)[:, None]
-    first = -0.5 * t * (1 - t) ** 2
-    last = -0.5 * t**2 * (1 - t)
-    second = 1 + t**2 * (1.5 * t - 2.5)
-    weights = (first, second, 1 - first - second - last, last)
-    result = np.zeros_like(frame)
-    columns = np.arange(frame.shape[1])
-    for tap, weight in enumerate(weights):
-        index = np.clip(columns + whole[:, None] + tap - 1, 0, frame.shape[1] - 1)
-        result += weight * np.take_along_axis(frame, index, axis=1)
-    return result
 
 
 def _spread_out(indices: IntArray, most: int = 20000) -> IntArray:

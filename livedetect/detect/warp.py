@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import FloatArray
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice
 
 WARP_BLOCK_PX = 4
@@ -31,7 +32,10 @@ class Warp:
     In sample coordinates at first; `settle` decides whether it belongs to the scan.
     """
 
-    def __init__(self, field_px: FloatArray, reference: FloatArray) -> None:
+    def __init__(
+        self, field_px: FloatArray, reference: FloatArray, kernels: str = COMPILED
+    ) -> None:
+        self._kernels = kernels
         self.scan_fixed = False
         """True once the distortion has been seen to stay with the frame."""
         self._reference = reference  # mean drift of the frames that gave the field
@@ -43,7 +47,11 @@ class Warp:
 
     @classmethod
     def from_frames(
-        cls, frames: Sequence[FloatArray], shifts: FloatArray, lattice: Lattice
+        cls,
+        frames: Sequence[FloatArray],
+        shifts: FloatArray,
+        lattice: Lattice,
+        kernels: str = COMPILED,
     ) -> Warp:
         """Geometric phase analysis (Hÿtch et al. 1998) of the registered mean of frames.
 
@@ -62,7 +70,7 @@ class Warp:
             if np.linalg.matrix_rank(vectors[:count], tol=1e-3) == 2:
                 field = field + _remaining(flat, vectors[:count], field, lattice.constant_px)
         limit = 0.3 * lattice.constant_px
-        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0))
+        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels)
 
     @property
     def rms_px(self) -> float:
@@ -102,11 +110,8 @@ class Warp:
 
     def _read(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Interpolate; constant beyond the edges."""
-        scale = [(y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5]
-        ux, uy = (
-            ndimage.map_coordinates(component, scale, order=1, mode="nearest")
-            for component in self._field
-        )
+        rows, cols = (y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5
+        ux, uy = form(self._kernels).interpolate(self._field, rows, cols)
         return ux, uy
 
 

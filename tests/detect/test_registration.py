@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from livedetect.detect.kernels.plain import shift_rows
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.registration import BraggRegistration
-from livedetect.detect.residual import FrontEnd, shift_rows
+from livedetect.detect.residual import FrontEnd
 from livedetect.detect.warp import Warp
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames

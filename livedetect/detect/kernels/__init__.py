@@ -1,0 +1,68 @@
+"""The arithmetic of the hot path in two forms that agree within float32 rounding.
+
+`plain` is numpy and scipy, written to be read; `fast` is the same compiled by numba, fused
+so that every pixel is touched as rarely as possible. Nothing is compiled, nor numba even
+imported, before `form` is asked for the compiled form.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Protocol, cast
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+
+COMPILED = "numba"
+PLAIN = "numpy"
+
+
+class Form(Protocol):
+    """What both forms offer; outputs named `out_...` are written in place."""
+
+    def row_terms(
+        self, frame: FloatArray, phases: IntArray, moved: IntArray, table: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Sums for the displacement of every row; see `plain.row_terms`."""
+        ...
+
+    def spline_of_smoothed(
+        self, frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FloatArray
+    ) -> FloatArray:
+        """(H, W) cubic spline coefficients of the frame behind its matched filter."""
+        ...
+
+    def sample(
+        self, spline: FloatArray, positions: FloatArray, shift: FloatArray, edge_px: float
+    ) -> tuple[FloatArray, BoolArray]:
+        """(P, Q) values of a spline at positions (2, P, Q) + shift, and where they are valid."""
+        ...
+
+    def interpolate(self, field: FloatArray, rows: FloatArray, cols: FloatArray) -> FloatArray:
+        """(2, ...) bilinear interpolation of a field (2, h, w), constant beyond its edges."""
+        ...
+
+
+def form(name: str) -> Form:
+    """The form called `name`; the plain one where numba is missing."""
+    return _compiled() if name == COMPILED and is_available() else _plain()
+
+
+@functools.cache
+def is_available() -> bool:
+    """True if the compiled form can be had; compiles it or reads it from the disk's cache."""
+    try:
+        _compiled()
+    except ImportError:
+        return False
+    return True
+
+
+@functools.cache
+def _compiled() -> Form:
+    return cast("Form", importlib.import_module("livedetect.detect.kernels.fast"))
+
+
+@functools.cache
+def _plain() -> Form:
+    return cast("Form", importlib.import_module("livedetect.detect.kernels.plain"))

@@ -1,0 +1,28 @@
+"""How kernels are compiled: ahead of the first frame, for given types, once per machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+REORDERING = {"contract", "reassoc", "nsz", "arcp"}
+"""What lets sums be vectorised. The order is fixed when the kernel is compiled, so equal
+input gives equal output; infinities and NaN keep their meaning."""
+
+
+def compiled(signature: str) -> Callable[[Kernel], Kernel]:
+    """Compile for exactly `signature`, or take the machine code from the cache on disk."""
+
+    def decorate(function: Kernel) -> Kernel:
+        options = {"nogil": True, "fastmath": REORDERING, "error_model": "numpy"}
+        try:
+            kernel = numba.njit(signature, cache=True, **options)(function)
+        except RuntimeError:  # no directory to cache in: compile at every start
+            kernel = numba.njit(signature, **options)(function)
+        return cast("Kernel", kernel)
+
+    return decorate

@@ -1,0 +1,198 @@
+"""Compiled: row jitter, matched filter, cubic spline sampling, bilinear interpolation.
+
+Slices are taken before the innermost loops: an index that numba cannot prove to be
+non-negative stops vectorisation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled
+
+UNROLLED = 4
+"""Filter taps taken at a time, which saves loads and stores."""
+LARGEST_SHIFT = 4
+"""Padding of a row, px; row displacements stay below half of it."""
+ONE, THREE, FOUR, SIX = np.float32(1), np.float32(3), np.float32(4), np.float32(6)
+HALF, THREE_HALVES, FIVE_HALVES = np.float32(0.5), np.float32(1.5), np.float32(2.5)
+"""In float32: a whole number would turn a product into float64."""
+SCALE = np.float32(1 / 36)
+
+
+@compiled("void(f4[:,::1],u2[:,:,::1],u2,u2,f4[:,::1],f8[:,::1],f8[::1])")
+def row_terms(
+    frame: FloatArray,
+    phases: IntArray,
+    moved_u: int,
+    moved_v: int,
+    table: FloatArray,
+    out_rows: FloatArray,
+    out_total: FloatArray,
+) -> None:
+    """See `plain.row_terms`; `table` is (2, n n)."""
+    height, width = frame.shape
+    n = np.uint32(np.sqrt(table.shape[1]) + 0.5)
+    index = np.zeros(width, np.uint32)
+    value, slope = table[0], table[1]
+    out_total[:] = 0
+    for y in range(height):
+        row, u, v = frame[y], phases[0, y], phases[1, y]
+        for x in range(width):
+            i = (np.uint32(np.uint16(u[x] - moved_u)) * n) >> np.uint32(16)
+            j = (np.uint32(np.uint16(v[x] - moved_v)) * n) >> np.uint32(16)
+            index[x] = i * n + j
+        ss = fs = vs = s_sum = f_sum = ff = v_sum = vv = fv = np.float32(0)
+        for x in range(width):
+            a, b, f = value[index[x]], slope[index[x]], row[x]
+            ss += b * b
+            fs += f * b
+            vs += a * b
+            s_sum += b
+            f_sum += f
+            ff += f * f
+            v_sum += a
+            vv += a * a
+            fv += f * a
+        out_rows[y, 0], out_rows[y, 1], out_rows[y, 2], out_rows[y, 3] = ss, fs, vs, s_sum
+        out_total[0] += f_sum
+        out_total[1] += ff
+        out_total[2] += v_sum
+        out_total[3] += vv
+        out_total[4] += fv
+
+
+@compiled("void(f4[:,::1],f4[::1],f4[::1],f4[:,::1])")
+def filter_rows(
+    frame: FloatArray, displacement: FloatArray, taps: FloatArray, out: FloatArray
+) -> None:
+    """Undo each row's displacement (Keys 1981), then filter it; edges mirrored.
+
+    `taps` holds the centre and one side of a symmetric filter, 4 n + 1 of them.
+    """
+    height, width = frame.shape
+    reach = len(taps) - 1
+    line = np.zeros(width + 2 * reach, np.float32)
+    centre = line[reach : reach + width]
+    padded = np.zeros(width + 2 * LARGEST_SHIFT, np.float32)
+    for y in range(height):
+        if len(displacement):
+            padded[LARGEST_SHIFT : LARGEST_SHIFT + width] = frame[y]
+            padded[:LARGEST_SHIFT] = frame[y, 0]
+            padded[LARGEST_SHIFT + width :] = frame[y, width - 1]
+            whole = int(np.floor(displacement[y]))
+            t = np.float32(displacement[y] - whole)
+            w0 = -HALF * t * (ONE - t) * (ONE - t)
+            w3 = -HALF * t * t * (ONE - t)
+            w1 = ONE + t * t * (THREE_HALVES * t - FIVE_HALVES)
+            w2 = ONE - w0 - w1 - w3
+            start = LARGEST_SHIFT + whole - 1
+            p0, p1 = padded[start:], padded[start + 1 :]
+            p2, p3 = padded[start + 2 :], padded[start + 3 :]
+            for x in range(width):
+                centre[x] = w0 * p0[x] + w1 * p1[x] + w2 * p2[x] + w3 * p3[x]
+        else:
+            centre[:] = frame[y]
+        for i in range(1, reach + 1):
+            line[reach - i] = line[reach + i]
+            line[reach + width - 1 + i] = line[reach + width - 1 - i]
+        target = out[y]
+        for x in range(width):
+            target[x] = taps[0] * centre[x]
+        for k in range(1, reach + 1, UNROLLED):
+            t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
+            l0, l1 = line[reach - k :], line[reach - k - 1 :]
+            l2, l3 = line[reach - k - 2 :], line[reach - k - 3 :]
+            r0, r1 = line[reach + k :], line[reach + k + 1 :]
+            r2, r3 = line[reach + k + 2 :], line[reach + k + 3 :]
+            for x in range(width):
+                near = t0 * (l0[x] + r0[x]) + t1 * (l1[x] + r1[x])
+                target[x] += near + t2 * (l2[x] + r2[x]) + t3 * (l3[x] + r3[x])
+
+
+@compiled("void(f4[:,::1],f4[::1],f4[:,::1])")
+def filter_columns(rows: FloatArray, taps: FloatArray, out: FloatArray) -> None:
+    """Filter along y by a symmetric filter; edges mirrored."""
+    height, width = rows.shape
+    reach, last = len(taps) - 1, height - 1
+    for y in range(height):
+        target, centre = out[y], rows[y]
+        for x in range(width):
+            target[x] = taps[0] * centre[x]
+        for k in range(1, reach + 1, UNROLLED):
+            t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
+            u0, u1 = rows[abs(y - k)], rows[abs(y - k - 1)]
+            u2, u3 = rows[abs(y - k - 2)], rows[abs(y - k - 3)]
+            d0, d1 = rows[last - abs(last - y - k)], rows[last - abs(last - y - k - 1)]
+            d2, d3 = rows[last - abs(last - y - k - 2)], rows[last - abs(last - y - k - 3)]
+            for x in range(width):
+                near = t0 * (u0[x] + d0[x]) + t1 * (u1[x] + d1[x])
+                target[x] += near + t2 * (u2[x] + d2[x]) + t3 * (u3[x] + d3[x])
+
+
+@compiled("Tuple((f4,f4,f4,f4))(f4)")
+def _spline_weights(t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Six times the cubic B-spline at the four nearest pixels; `t` from 0 to 1."""
+    s = ONE - t
+    first, last = s * s * s, t * t * t
+    second = FOUR - t * t * (SIX - THREE * t)
+    return first, second, SIX - first - second - last, last
+
+
+@compiled("void(f4[:,::1],f4[:,:,::1],f4,f4,f4,f4[:,::1],b1[:,::1])")
+def sample(
+    spline: FloatArray,
+    positions: FloatArray,
+    dx: float,
+    dy: float,
+    edge_px: float,
+    out_values: FloatArray,
+    out_covered: BoolArray,
+) -> None:
+    """See `plain.sample`."""
+    height, width = spline.shape
+    flat = spline.ravel()
+    right, bottom = np.float32(width - 1) - edge_px, np.float32(height - 1) - edge_px
+    for p in range(positions.shape[1]):
+        xs, ys, values, covered = positions[0, p], positions[1, p], out_values[p], out_covered[p]
+        first, stop = len(xs), 0
+        for q in range(len(xs)):
+            x, y = xs[q] + dx, ys[q] + dy
+            covered[q] = (x >= edge_px) & (y >= edge_px) & (x <= right) & (y <= bottom)
+            values[q] = 0
+            first = min(first, q if covered[q] else len(xs))
+            stop = max(stop, q + 1 if covered[q] else 0)
+        if stop <= first:
+            continue
+        xs, ys, values, covered = xs[first:stop], ys[first:stop], values[first:], covered[first:]
+        for q in range(len(xs)):
+            x = min(max(xs[q] + dx, edge_px), right)
+            y = min(max(ys[q] + dy, edge_px), bottom)
+            column, row = np.int32(x), np.int32(y)
+            a, b, c, d = _spline_weights(x - np.float32(column))
+            e, f, g, h = _spline_weights(y - np.float32(row))
+            k = np.uint32((row - 1) * width + column - 1)
+            m = np.uint32(k + width)
+            total = e * (a * flat[k] + b * flat[k + 1] + c * flat[k + 2] + d * flat[k + 3])
+            total += f * (a * flat[m] + b * flat[m + 1] + c * flat[m + 2] + d * flat[m + 3])
+            k, m = np.uint32(m + width), np.uint32(m + 2 * width)
+            total += g * (a * flat[k] + b * flat[k + 1] + c * flat[k + 2] + d * flat[k + 3])
+            total += h * (a * flat[m] + b * flat[m + 1] + c * flat[m + 2] + d * flat[m + 3])
+            values[q] = total * SCALE if covered[q] else np.float32(0)
+
+
+@compiled("void(f4[:,:,::1],f4[::1],f4[::1],f4[:,::1])")
+def interpolate(field: FloatArray, rows: FloatArray, cols: FloatArray, out: FloatArray) -> None:
+    """See `plain.interpolate`; positions are flat."""
+    height, width = field.shape[1], field.shape[2]
+    for i in range(len(rows)):
+        row = min(max(rows[i], np.float32(0)), np.float32(height - 1))
+        col = min(max(cols[i], np.float32(0)), np.float32(width - 1))
+        top, left = int(row), int(col)
+        below, beside = min(top + 1, height - 1), min(left + 1, width - 1)
+        t, u = row - np.float32(top), col - np.float32(left)
+        for part in range(2):
+            upper = field[part, top, left] * (ONE - u) + field[part, top, beside] * u
+            lower = field[part, below, left] * (ONE - u) + field[part, below, beside] * u
+            out[part, i] = upper * (ONE - t) + lower * t
