@@ -227,9 +227,11 @@ def publisher_for(
 
 
 def detector(settings: Settings) -> Engine:
-    """A fresh detector."""
+    """A fresh detector, its numerics compiled."""
+    from livedetect.commands.preparation import prepare_numerics
     from livedetect.detect.detector import Detector
 
+    prepare_numerics(tell)
     return Detector(settings)
 
 

@@ -26,6 +26,7 @@ from livedetect.detect.arrays import FloatArray
 from livedetect.detect.dose import COUNTED_BEFORE, DoseMeter
 from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.inspection import Looks, inspect
+from livedetect.detect.kernels import is_available
 from livedetect.detect.lattice_method import lattice_method
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.patterson import PattersonMethod
@@ -70,6 +71,7 @@ class Detector:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
+        is_available()  # compiled before the first frame, never during a run
         self._segment_id = 0
         self._dose = DoseMeter()
         self._defect_count = 0
