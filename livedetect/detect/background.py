@@ -8,10 +8,10 @@ follow growth.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.grid import shifted
+from livedetect.detect.kernels import COMPILED, form
 
 MIN_RATE = 0.1
 SLOPE_RATE = 0.001
@@ -24,8 +24,11 @@ SETTLED_FRAMES = 6
 class Background:
     """Level per unit cell (n1, n2), followed from frame to frame."""
 
-    def __init__(self, cells: tuple[int, int], smoothing_cells: float = 3.0) -> None:
+    def __init__(
+        self, cells: tuple[int, int], smoothing_cells: float = 3.0, kernels: str = COMPILED
+    ) -> None:
         self._sigma = smoothing_cells
+        self._kernels = kernels
         self._level = np.zeros(cells)
         self._slope = np.zeros(cells)
         self._frames = np.zeros(cells)
@@ -43,17 +46,12 @@ class Background:
         """
         weight = np.where(coverage > 0.5, coverage, 0.0)
         used = weight > 0
-        known = self._frames > 0
-        if known.any():
-            expected = self._level + self._slope
-            level = np.where(known, expected, self._smooth(expected, known.astype(float)))
-        else:
-            level = self._smooth(cell_means, weight)
-            level = level + self._smooth(cell_means - level, weight)
-        limit = self._clip_limit(cell_means, weight)
+        mass = np.maximum(self._smooth(weight), 1e-3)
+        level = self._expected(cell_means, weight, mass, used)
+        limit = self._clip_limit(cell_means, weight, mass)
         innovation = np.where(used, np.clip(cell_means - level, -limit, limit), 0.0)
-        change = self._smooth(innovation, weight)
-        change = change + self._smooth(innovation - change, weight)
+        change = self._smooth(innovation * weight) / mass
+        change = change + self._smooth((innovation - change) * weight) / mass
         rate = np.where(used, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
         self._level = level + rate * change
         self._slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
@@ -66,16 +64,26 @@ class Background:
         self._slope = shifted(self._slope, offset)
         self._frames = shifted(self._frames, offset)
 
-    def _smooth(self, values: FloatArray, weight: FloatArray) -> FloatArray:
-        """Normalised Gaussian convolution."""
-        mass = ndimage.gaussian_filter(weight, self._sigma)
-        return np.asarray(
-            ndimage.gaussian_filter(values * weight, self._sigma) / np.maximum(mass, 1e-3)
-        )
+    def _expected(
+        self, cell_means: FloatArray, weight: FloatArray, mass: FloatArray, used: BoolArray
+    ) -> FloatArray:
+        """(n1, n2) level before this frame; in new territory, that of what lies beside it."""
+        known = self._frames > 0
+        if not known.any():
+            level = self._smooth(cell_means * weight) / mass
+            return level + self._smooth((cell_means - level) * weight) / mass
+        expected = self._level + self._slope
+        if not (used & ~known).any():
+            return expected
+        beside = self._smooth(expected * known) / np.maximum(self._smooth(known), 1e-3)
+        return np.where(known, expected, beside)
 
-    def _clip_limit(self, cell_means: FloatArray, weight: FloatArray) -> float:
+    def _smooth(self, values: FloatArray) -> FloatArray:
+        return form(self._kernels).smooth_cells(values, self._sigma)
+
+    def _clip_limit(self, cell_means: FloatArray, weight: FloatArray, mass: FloatArray) -> float:
         full = weight > 0.9
         if not full.any():
             return float(np.abs(cell_means).max(initial=0.0))
-        rough = np.abs(cell_means - self._smooth(cell_means, weight))[full]
+        rough = np.abs(cell_means - self._smooth(cell_means * weight) / mass)[full]
         return float(3 * 1.4826 * np.median(rough))

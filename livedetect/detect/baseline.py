@@ -9,21 +9,19 @@ absorbed slowly and a wrong level always recovers. Scoring (`windows`) and learn
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import optimize
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised
 
-WINDOWS = (1, 2, 3, 4, 6, 8)
-"""Frames averaged; each window is rescaled to unit variance, so one model serves all."""
 CALIBRATED_WINDOWS = (1, 2, 4)
 """Blocks of warm-up frames that can be held out while enough others remain."""
-DELAY_FRAMES = 8
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
@@ -53,33 +51,75 @@ class Window:
 class Baseline:
     """Level and noise of every sample of the grid."""
 
-    def __init__(self, grid: Grid, values: FloatArray, covered: BoolArray) -> None:
+    DERIVED = ("_now",)
+
+    def __init__(
+        self, grid: Grid, values: FloatArray, covered: BoolArray, kernels: str = COMPILED
+    ) -> None:
         """Learn from the warm-up frames.
 
         Parameters
         ----------
         values : (K, P, Q) residuals.
         covered : (K, P, Q) where they hold data.
+        kernels : form of the arithmetic, see `livedetect.detect.kernels`.
         """
         self._grid = grid
+        self._kernels = kernels
         self._warm_up = (values, covered)
-        self.frames = covered.sum(axis=0).astype(np.float32)
-        self.level = (values.sum(axis=0) / np.maximum(self.frames, 1)).astype(np.float32)
+        frames = covered.sum(axis=0).astype(np.float32)
+        level = (values.sum(axis=0) / np.maximum(frames, 1)).astype(np.float32)
+        self._ground = Ground(
+            base=np.stack([level, frames, np.zeros_like(level)]),
+            scale=np.ones(grid.cells, np.float32),
+            phase=np.ones(grid.samples, np.float32),
+            inflation=np.ones(len(WINDOWS), np.float32),
+            known_frames=NEW_SITE_FRAMES,
+        )
         self._variance_now: FloatArray | None = None
         self._fit_noise(values, covered)
-        self._inflation = dict.fromkeys(WINDOWS, 1.0)
         self._scale = np.ones(grid.cells)
         self._standardise()
-        self._recent: deque[tuple[FloatArray, BoolArray]] = deque(maxlen=DELAY_FRAMES)
+        self._recent = Recent.empty(grid.shape)
         self._scored = 0
-        kept = self.frames >= len(values) - 1
-        self.frames = np.where(kept, np.maximum(self.frames, NEW_SITE_FRAMES), 0)
-        self.level = np.where(kept, self.level, 0).astype(np.float32)
+        kept = frames >= len(values) - 1
+        self.frames[:] = np.where(kept, np.maximum(frames, NEW_SITE_FRAMES), 0)
+        self.level[:] = np.where(kept, level, 0)
+        self.restore_derived()
+
+    def restore_derived(self) -> None:
+        """Make room for the time windows, after a state has been restored."""
+        self._now = Standardised.empty(self._grid.shape, self._grid.cells)
+
+    @property
+    def level(self) -> FloatArray:
+        """(P, Q) lasting difference from the template; a view."""
+        return np.asarray(self._ground.base[0])
+
+    @property
+    def frames(self) -> FloatArray:
+        """(P, Q) frames that the level rests on; a view."""
+        return np.asarray(self._ground.base[1])
+
+    @property
+    def _systematic(self) -> FloatArray:
+        return np.asarray(self._ground.base[2])
 
     @property
     def known(self) -> BoolArray:
         """(P, Q) True where the level rests on enough frames to judge by."""
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
+
+    @property
+    def largest(self) -> FloatArray:
+        """(P, Q) largest |z| of the latest frame over all time windows."""
+        return self._now.largest
+
+    @property
+    def outlier_share(self) -> float:
+        """Share of the latest frame's samples beyond 3 sigma, frozen ones left out."""
+        judged, beyond = self._now.counts
+        return float(beyond) / float(judged) if judged else 0.0
 
     def held_out(self) -> Iterator[Window]:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
@@ -96,59 +136,57 @@ class Baseline:
         """(P, Q) standard deviation of the difference between two means of frames."""
         variance = self.variance() * (1 / before + 1 / after) + self._systematic
         length = max(w for w in WINDOWS if w <= min(before, after))
-        return np.asarray(np.sqrt(variance) * self._inflation[length])
+        return np.asarray(np.sqrt(variance) * self._ground.inflation[WINDOWS.index(length)])
 
     def restore(self, level: FloatArray, where: BoolArray) -> None:
         """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
-        self.level = np.where(where & self.known, level, self.level).astype(np.float32)
+        self.level[:] = np.where(where & self.known, level, self.level)
 
-    def windows(self, values: FloatArray, covered: BoolArray) -> list[Window]:
-        """Take in a residual (P, Q) and give every time window that ends with it."""
-        self._recent.append((values, covered))
-        known, result = self.known & covered, []
-        total = np.zeros_like(values)
-        count = np.zeros(values.shape, np.int16)
-        for length, (past, was_covered) in enumerate(reversed(self._recent), start=1):
-            total = total + past
-            count += was_covered
-            if length in WINDOWS:
-                valid = known & (count == length)
-                z = (total / length - self.level) / np.sqrt(self._window_variance(length))
-                z = np.where(valid, z / self._inflation[length], 0).astype(np.float32)
-                result.append(Window(frames=length, z=z, valid=valid))
-        return result
+    def windows(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> list[Window]:
+        """Take in a residual (P, Q) and give every time window that ends with it.
+
+        They are overwritten by the next call. Samples that are `frozen` (P, Q) do not
+        count as outliers.
+        """
+        self._recent.advance()
+        form(self._kernels).windows(values, covered, self._recent, self._ground, frozen, self._now)
+        return [
+            Window(frames=length, z=z, valid=valid)
+            for length, z, valid in zip(WINDOWS, self._now.z, self._now.valid, strict=True)
+            if length <= self._recent.frames
+        ]
 
     def change(self) -> FloatArray:
         """(P, Q) how the latest frame differs from the baseline, data units."""
-        values, covered = self._recent[-1]
+        covered = (self._recent.history & 1) > 0
+        values = self._recent.past[self._recent.newest]
         return np.asarray((values - self.level) * (covered & self.known))
 
-    def learn(self, windows: Sequence[Window], settled: BoolArray, frozen: BoolArray) -> None:
+    def learn(self, settled: BoolArray, frozen: BoolArray) -> None:
         """Follow the frame last given to `windows`.
 
         Parameters
         ----------
-        settled : (P, Q) where the background is known well enough to start new sites.
+        settled : (n1, n2) where the background is known well enough to start new sites.
         frozen : (P, Q) where the level must stay, under confirmed defects.
         """
-        values, covered = self._recent[-1]
-        self._start_new_sites(values, covered & settled & ~self.known)
-        self._follow_variance(windows[0])
-        if len(self._recent) == DELAY_FRAMES:
-            self._follow_level(*self._recent[0], frozen)
+        kernels = form(self._kernels)
+        self._follow_variance()
+        kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
+        if self._recent.is_full:
+            kernels.systematic(self._ground, self._coefficients)
 
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
-        for name in ("level", "frames", "_systematic"):
-            setattr(self, name, grid.shifted(getattr(self, name), cells))
-        self._recent = deque(
-            ((grid.shifted(v, cells), grid.shifted(c, cells)) for v, c in self._recent),
-            maxlen=DELAY_FRAMES,
-        )
-        self._variance_now = None
+        for maps in (self._ground.base, self._recent.past):
+            for index, entry in enumerate(maps):
+                maps[index] = grid.shifted(entry, cells)
+        self._recent.history = grid.shifted(self._recent.history, cells)
         entered = shifted(np.ones(grid.cells), cells) == 0
         self._scale = np.where(entered, 1.0, shifted(self._scale, cells))
+        self._rescale()
+        self.restore_derived()
 
     def end_warm_up(self) -> None:
         """Release the warm-up frames once everything has been calibrated on them."""
@@ -160,10 +198,9 @@ class Baseline:
         square = ((values - self.level) ** 2 * covered).sum(axis=0)
         variance = square / np.maximum(self.frames - 1, 1)
         full = self.frames >= max(3, len(values) - 2)
-        self._phase_variance = _trimmed_over_cells(self._grid, variance, full)
-        typical = self._grid.tiled(self._phase_variance)
+        self._ground.phase = _trimmed_over_cells(self._grid, variance, full)
+        typical = self._grid.tiled(self._ground.phase)
         if not full.any():
-            self._systematic = np.zeros(self._grid.shape, np.float32)
             self._coefficients = np.zeros(2)
             return
         terms = np.stack([self.level**2, _gradient2(self.level, full)])
@@ -175,7 +212,7 @@ class Baseline:
         design = (terms / typical)[:, sampled].T.astype(float)
         excess = (steady / usual - 1)[sampled].astype(float)
         self._coefficients, _ = optimize.nnls(design, excess)
-        self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
+        self._systematic[:] = np.tensordot(self._coefficients, terms, 1)
 
     def _standardise(self) -> None:
         """Rescale the noise so that held-out frames have unit variance in every window."""
@@ -188,15 +225,14 @@ class Baseline:
             return
         rms = {length: float(np.sqrt(np.mean(means))) for length, means in squares.items()}
         factor = max(1.0, rms[1]) ** 2
-        self._phase_variance = (self._phase_variance * factor).astype(np.float32)
+        self._ground.phase = (self._ground.phase * factor).astype(np.float32)
         self._variance_now = None
-        self._systematic = (self._systematic * factor).astype(np.float32)
+        self._systematic[:] *= factor
         self._coefficients = self._coefficients * factor
         longest = max(rms)
-        for length in WINDOWS:
+        for row, length in enumerate(WINDOWS):
             calibrated = min((known for known in rms if known >= length), default=longest)
-            excess = rms[calibrated] / max(1.0, rms[1])
-            self._inflation[length] = max(1.0, excess)
+            self._ground.inflation[row] = max(1.0, rms[calibrated] / max(1.0, rms[1]))
 
     def _held_out_window(
         self, block: slice, length: int, total: FloatArray, count: IntArray
@@ -210,51 +246,31 @@ class Baseline:
         valid = (inside == length) & (outside >= max(enough, 1))
         variance = self.variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
         z = np.where(valid, (mean_in / length - mean_out) / np.sqrt(variance), 0)
-        return Window(
-            frames=length, z=(z / self._inflation[length]).astype(np.float32), valid=valid
-        )
+        inflation = self._ground.inflation[WINDOWS.index(length)]
+        return Window(frames=length, z=(z / inflation).astype(np.float32), valid=valid)
 
     def variance(self) -> FloatArray:
         """(P, Q) noise variance of one frame; kept until the scale changes."""
         if self._variance_now is None:
-            scale = self._scale.astype(np.float32)[:, None, :, None]
-            cells = scale * self._phase_variance[None, :, None, :]
-            self._variance_now = cells.reshape(self._grid.shape)
+            self._variance_now = self._ground.variance()
         return self._variance_now
 
-    def _window_variance(self, length: int) -> FloatArray:
-        return np.asarray(
-            self.variance() * (1 / length + 1 / np.maximum(self.frames, 1)) + self._systematic
-        )
+    def _rescale(self) -> None:
+        self._ground.scale = self._scale.astype(np.float32)
+        self._variance_now = None
 
-    def _start_new_sites(self, values: FloatArray, new: BoolArray) -> None:
-        mean = (self.level * self.frames + values) / (self.frames + 1)
-        self.level = np.where(new, mean, self.level).astype(np.float32)
-        self.frames = self.frames + new
-
-    def _follow_variance(self, single: Window) -> None:
+    def _follow_variance(self) -> None:
         """Broad mean of clipped z²; it does not run away as a local feedback would."""
-        weight = self._grid.cell_mean(single.valid)
-        square = np.minimum(single.z**2, 9.0) * single.valid
-        mass = ndimage.gaussian_filter(weight, VARIANCE_CELLS)
-        mean = ndimage.gaussian_filter(self._grid.cell_mean(square), VARIANCE_CELLS)
+        smooth = form(self._kernels).smooth_cells
+        weight, square = self._now.cells / np.prod(self._grid.samples)
+        mass = smooth(weight, VARIANCE_CELLS)
+        mean = smooth(square, VARIANCE_CELLS)
         ratio = self._scale * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
         ratio = np.where(mass > 0.02, ratio, 1.0)
         self._scored += 1
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
         self._scale = (1 - rate) * self._scale + rate * ratio
-        self._variance_now = None
-
-    def _follow_level(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> None:
-        followed = covered & self.known & ~frozen
-        limit = INNOVATION_LIMIT * np.sqrt(self.variance())
-        innovation = np.clip(values - self.level, -limit, limit)
-        rate = np.maximum(1 / (self.frames + 1), RATE)
-        self.level = np.where(followed, self.level + rate * innovation, self.level)
-        self.level = self.level.astype(np.float32)
-        self.frames = np.where(followed, np.minimum(self.frames + 1, 2 / RATE - 1), self.frames)
-        terms = np.stack([self.level**2, _gradient2(self.level, self.frames > 0)])
-        self._systematic = np.tensordot(self._coefficients, terms, 1).astype(np.float32)
+        self._rescale()
 
 
 def _variance_of_steps(values: FloatArray, covered: BoolArray) -> FloatArray:

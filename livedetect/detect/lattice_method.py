@@ -129,12 +129,12 @@ class LatticeMethod:
             self._patches.move(self._front.grid)
             self._regions.move(self._front.grid, residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
-        self._windows = self._baseline.windows(residual.values, residual.covered)
+        self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows)
         flagged = self._patches.cells(patches.site[patches.score > self.threshold])
-        outlier_share = self._outlier_share()
+        outlier_share = self._baseline.outlier_share
         regions = self._new_regions(flagged) if outlier_share < BURST_SHARE else []
         patches = self._outside_regions(patches, flagged)
         watched = self.to_frame(self._patches.positions[self._watched])
@@ -176,7 +176,7 @@ class LatticeMethod:
         inside = self._front.grid.spread(self._regions.surroundings)
         self._frozen = self._patches.footprint(defects, self._frozen_px) | inside
         self._front.ignored_cells = self._regions.surroundings
-        self._baseline.learn(self._windows, self._front.settled, self._frozen)
+        self._baseline.learn(self._front.settled, self._frozen)
 
     def watch(self, settings: Settings) -> None:
         """Judge another region of the frame."""
@@ -338,12 +338,6 @@ class LatticeMethod:
         change = self._baseline.change() if new else np.zeros(0)
         template = self._front.template
         return [self._regions.describe(number, change, template) for number in new]
-
-    def _outlier_share(self) -> float:
-        """Share of watched samples beyond 3 sigma away from known defects."""
-        single = self._windows[0]
-        judged = single.valid & ~self._frozen
-        return float((np.abs(single.z[judged]) > 3).mean()) if judged.any() else 0.0
 
     def _slip_px(self, residual: Residual) -> float:
         limit = SLIP_CELLS * self._front.lattice.constant_px

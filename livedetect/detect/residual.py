@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import find_columns
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.maps import FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.registration import (
     BraggRegistration,
@@ -38,7 +39,6 @@ FEW_FRAMES = 4
 """A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
-HUBER_LIMIT = 1.345
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class FrontEnd:
             self.template = self._mean_cell(few, few_shifts)
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
         self.template = self._mean_cell(frames, shifts)
-        self._background = Background(self.grid.cells)
+        self._background = Background(self.grid.cells, kernels=kernels)
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
@@ -134,17 +134,17 @@ class FrontEnd:
             known = self.grid.shifted(known, moved)
         strength = self.registration.strength(drift)
         sampled = self._sample(frame, drift.shift, strength)
-        crystalline = sampled.covered & ~self.grid.spread(self.ignored_cells)
-        fitted = crystalline & known if (crystalline & known).any() else sampled.covered
-        crystal = self.grid.tiled(self.template)
-        chosen = _spread_out(np.flatnonzero(fitted))
-        model = crystal.flat[chosen] + baseline.flat[chosen] * known.flat[chosen]
-        gain, offset = _robust_line(model, sampled.values.flat[chosen])
+        values, covered = sampled.values, sampled.covered
+        kernels = form(self._kernels)
+        ground = FitGround(level=baseline, known=known, ignored=self.ignored_cells)
+        samples = kernels.fitted_samples(values, covered, self.template, ground)
+        gain, offset = kernels.robust_line(*samples)
         gain = gain if gain > 1e-3 else max(strength, 1e-3)
-        values = ((sampled.values - offset) / gain - crystal) * sampled.covered
+        cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset))
+        kernels.subtract_cells(values, covered, self._background_of(*cells))
         return Residual(
-            values=self._without_background(values, sampled.covered),
-            covered=sampled.covered,
+            values=values,
+            covered=covered,
             shift=drift.shift,
             innovation_px=drift.innovation_px,
             gain=gain,
@@ -155,8 +155,8 @@ class FrontEnd:
 
     @property
     def settled(self) -> BoolArray:
-        """(P, Q) True where the background of the territory is known well enough."""
-        return self.grid.spread(self._background.settled)
+        """(n1, n2) True where the background of the territory is known well enough."""
+        return self._background.settled
 
     def pixel_template(self) -> PixelTemplate:
         """The template without the matched filter, by Fourier interpolation and inversion."""
@@ -220,32 +220,8 @@ class FrontEnd:
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
         return _Sampled(*kernels.sample(spline, self._positions, shift, EDGE_PX))
 
-    def _without_background(self, values: FloatArray, covered: BoolArray) -> FloatArray:
-        coverage = self.grid.cell_mean(covered) * ~self.ignored_cells
-        means = np.where(
-            coverage > 0.3, self.grid.cell_mean(values) / np.maximum(coverage, 1e-3), 0
-        )
-        background = self.grid.spread(self._background.step(means, coverage))
-        return ((values - background) * covered).astype(np.float32)
-
-
-def _spread_out(indices: IntArray, most: int = 20000) -> IntArray:
-    """At most about `most` of `indices`, evenly taken."""
-    return indices[:: max(1, len(indices) // most)]
-
-
-def _robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
-    """Gain and offset of ``data = offset + gain * model`` with Huber weights (Huber 1964)."""
-    model, data = model.astype(np.float64), data.astype(np.float64)
-    weight = np.ones(len(model))
-    gain, offset = 1.0, 0.0
-    for _ in range(4):
-        mean_model = np.average(model, weights=weight)
-        mean_data = np.average(data, weights=weight)
-        centred = weight * (model - mean_model)
-        gain = float(centred @ (data - mean_data) / max(centred @ (model - mean_model), 1e-12))
-        offset = float(mean_data - gain * mean_model)
-        error = np.abs(data - offset - gain * model)
-        scale = max(1.4826 * float(np.median(error)), 1e-12)
-        weight = np.minimum(1.0, HUBER_LIMIT * scale / np.maximum(error, 1e-12))
-    return gain, offset
+    def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
+        """(n1, n2) level of each cell, from its mean residual and covered share."""
+        coverage = coverage * ~self.ignored_cells
+        means = np.where(coverage > 0.3, means / np.maximum(coverage, 1e-3), 0)
+        return self._background.step(means, coverage)

@@ -12,9 +12,12 @@ import importlib
 from typing import Protocol, cast
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised
 
 COMPILED = "numba"
 PLAIN = "numpy"
+
+Line = tuple[float, float]
 
 
 class Form(Protocol):
@@ -40,6 +43,52 @@ class Form(Protocol):
 
     def interpolate(self, field: FloatArray, rows: FloatArray, cols: FloatArray) -> FloatArray:
         """(2, ...) bilinear interpolation of a field (2, h, w), constant beyond its edges."""
+        ...
+
+    def fitted_samples(
+        self, values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+    ) -> tuple[FloatArray, FloatArray]:
+        """Model and data (n,) to which gain and offset of a frame are fitted."""
+        ...
+
+    def robust_line(self, model: FloatArray, data: FloatArray) -> tuple[float, float]:
+        """Gain and offset of ``data = offset + gain * model`` with Huber weights."""
+        ...
+
+    def subtract_crystal(
+        self, values: FloatArray, covered: BoolArray, template: FloatArray, line: Line
+    ) -> FloatArray:
+        """Samples to residuals, in place; (2, n1, n2) cell means of them and of coverage."""
+        ...
+
+    def subtract_cells(self, values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
+        """Subtract one value per cell (n1, n2) from the covered samples, in place."""
+        ...
+
+    def smooth_cells(self, cells: FloatArray, sigma: float) -> FloatArray:
+        """(n1, n2) Gaussian filter over cells, edges reflected."""
+        ...
+
+    def windows(
+        self,
+        values: FloatArray,
+        covered: BoolArray,
+        recent: Recent,
+        ground: Ground,
+        frozen: BoolArray,
+        out: Standardised,
+    ) -> None:
+        """Take in a residual and standardise every time window that ends with it."""
+        ...
+
+    def follow(
+        self, recent: Recent, ground: Ground, settled: BoolArray, frozen: BoolArray, law: Line
+    ) -> None:
+        """Let the levels follow the residuals."""
+        ...
+
+    def systematic(self, ground: Ground, coefficients: FloatArray) -> None:
+        """Set the variance that registration adds."""
         ...
 
 

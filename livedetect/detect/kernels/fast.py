@@ -8,7 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels import plain, sampling
+from livedetect.detect.kernels import levels, plain, sampling
+from livedetect.detect.kernels import windows as compiled_windows
+from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised
 
 SPLINE_REACH = 5
 """Taps by which the inverse of the cubic spline lengthens a filter; what is cut off is 0.27 to
@@ -52,6 +54,115 @@ def interpolate(field: FloatArray, rows: FloatArray, cols: FloatArray) -> FloatA
     out = np.empty((2, row.size), np.float32)
     sampling.interpolate(field, row, col, out)
     return out.reshape(2, *np.shape(rows))
+
+
+def windows(
+    values: FloatArray,
+    covered: BoolArray,
+    recent: Recent,
+    ground: Ground,
+    frozen: BoolArray,
+    out: Standardised,
+) -> None:
+    """See `plain.windows`."""
+    compiled_windows.windows(
+        values,
+        covered,
+        recent.past,
+        recent.history,
+        recent.newest,
+        ground.base,
+        ground.known_frames,
+        ground.scale,
+        ground.phase,
+        ground.inflation,
+        frozen,
+        out.z,
+        out.valid,
+        out.largest,
+        out.cells,
+        out.counts,
+    )
+
+
+def follow(
+    recent: Recent, ground: Ground, settled: BoolArray, frozen: BoolArray, law: tuple[float, float]
+) -> None:
+    """See `plain.follow`."""
+    compiled_windows.follow(
+        recent.past,
+        recent.history,
+        recent.newest,
+        ground.base,
+        ground.known_frames,
+        ground.scale,
+        ground.phase,
+        settled,
+        frozen,
+        *law,
+        recent.is_full,
+    )
+
+
+def systematic(ground: Ground, coefficients: FloatArray) -> None:
+    """See `plain.systematic`."""
+    compiled_windows.systematic(ground.base, coefficients[0], coefficients[1])
+
+
+def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
+    """See `plain.robust_line`."""
+    gain, offset = levels.robust_line(model, data, plain.HUBER_LIMIT, plain.HUBER_STEPS)
+    return float(gain), float(offset)
+
+
+def fitted_samples(
+    values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+) -> tuple[FloatArray, FloatArray]:
+    """See `plain.fitted_samples`."""
+    m1, m2 = template.shape
+    count = levels.count_fitted(covered, ground.known, ground.ignored, (m1 << 16) + m2)
+    everything = count == 0
+    count = count or int(np.count_nonzero(covered))
+    step = max(1, count // plain.MOST_FITTED)
+    out = np.empty((2, -(-count // step)))
+    pick = levels.pick_fitted
+    pick(
+        values, covered, ground.known, ground.ignored, template, ground.level, step, everything, out
+    )
+    return out[0], out[1]
+
+
+def subtract_crystal(
+    values: FloatArray, covered: BoolArray, template: FloatArray, line: tuple[float, float]
+) -> FloatArray:
+    """See `plain.subtract_crystal`."""
+    m1, m2 = template.shape
+    cells = np.empty((2, values.shape[0] // m1, values.shape[1] // m2), np.float32)
+    levels.subtract_crystal(values, covered, template, *line, cells)
+    return cells
+
+
+def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
+    """See `plain.subtract_cells`."""
+    m1 = values.shape[0] // cells.shape[0]
+    levels.subtract_cells(values, covered, np.asarray(cells, np.float32), m1)
+
+
+def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:
+    """See `plain.smooth_cells`."""
+    contiguous = np.ascontiguousarray(cells, float)
+    out, scratch = np.empty_like(contiguous), np.empty_like(contiguous)
+    levels.smooth_cells(contiguous, _cell_taps(sigma), scratch, out)
+    return out
+
+
+@functools.lru_cache(maxsize=8)
+def _cell_taps(sigma: float) -> FloatArray:
+    """Centre and one side of the Gaussian filter over cells."""
+    impulse = np.zeros(2 * int(5 * sigma + 2) + 1)
+    impulse[len(impulse) // 2] = 1
+    taps = ndimage.gaussian_filter1d(impulse, sigma)[len(impulse) // 2 :]
+    return np.ascontiguousarray(taps[taps > 0])
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,9 +6,14 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
 
 TRUNCATE = 3.0
 """Standard deviations at which the matched filter ends."""
+HUBER_LIMIT = 1.345
+HUBER_STEPS = 4
+MOST_FITTED = 20000
+"""About as many samples decide on gain and offset."""
 
 
 def row_terms(
@@ -109,3 +114,148 @@ def shift_rows(frame: FloatArray, displacement: FloatArray) -> FloatArray:
         index = np.clip(columns + whole[:, None] + tap - 1, 0, frame.shape[1] - 1)
         result += weight * np.take_along_axis(frame, index, axis=1)
     return result
+
+
+def windows(
+    values: FloatArray,
+    covered: BoolArray,
+    recent: Recent,
+    ground: Ground,
+    frozen: BoolArray,
+    out: Standardised,
+) -> None:
+    """Take a residual into `recent` and standardise every time window that ends with it.
+
+    Parameters
+    ----------
+    values, covered : (P, Q) residual and where it holds data.
+    frozen : (P, Q) samples that are not counted as outliers.
+    """
+    recent.past[recent.newest] = values
+    recent.history[...] = (recent.history << np.uint8(1)) | covered.astype(np.uint8)
+    level, frames, systematic_part = ground.base
+    known, variance, total = frames >= ground.known_frames, ground.variance(), 0
+    row = 0
+    for length in range(1, WINDOWS[-1] + 1):
+        total = total + recent.past[recent.newest - length + 1]
+        if length not in WINDOWS:
+            continue
+        mask = np.uint8(2**length - 1)
+        valid = known & (recent.history & mask == mask)
+        error = variance * (1 / length + 1 / np.maximum(frames, 1)) + systematic_part
+        z = (total / length - level) / np.sqrt(error) / ground.inflation[row]
+        out.z[row], out.valid[row] = np.where(valid, z, 0), valid
+        row += 1
+    out.largest[...] = np.abs(out.z).max(axis=0)
+    judged = out.valid[0] & ~frozen
+    out.counts[...] = judged.sum(), (judged & (np.abs(out.z[0]) > 3)).sum()
+    for entry, target in zip((out.valid[0], np.minimum(out.z[0] ** 2, 9)), out.cells, strict=True):
+        target[...] = _cell_sum(entry, ground.phase.shape)
+
+
+def follow(
+    recent: Recent, ground: Ground, settled: BoolArray, frozen: BoolArray, law: tuple[float, float]
+) -> None:
+    """Let the levels follow: new places the latest residual, known ones the oldest.
+
+    Parameters
+    ----------
+    settled : (n1, n2) cells where new places may start.
+    frozen : (P, Q) where the level must stay.
+    law : lowest rate per frame, and noise standard deviations by which one frame may pull.
+    """
+    rate, limit = law
+    level, frames, _ = ground.base
+    new = (frames < ground.known_frames) & ground.spread(settled) & (recent.history & 1 > 0)
+    level[new] = ((level * frames + recent.past[recent.newest]) / (frames + 1))[new]
+    frames[new] += 1
+    if not recent.is_full:
+        return
+    followed = (frames >= ground.known_frames) & (recent.history & 128 > 0) & ~frozen
+    reach = limit * np.sqrt(ground.variance())
+    oldest = recent.past[(recent.newest + 1) % len(recent.past)]
+    innovation = np.clip(oldest - level, -reach, reach)
+    level[followed] += (np.maximum(1 / (frames + 1), rate) * innovation)[followed]
+    frames[followed] = np.minimum(frames + 1, 2 / rate - 1)[followed]
+
+
+def systematic(ground: Ground, coefficients: FloatArray) -> None:
+    """Variance that registration adds: proportional to level² and to its squared gradient.
+
+    The gradient is per sample and 0 beside places without any frame.
+    """
+    level, known = ground.base[0], ground.base[1] > 0
+    slope2 = np.zeros_like(level)
+    slope2[1:-1] += ((level[2:] - level[:-2]) / 2 * (known[2:] & known[:-2])) ** 2
+    along_q = (level[:, 2:] - level[:, :-2]) / 2 * (known[:, 2:] & known[:, :-2])
+    slope2[:, 1:-1] += along_q**2
+    ground.base[2] = coefficients[0] * level**2 + coefficients[1] * slope2
+
+
+def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
+    """Gain and offset of ``data = offset + gain * model`` with Huber weights (Huber 1964)."""
+    weight = np.ones(len(model))
+    gain, offset = 1.0, 0.0
+    for _ in range(HUBER_STEPS):
+        mean_model = np.average(model, weights=weight)
+        mean_data = np.average(data, weights=weight)
+        centred = weight * (model - mean_model)
+        gain = float(centred @ (data - mean_data) / max(centred @ (model - mean_model), 1e-12))
+        offset = float(mean_data - gain * mean_model)
+        error = np.abs(data - offset - gain * model)
+        scale = max(1.4826 * float(np.median(error)), 1e-12)
+        weight = np.minimum(1.0, HUBER_LIMIT * scale / np.maximum(error, 1e-12))
+    return gain, offset
+
+
+def fitted_samples(
+    values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+) -> tuple[FloatArray, FloatArray]:
+    """Model and data (n,) float64 of at most about 20000 samples, evenly taken.
+
+    Where nothing is known yet, all covered samples are used.
+    """
+    m1, m2 = template.shape
+    crystalline = covered & ~np.repeat(np.repeat(ground.ignored, m1, axis=0), m2, axis=1)
+    fitted = crystalline & ground.known
+    indices = np.flatnonzero(fitted if fitted.any() else covered)
+    chosen = indices[:: max(1, len(indices) // MOST_FITTED)]
+    crystal = np.tile(template, ground.ignored.shape)
+    static = np.where(ground.known, ground.level, 0)
+    model = crystal.ravel()[chosen] + static.ravel()[chosen]
+    return model.astype(float), values.ravel()[chosen].astype(float)
+
+
+def subtract_crystal(
+    values: FloatArray, covered: BoolArray, template: FloatArray, line: tuple[float, float]
+) -> FloatArray:
+    """Turn samples into residuals, in place; (2, n1, n2) cell means of them and of coverage.
+
+    Parameters
+    ----------
+    values, covered : (P, Q) samples, and where they hold data.
+    template : (m1, m2) mean unit cell.
+    line : gain and offset of the frame.
+    """
+    shape = template.shape
+    crystal = np.tile(template, np.array(values.shape) // shape)
+    values[...] = ((values - line[1]) / line[0] - crystal) * covered
+    return np.stack([_cell_sum(entry, shape) for entry in (values, covered)]) / template.size
+
+
+def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
+    """Subtract one value per cell (n1, n2) from the covered samples (P, Q), in place."""
+    m1, m2 = np.array(values.shape) // cells.shape
+    values -= np.repeat(np.repeat(cells, m1, axis=0), m2, axis=1) * covered
+
+
+def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:
+    """(n1, n2) Gaussian filter over cells, edges reflected."""
+    return np.asarray(ndimage.gaussian_filter(np.asarray(cells, float), sigma))
+
+
+def _cell_sum(values: FloatArray, samples: tuple[int, ...]) -> FloatArray:
+    """(n1, n2) sums of (P, Q) over cells of `samples` (m1, m2)."""
+    m1, m2 = samples
+    split = values.reshape(values.shape[0] // m1, m1, values.shape[1] // m2, m2)
+    return np.asarray(split.sum(axis=(1, 3)))

@@ -1,0 +1,109 @@
+"""The maps on the lattice grid that the kernels read and write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+
+WINDOWS = (1, 2, 4, 8)
+"""Frames averaged; each window is rescaled to unit variance, so one model serves all."""
+REMEMBERED = 8
+"""Frames kept; one bit each in a history of coverage."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Recent:
+    """The latest residuals."""
+
+    past: FloatArray
+    """(8, P, Q) float32 ring of residuals."""
+    history: IntArray
+    """(P, Q) uint8, one bit per frame: covered or not, the latest lowest."""
+    newest: int = REMEMBERED - 1
+    """Position of the latest residual in the ring."""
+    frames: int = 0
+    """Residuals taken in so far."""
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> Recent:
+        """Nothing yet, on a grid of `shape` (P, Q)."""
+        past = np.zeros((REMEMBERED, *shape), np.float32)
+        return cls(past=past, history=np.zeros(shape, np.uint8))
+
+    @property
+    def is_full(self) -> bool:
+        """True once the oldest residual is the one of seven frames ago."""
+        return self.frames >= REMEMBERED
+
+    def advance(self) -> None:
+        """Make room for the next residual in place of the oldest one."""
+        self.newest = (self.newest + 1) % REMEMBERED
+        self.frames += 1
+
+
+@dataclass(slots=True, kw_only=True)
+class Ground:
+    """What a place normally looks like, and its noise."""
+
+    base: FloatArray
+    """(3, P, Q) float32: level, frames it rests on, systematic variance."""
+    scale: FloatArray
+    """(n1, n2) float32 noise of each cell relative to the warm-up."""
+    phase: FloatArray
+    """(m1, m2) float32 noise variance of one frame by place in the cell."""
+    inflation: FloatArray
+    """(4,) float32 factor on the noise of each time window."""
+    known_frames: float
+    """Frames a level must rest on before a place is judged."""
+
+    def variance(self) -> FloatArray:
+        """(P, Q) noise variance of one frame."""
+        cells = self.scale[:, None, :, None] * self.phase[None, :, None, :]
+        return cells.reshape(self.base.shape[1:])
+
+    def spread(self, cells: FloatArray) -> FloatArray:
+        """One value per cell (n1, n2) repeated over its samples, (P, Q)."""
+        m1, m2 = self.phase.shape
+        return np.repeat(np.repeat(cells, m1, axis=0), m2, axis=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Standardised:
+    """A frame in all time windows; overwritten by the next one."""
+
+    z: FloatArray
+    """(4, P, Q) float32, unit variance on an unchanged crystal, 0 where not valid."""
+    valid: BoolArray
+    """(4, P, Q) True where the whole window was covered and the level is known."""
+    largest: FloatArray
+    """(P, Q) float32 largest magnitude of z over the windows."""
+    cells: FloatArray
+    """(2, n1, n2) float32 sums over each cell of validity and of clipped z², one frame."""
+    counts: IntArray
+    """(2,) valid samples that are not frozen, and how many of them lie beyond 3 sigma."""
+
+    @classmethod
+    def empty(cls, shape: tuple[int, int], cells: tuple[int, int]) -> Standardised:
+        """Room for a grid of `shape` (P, Q) with `cells` (n1, n2)."""
+        return cls(
+            z=np.zeros((len(WINDOWS), *shape), np.float32),
+            valid=np.zeros((len(WINDOWS), *shape), bool),
+            largest=np.zeros(shape, np.float32),
+            cells=np.zeros((2, *cells), np.float32),
+            counts=np.zeros(2, np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitGround:
+    """What gain and offset of a frame are fitted to, besides the template."""
+
+    level: FloatArray
+    """(P, Q) lasting difference from the template."""
+    known: BoolArray
+    """(P, Q) True where `level` means something."""
+    ignored: BoolArray
+    """(n1, n2) cells that are no longer this crystal."""

@@ -1,0 +1,252 @@
+"""Compiled: standardised residuals in all time windows at once, and following the baseline.
+
+Everything a sample needs is read once and written once. Rows of the grid are worked on
+only where the frames of the last eight steps had data.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled
+
+ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
+HALF, QUARTER, EIGHTH = np.float32(0.5), np.float32(0.25), np.float32(0.125)
+CLIPPED_Z2 = np.float32(9)
+OUTLIER_Z = np.float32(3)
+NEVER = np.float32(0.5)
+"""Fewer frames than this means none; counts are whole, whatever a filter made of them."""
+
+
+@compiled("UniTuple(i8,2)(u1[::1],b1[::1])")
+def _span(history: IntArray, covered: BoolArray) -> tuple[int, int]:
+    """First and one past the last place that has data or had it lately."""
+    first, stop = 0, len(history)
+    while first < stop and history[first] == 0 and not covered[first]:
+        first += 1
+    while stop > first and history[stop - 1] == 0 and not covered[stop - 1]:
+        stop -= 1
+    return first, stop
+
+
+@compiled("void(f4[::1],f4[::1],f4[::1])")
+def _noise_row(scale: FloatArray, phase: FloatArray, out: FloatArray) -> None:
+    """Noise variance along a row of the grid, (n2 m2,), from cells (n2,) and phases (m2,)."""
+    samples = len(phase)
+    for c in range(len(scale)):
+        for j in range(samples):
+            out[c * samples + j] = scale[c] * phase[j]
+
+
+@compiled("void(u1[::1],b1[::1],f4[::1],f4,b1[:,:,::1],i8,i8)")
+def _take_in(
+    bits: IntArray,
+    covered: BoolArray,
+    frames: FloatArray,
+    known_frames: float,
+    out_valid: BoolArray,
+    p: int,
+    first: int,
+) -> None:
+    """Note which samples of a row are covered, and which windows are valid there."""
+    stop = first + len(bits)
+    ok1, ok2 = out_valid[0, p, first:stop], out_valid[1, p, first:stop]
+    ok4, ok8 = out_valid[2, p, first:stop], out_valid[3, p, first:stop]
+    for q in range(len(bits)):
+        seen = np.uint8((bits[q] << np.uint8(1)) | np.uint8(covered[q]))
+        bits[q] = seen
+        known = frames[q] >= known_frames
+        ok1[q] = known & ((seen & np.uint8(1)) == np.uint8(1))
+        ok2[q] = known & ((seen & np.uint8(3)) == np.uint8(3))
+        ok4[q] = known & ((seen & np.uint8(15)) == np.uint8(15))
+        ok8[q] = known & (seen == np.uint8(255))
+
+
+@compiled("void(f4[:,:,::1],i8,f4[:,:,::1],f4[::1],f4[::1],b1[:,:,::1],f4[:,:,::1],f4[::1],i8,i8)")
+def _standardise(
+    past: FloatArray,
+    newest: int,
+    base: FloatArray,
+    noise: FloatArray,
+    inflation: FloatArray,
+    valid: BoolArray,
+    out_z: FloatArray,
+    out_largest: FloatArray,
+    p: int,
+    first: int,
+) -> None:
+    """Z of one row in every window."""
+    stop = first + len(noise)
+    v0, v1 = past[newest, p, first:stop], past[(newest - 1) % 8, p, first:stop]
+    v2, v3 = past[(newest - 2) % 8, p, first:stop], past[(newest - 3) % 8, p, first:stop]
+    v4, v5 = past[(newest - 4) % 8, p, first:stop], past[(newest - 5) % 8, p, first:stop]
+    v6, v7 = past[(newest - 6) % 8, p, first:stop], past[(newest - 7) % 8, p, first:stop]
+    level, frames = base[0, p, first:stop], base[1, p, first:stop]
+    systematic_part = base[2, p, first:stop]
+    z1, z2 = out_z[0, p, first:stop], out_z[1, p, first:stop]
+    z4, z8 = out_z[2, p, first:stop], out_z[3, p, first:stop]
+    ok1, ok2 = valid[0, p, first:stop], valid[1, p, first:stop]
+    ok4, ok8 = valid[2, p, first:stop], valid[3, p, first:stop]
+    i1, i2 = ONE / inflation[0], ONE / inflation[1]
+    i4, i8 = ONE / inflation[2], ONE / inflation[3]
+    for q in range(len(noise)):
+        own, var, extra = ONE / max(frames[q], ONE), noise[q], systematic_part[q]
+        sum2 = v0[q] + v1[q]
+        sum4 = sum2 + (v2[q] + v3[q])
+        sum8 = sum4 + ((v4[q] + v5[q]) + (v6[q] + v7[q]))
+        a = i1 * (v0[q] - level[q]) / np.sqrt(var * (ONE + own) + extra)
+        b = i2 * (sum2 * HALF - level[q]) / np.sqrt(var * (HALF + own) + extra)
+        c = i4 * (sum4 * QUARTER - level[q]) / np.sqrt(var * (QUARTER + own) + extra)
+        d = i8 * (sum8 * EIGHTH - level[q]) / np.sqrt(var * (EIGHTH + own) + extra)
+        a, b = a if ok1[q] else ZERO, b if ok2[q] else ZERO
+        c, d = c if ok4[q] else ZERO, d if ok8[q] else ZERO
+        z1[q], z2[q], z4[q], z8[q] = a, b, c, d
+        out_largest[q] = max(abs(a), abs(b), abs(c), abs(d))
+
+
+@compiled("void(f4[::1],b1[::1],b1[::1],i8[::1])")
+def _count(z: FloatArray, valid: BoolArray, frozen: BoolArray, out_counts: IntArray) -> None:
+    """Add the judged and the outlying samples of one row."""
+    judged = beyond = 0
+    for q in range(len(z)):
+        looked_at = valid[q] & (not frozen[q])
+        judged += looked_at
+        beyond += looked_at & (abs(z[q]) > OUTLIER_Z)
+    out_counts[0] += judged
+    out_counts[1] += beyond
+
+
+@compiled("void(f4[::1],b1[::1],i8,i8,i8,f4[:,:,::1],i8)")
+def _add_to_cells(
+    z: FloatArray,
+    valid: BoolArray,
+    first: int,
+    stop: int,
+    m2: int,
+    out_cells: FloatArray,
+    row: int,
+) -> None:
+    """Add validity and clipped z² of one row of samples to the sums of its cells."""
+    for cell in range(first // m2, (stop - 1) // m2 + 1):
+        weight = square = ZERO
+        for q in range(max(cell * m2, first), min((cell + 1) * m2, stop)):
+            weight += np.float32(valid[q])
+            square += min(z[q] * z[q], CLIPPED_Z2)
+        out_cells[0, row, cell] += weight
+        out_cells[1, row, cell] += square
+
+
+@compiled(
+    "void(f4[:,::1],b1[:,::1],f4[:,:,::1],u1[:,::1],i8,f4[:,:,::1],f4,f4[:,::1],f4[:,::1],"
+    "f4[::1],b1[:,::1],f4[:,:,::1],b1[:,:,::1],f4[:,::1],f4[:,:,::1],i8[::1])"
+)
+def windows(
+    values: FloatArray,
+    covered: BoolArray,
+    past: FloatArray,
+    history: IntArray,
+    newest: int,
+    base: FloatArray,
+    known_frames: float,
+    scale: FloatArray,
+    phase: FloatArray,
+    inflation: FloatArray,
+    frozen: BoolArray,
+    out_z: FloatArray,
+    out_valid: BoolArray,
+    out_largest: FloatArray,
+    out_cells: FloatArray,
+    out_counts: IntArray,
+) -> None:
+    """See `plain.windows`."""
+    m1, m2 = phase.shape
+    noise = np.empty(values.shape[1], np.float32)
+    out_counts[:] = 0
+    out_cells[:] = 0
+    for p in range(len(values)):
+        a, b = _span(history[p], covered[p])
+        past[newest, p] = values[p]
+        if a == b:
+            continue
+        _noise_row(scale[p // m1], phase[p % m1], noise)
+        bits, frames, largest = history[p, a:b], base[1, p, a:b], out_largest[p, a:b]
+        _take_in(bits, covered[p, a:b], frames, known_frames, out_valid, p, a)
+        _standardise(past, newest, base, noise[a:b], inflation, out_valid, out_z, largest, p, a)
+        _count(out_z[0, p, a:b], out_valid[0, p, a:b], frozen[p, a:b], out_counts)
+        _add_to_cells(out_z[0, p], out_valid[0, p], a, b, m2, out_cells, p // m1)
+
+
+@compiled(
+    "void(f4[:,:,::1],u1[:,::1],i8,f4[:,:,::1],f4,f4[:,::1],f4[:,::1],b1[:,::1],b1[:,::1],f4,f4,b1)"
+)
+def follow(
+    past: FloatArray,
+    history: IntArray,
+    newest: int,
+    base: FloatArray,
+    known_frames: float,
+    scale: FloatArray,
+    phase: FloatArray,
+    settled: BoolArray,
+    frozen: BoolArray,
+    slowest: float,
+    limit: float,
+    complete: bool,
+) -> None:
+    """See `plain.follow`."""
+    rows, cols = history.shape
+    m1, m2 = phase.shape
+    noise = np.empty(cols, np.float32)
+    starts = np.empty(cols, np.bool_)
+    most = TWO / slowest - ONE
+    nothing = np.zeros(cols, np.bool_)
+    for p in range(rows):
+        first, stop = _span(history[p], nothing)
+        if first == stop:
+            continue
+        _noise_row(scale[p // m1], phase[p % m1], noise)
+        for c in range(settled.shape[1]):
+            starts[c * m2 : (c + 1) * m2] = settled[p // m1, c]
+        latest, oldest = past[newest, p, first:stop], past[(newest + 1) % 8, p, first:stop]
+        level, frames = base[0, p, first:stop], base[1, p, first:stop]
+        bits, still = history[p, first:stop], frozen[p, first:stop]
+        sd2, may_start = noise[first:stop], starts[first:stop]
+        for q in range(stop - first):
+            new = (frames[q] < known_frames) & may_start[q] & ((bits[q] & np.uint8(1)) != 0)
+            mean = (level[q] * frames[q] + latest[q]) / (frames[q] + ONE)
+            level[q] = mean if new else level[q]
+            frames[q] += ONE if new else ZERO
+        if not complete:
+            continue
+        for q in range(stop - first):
+            follows = (frames[q] >= known_frames) & ((bits[q] & np.uint8(128)) != 0)
+            follows = follows & (not still[q])
+            reach = limit * np.sqrt(sd2[q])
+            innovation = min(max(oldest[q] - level[q], -reach), reach)
+            rate = max(ONE / (frames[q] + ONE), slowest)
+            level[q] = level[q] + rate * innovation if follows else level[q]
+            frames[q] = min(frames[q] + ONE, most) if follows else frames[q]
+
+
+@compiled("void(f4[:,:,::1],f4,f4)")
+def systematic(base: FloatArray, of_level: float, of_slope: float) -> None:
+    """See `plain.systematic`; written to base[2]."""
+    rows, cols = base.shape[1], base.shape[2]
+    for p in range(rows):
+        level, frames, out = base[0, p], base[1, p], base[2, p]
+        for q in range(cols):
+            out[q] = of_level * level[q] * level[q]
+        if 0 < p < rows - 1:
+            above, below = base[0, p - 1], base[0, p + 1]
+            here, there = base[1, p - 1], base[1, p + 1]
+            for q in range(cols):
+                slope = (below[q] - above[q]) * HALF
+                both = (here[q] > NEVER) & (there[q] > NEVER)
+                out[q] += of_slope * slope * slope if both else ZERO
+        left, right, centre = level, level[2:], out[1:]
+        seen_left, seen_right = frames, frames[2:]
+        for q in range(cols - 2):
+            slope = (right[q] - left[q]) * HALF
+            both = (seen_left[q] > NEVER) & (seen_right[q] > NEVER)
+            centre[q] += of_slope * slope * slope if both else ZERO
