@@ -10,7 +10,7 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import levels, plain, sampling
 from livedetect.detect.kernels import windows as compiled_windows
-from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
 
 SPLINE_REACH = 5
 """Taps by which the inverse of the cubic spline lengthens a filter; what is cut off is 0.27 to
@@ -76,6 +76,7 @@ def windows(
         ground.scale,
         ground.phase,
         ground.inflation,
+        np.array(WINDOWS),
         frozen,
         out.z,
         out.valid,

@@ -11,8 +11,7 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.compile import compiled
 
-ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
-HALF, QUARTER, EIGHTH = np.float32(0.5), np.float32(0.25), np.float32(0.125)
+ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 CLIPPED_Z2 = np.float32(9)
 OUTLIER_Z = np.float32(3)
 NEVER = np.float32(0.5)
@@ -39,37 +38,36 @@ def _noise_row(scale: FloatArray, phase: FloatArray, out: FloatArray) -> None:
             out[c * samples + j] = scale[c] * phase[j]
 
 
-@compiled("void(u1[::1],b1[::1],f4[::1],f4,b1[:,:,::1],i8,i8)")
+@compiled("void(u1[::1],b1[::1],f4[::1],f4,i8[::1],b1[:,:,::1],i8,i8)")
 def _take_in(
     bits: IntArray,
     covered: BoolArray,
     frames: FloatArray,
     known_frames: float,
+    lengths: IntArray,
     out_valid: BoolArray,
     p: int,
     first: int,
 ) -> None:
     """Note which samples of a row are covered, and which windows are valid there."""
-    stop = first + len(bits)
-    ok1, ok2 = out_valid[0, p, first:stop], out_valid[1, p, first:stop]
-    ok4, ok8 = out_valid[2, p, first:stop], out_valid[3, p, first:stop]
     for q in range(len(bits)):
-        seen = np.uint8((bits[q] << np.uint8(1)) | np.uint8(covered[q]))
-        bits[q] = seen
-        known = frames[q] >= known_frames
-        ok1[q] = known & ((seen & np.uint8(1)) == np.uint8(1))
-        ok2[q] = known & ((seen & np.uint8(3)) == np.uint8(3))
-        ok4[q] = known & ((seen & np.uint8(15)) == np.uint8(15))
-        ok8[q] = known & (seen == np.uint8(255))
+        bits[q] = np.uint8((bits[q] << np.uint8(1)) | np.uint8(covered[q]))
+    for w in range(len(lengths)):
+        valid, mask = out_valid[w, p, first : first + len(bits)], np.uint8((1 << lengths[w]) - 1)
+        for q in range(len(bits)):
+            valid[q] = (frames[q] >= known_frames) & ((bits[q] & mask) == mask)
 
 
-@compiled("void(f4[:,:,::1],i8,f4[:,:,::1],f4[::1],f4[::1],b1[:,:,::1],f4[:,:,::1],f4[::1],i8,i8)")
+@compiled(
+    "void(f4[:,:,::1],i8,f4[:,:,::1],f4[::1],f4[::1],i8[::1],b1[:,:,::1],f4[:,:,::1],f4[::1],i8,i8)"
+)
 def _standardise(
     past: FloatArray,
     newest: int,
     base: FloatArray,
     noise: FloatArray,
     inflation: FloatArray,
+    lengths: IntArray,
     valid: BoolArray,
     out_z: FloatArray,
     out_largest: FloatArray,
@@ -78,31 +76,23 @@ def _standardise(
 ) -> None:
     """Z of one row in every window."""
     stop = first + len(noise)
-    v0, v1 = past[newest, p, first:stop], past[(newest - 1) % 8, p, first:stop]
-    v2, v3 = past[(newest - 2) % 8, p, first:stop], past[(newest - 3) % 8, p, first:stop]
-    v4, v5 = past[(newest - 4) % 8, p, first:stop], past[(newest - 5) % 8, p, first:stop]
-    v6, v7 = past[(newest - 6) % 8, p, first:stop], past[(newest - 7) % 8, p, first:stop]
-    level, frames = base[0, p, first:stop], base[1, p, first:stop]
-    systematic_part = base[2, p, first:stop]
-    z1, z2 = out_z[0, p, first:stop], out_z[1, p, first:stop]
-    z4, z8 = out_z[2, p, first:stop], out_z[3, p, first:stop]
-    ok1, ok2 = valid[0, p, first:stop], valid[1, p, first:stop]
-    ok4, ok8 = valid[2, p, first:stop], valid[3, p, first:stop]
-    i1, i2 = ONE / inflation[0], ONE / inflation[1]
-    i4, i8 = ONE / inflation[2], ONE / inflation[3]
-    for q in range(len(noise)):
-        own, var, extra = ONE / max(frames[q], ONE), noise[q], systematic_part[q]
-        sum2 = v0[q] + v1[q]
-        sum4 = sum2 + (v2[q] + v3[q])
-        sum8 = sum4 + ((v4[q] + v5[q]) + (v6[q] + v7[q]))
-        a = i1 * (v0[q] - level[q]) / np.sqrt(var * (ONE + own) + extra)
-        b = i2 * (sum2 * HALF - level[q]) / np.sqrt(var * (HALF + own) + extra)
-        c = i4 * (sum4 * QUARTER - level[q]) / np.sqrt(var * (QUARTER + own) + extra)
-        d = i8 * (sum8 * EIGHTH - level[q]) / np.sqrt(var * (EIGHTH + own) + extra)
-        a, b = a if ok1[q] else ZERO, b if ok2[q] else ZERO
-        c, d = c if ok4[q] else ZERO, d if ok8[q] else ZERO
-        z1[q], z2[q], z4[q], z8[q] = a, b, c, d
-        out_largest[q] = max(abs(a), abs(b), abs(c), abs(d))
+    level, frames, extra = base[0, p, first:stop], base[1, p, first:stop], base[2, p, first:stop]
+    total, done = np.zeros(len(noise), np.float32), 0
+    out_largest[:] = 0
+    for w in range(len(lengths)):
+        while done < lengths[w]:
+            residual = past[(newest - done) % 8, p, first:stop]
+            for q in range(len(noise)):
+                total[q] += residual[q]
+            done += 1
+        share, shrink = ONE / np.float32(lengths[w]), ONE / inflation[w]
+        z, ok = out_z[w, p, first:stop], valid[w, p, first:stop]
+        for q in range(len(noise)):
+            error = noise[q] * (share + ONE / max(frames[q], ONE)) + extra[q]
+            value = shrink * (total[q] * share - level[q]) / np.sqrt(error)
+            value = value if ok[q] else ZERO
+            z[q] = value
+            out_largest[q] = max(out_largest[q], abs(value))
 
 
 @compiled("void(f4[::1],b1[::1],b1[::1],i8[::1])")
@@ -139,7 +129,7 @@ def _add_to_cells(
 
 @compiled(
     "void(f4[:,::1],b1[:,::1],f4[:,:,::1],u1[:,::1],i8,f4[:,:,::1],f4,f4[:,::1],f4[:,::1],"
-    "f4[::1],b1[:,::1],f4[:,:,::1],b1[:,:,::1],f4[:,::1],f4[:,:,::1],i8[::1])"
+    "f4[::1],i8[::1],b1[:,::1],f4[:,:,::1],b1[:,:,::1],f4[:,::1],f4[:,:,::1],i8[::1])"
 )
 def windows(
     values: FloatArray,
@@ -152,6 +142,7 @@ def windows(
     scale: FloatArray,
     phase: FloatArray,
     inflation: FloatArray,
+    lengths: IntArray,
     frozen: BoolArray,
     out_z: FloatArray,
     out_valid: BoolArray,
@@ -171,8 +162,9 @@ def windows(
             continue
         _noise_row(scale[p // m1], phase[p % m1], noise)
         bits, frames, largest = history[p, a:b], base[1, p, a:b], out_largest[p, a:b]
-        _take_in(bits, covered[p, a:b], frames, known_frames, out_valid, p, a)
-        _standardise(past, newest, base, noise[a:b], inflation, out_valid, out_z, largest, p, a)
+        _take_in(bits, covered[p, a:b], frames, known_frames, lengths, out_valid, p, a)
+        sd2 = noise[a:b]
+        _standardise(past, newest, base, sd2, inflation, lengths, out_valid, out_z, largest, p, a)
         _count(out_z[0, p, a:b], out_valid[0, p, a:b], frozen[p, a:b], out_counts)
         _add_to_cells(out_z[0, p], out_valid[0, p], a, b, m2, out_cells, p // m1)
 
