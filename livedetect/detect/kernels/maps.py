@@ -8,7 +8,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 
-WINDOWS = (1, 2, 4, 8)
+WINDOWS = (1, 2, 3, 4, 6, 8)
 """Frames averaged; each window is rescaled to unit variance, so one model serves all."""
 REMEMBERED = 8
 """Frames kept; one bit each in a history of coverage."""
