@@ -1,5 +1,6 @@
 """Compiled: gain and offset, subtraction of the crystal, smoothing over cells."""
 
+# ruff: noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
 from __future__ import annotations
 
 import numpy as np

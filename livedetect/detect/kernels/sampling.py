@@ -4,6 +4,7 @@ Slices are taken before the innermost loops: an index that numba cannot prove to
 non-negative stops vectorisation.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
 from __future__ import annotations
 
 import numpy as np

@@ -4,6 +4,7 @@ Everything a sample needs is read once and written once. Rows of the grid are wo
 only where the frames of the last eight steps had data.
 """
 
+# ruff: noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
 from __future__ import annotations
 
 import numpy as np
