@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livedetect.commands.bench_viewer import viewer
 from livedetect.commands.options import with_options_of
 from livedetect.errors import SettingsError, SourceError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from livedetect.bench.score import Score
 
 bench = typer.Typer(no_args_is_help=True, help="Measure livedetect against known truth.")
+
+bench.command("viewer")(viewer)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
