@@ -163,7 +163,7 @@ def _class_figures(records: Sequence[StreamRecord], entry: InformationClass) -> 
         str(len(pool.births)),
         *(number(pool.recall(delay), 3) for delay in (1, 2, 3, 6)),
         f"{len(pool.hits)}/{len(pool.births)}",
-        _median_cell(delays),
+        median_cell(delays),
         number(within_slack(pool), 2),
         *_verdict(pool, entry),
     ]
@@ -200,7 +200,8 @@ def yes(holds: bool) -> str:
     return "yes" if holds else "NO"
 
 
-def _median_cell(delays: Sequence[float]) -> str:
+def median_cell(delays: Sequence[float]) -> str:
+    """Frames within which half of the defects were found, the frame of birth included."""
     middle = float(np.median(delays)) + 1 if delays else None
     return "never" if middle == math.inf else number(middle, 1)
 

@@ -9,7 +9,7 @@ from livedetect.bench.answers import by_class, by_kind, by_row
 from livedetect.bench.areas import by_area
 from livedetect.bench.beginnings import by_early_birth, by_start
 from livedetect.bench.false_alarms import by_lasting, by_null
-from livedetect.bench.naming import by_called, by_place
+from livedetect.bench.naming import by_called, by_place, by_stated
 from livedetect.bench.questions import (
     CRYSTALS,
     Plan,
@@ -294,6 +294,12 @@ QUESTIONS: dict[str, Question] = {
     ),
     "kinds_confusion": Question(title="What defects are called", rows=PLAIN, answer=by_called),
     "localisation": Question(title="Where defects are said to be", rows=PLAIN, answer=by_place),
+    "sensitivity": Question(
+        title="Frames that a defect is said to need, and did need",
+        rows=PLAIN,
+        answer=by_stated,
+        note="Stated is the key `sensitivity` of the run's events: frames by kind.",
+    ),
     "lasting": Question(
         title="Are defects still marked 60 frames later?",
         rows=varying(BACKGROUNDS[1:], build=_long),

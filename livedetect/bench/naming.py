@@ -1,12 +1,12 @@
-"""What defects are called, and how well their places are told."""
+"""What is said of defects and held against the truth: kind, place, frames needed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 
-from livedetect.bench.answers import Answered, heads_of, yes
-from livedetect.bench.pool import Pool
+from livedetect.bench.answers import Answered, heads_of, median_cell, yes
+from livedetect.bench.pool import Pool, delays_of
 from livedetect.bench.table import markdown, number
 
 TOLD = ("vacancy", "half_vacancy", "displaced", "adatom", "antisite", "bright", "dark", "unknown")
@@ -58,3 +58,33 @@ def by_place(rows: Sequence[Answered]) -> str:
         ]
         cells.append([*row.label.values(), *figures])
     return markdown([*heads_of(rows), *PLACE_FIGURES], cells)
+
+
+STATED_FIGURES = ("stated", "median delay + 1", "30/d'²", "defects")
+
+
+def by_stated(rows: Sequence[Answered]) -> str:
+    """Frames that the engine says a kind of defect needs, and frames that it did need."""
+    cells = []
+    for row in rows:
+        stated = _stated(row)
+        for kind in sorted({found.kind for record in row.sound for found in record.defects}):
+            pool = Pool(row.sound, lambda found, kind=kind: found.kind == kind)  # type: ignore[misc]
+            told = stated.get(kind, stated.get("vacancy") if kind in WHOLE else None)
+            figures = [
+                number(told, 1),
+                median_cell([delay for delay, _ in delays_of(pool, 6)]),
+                number(30 / pool.snr2 if pool.snr2 else None, 1),
+                str(len(pool.births)),
+            ]
+            cells.append([*row.label.values(), kind, *figures])
+    return markdown([*heads_of(rows), "kind", *STATED_FIGURES], cells)
+
+
+def _stated(row: Answered) -> dict[str, float]:
+    """Frames needed by kind, mean over the streams that say so."""
+    said: dict[str, list[float]] = {}
+    for record in row.sound:
+        for kind, frames in record.details.get("sensitivity", {}).items():
+            said.setdefault(kind, []).append(float(frames))
+    return {kind: sum(frames) / len(frames) for kind, frames in said.items()}

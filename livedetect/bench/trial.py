@@ -67,9 +67,16 @@ def carry_out(trial: Trial) -> StreamRecord:
         done = _observed(trial, stream) if trial.method == MATCHED else _detected(trial, stream)
     except Exception as error:  # noqa: BLE001 - one failing stream must not end the campaign
         return StreamRecord(**head, fault=f"{type(error).__name__}: {error}")  # type: ignore[arg-type]
+    figures = {**summary(stream.truth(), done), "details": _details(stream, done)}
+    return StreamRecord(**head, **figures)  # type: ignore[arg-type]
+
+
+def _details(stream: StoredStream | SimulatedStream, done: EngineRun) -> dict[str, Any]:
+    """What only some questions ask for: extended changes, what is said about the sensitivity."""
     areas = stream.areas()
     details = {} if areas is None else {"area": told_of(areas, done.events)}
-    return StreamRecord(**head, **summary(stream.truth(), done), details=details)  # type: ignore[arg-type]
+    stated = [event["sensitivity"] for event in done.events if event.get("sensitivity")]
+    return {**details, "sensitivity": stated[-1]} if stated else details
 
 
 def _detected(trial: Trial, stream: StoredStream | SimulatedStream) -> EngineRun:

@@ -3,7 +3,7 @@ import pytest
 from livedetect.bench.answers import by_class, by_kind, by_row
 from livedetect.bench.beginnings import by_early_birth, by_start
 from livedetect.bench.false_alarms import by_lasting, by_null, poisson_interval
-from livedetect.bench.naming import by_called, by_place
+from livedetect.bench.naming import by_called, by_place, by_stated
 from livedetect.bench.record import record_from
 
 from .records import answered, found, record, rows
@@ -126,3 +126,10 @@ def test_births_during_the_warm_up_are_asked_for_where_they_are_strong():
     [row] = rows(by_early_birth([answered(record(defects))]))
     assert (row["of d'² ≥ 25"], row["found"], row["holds"]) == ("2", "0.500", "NO")
     assert row["said during_warm_up"] == "1.00"
+
+
+def test_the_stated_sensitivity_stands_beside_what_was_needed():
+    defects = [found("adatom", snr2=10.0, delay=delay) for delay in (2, 3, 4)]
+    entry = record(defects, details={"sensitivity": {"adatom": 5}})
+    [row] = rows(by_stated([answered(entry)]))
+    assert (row["stated"], row["median delay + 1"], row["30/d'²"]) == ("5.0", "4.0", "3.0")
