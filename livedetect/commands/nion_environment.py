@@ -62,6 +62,25 @@ def nion_environment_variables(**wanted: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **wanted}
 
 
+def window_command(python: Path, tell: Callable[[str], None]) -> list[str]:
+    """What starts the real Swift of that interpreter; its Qt is brought into ``.venv-nion``.
+
+    Raises
+    ------
+    MissingExtraError
+        Swift's Qt launcher is not there and cannot be installed.
+    """
+    launcher = python.parent / ("nionswift.exe" if os.name == "nt" else "nionswift")
+    if not (python.parent / launcher.name.replace("nionswift", "nionswift-tool")).exists():
+        if not python.is_relative_to(CHECKOUT / ".venv-nion"):
+            raise MissingExtraError(
+                f"Swift's window needs its Qt: {python} -m pip install nionswift-tool"
+            )
+        tell("Installing Swift's Qt into .venv-nion ...")
+        _pip(python, "nionswift-tool")
+    return [str(launcher)]
+
+
 def made(directory: Path, tell: Callable[[str], None]) -> Path:
     """Bring ``.venv-nion`` up to date and return its interpreter."""
     python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -303,6 +303,15 @@ def press_start(swift):
     told = [view.button_text.value, view.state_text.value, view.engine_text.value]
     view.toggle_streaming(None)
     told += [view.button_text.value, view.state_text.value]
+    # keywords as Swift's widgets give them
+    view.action_changed(widget=None, current_index=3)
+    view.markers_changed(widget=None, checked=False)
+    view.markers_changed(widget=None, checked=True)
+    told.append(bridge().settings.action)
+    view.action_changed(widget=None, current_index=0)
+    view.armed_changed(widget=None, checked=True)
+    told.append(view.alarm_text.value)
+    view.armed_changed(widget=None, checked=False)
     view.close()
     return told
 

@@ -268,7 +268,8 @@ def test_the_panel_opens_and_its_button_works(swift):
     told = swift.press_start()
     assert told[:2] == ["Stop streaming", "Streaming, nobody listens"]
     assert "not heard" in told[2]
-    assert told[3:] == ["Start streaming", "Not streaming"]
+    assert told[3:6] == ["Start streaming", "Not streaming", "blank_and_stop"]
+    assert told[6].startswith("Alarm: armed")
 
 
 def test_swift_ends_in_time_and_says_so(start_swift, subscribe):

@@ -72,9 +72,9 @@ class BridgeView(Declarative.Handler):
         """Take all rings off; new results bring new ones."""
         self._bridge.remove_markers()
 
-    def action_changed(self, widget: Any, index: int) -> None:  # noqa: ARG002
+    def action_changed(self, widget: Any, current_index: int) -> None:  # noqa: ARG002
         """Choose what an alarm does."""
-        self._remember(action=bridge_settings.ACTIONS[index])
+        self._remember(action=bridge_settings.ACTIONS[current_index])
 
     def armed_changed(self, widget: Any, checked: bool) -> None:  # noqa: ARG002
         """Arm or disarm."""
@@ -82,8 +82,10 @@ class BridgeView(Declarative.Handler):
         self.show(self._bridge.status())
 
     def _remember(self, **values: Any) -> None:
+        before = self._bridge.settings
         self._bridge.change(**values)
-        bridge_settings.save(self._bridge.settings)
+        if self._bridge.settings != before:  # widgets also call when they are filled
+            bridge_settings.save(self._bridge.settings)
 
     # -- what the panel shows --------------------------------------------------------------
 

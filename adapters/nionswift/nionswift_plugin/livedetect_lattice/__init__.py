@@ -1,7 +1,9 @@
 """A crystal under Nion's simulated microscope, for trying livedetect without hardware.
 
 Does nothing unless the environment variable ``LIVEDETECT_LATTICE`` holds the spec of a crystal,
-for example ``mos2?detected_e_per_px=10&dwell_us=1``.
+for example ``mos2?detected_e_per_px=10&dwell_us=1``. With ``LIVEDETECT_LATTICE_PLAY`` set to the
+edge of a frame in px, Swift begins to scan by itself once somebody takes its frames, the alarm
+armed: that is a demonstration, and never what happens at a real column.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import os
 from typing import Any
 
 VARIABLE = "LIVEDETECT_LATTICE"
+PLAY = "LIVEDETECT_LATTICE_PLAY"
 
 
 class LatticeExtension:
@@ -22,6 +25,8 @@ class LatticeExtension:
         spec = os.environ.get(VARIABLE)
         if spec:
             self._listener = _install(spec)
+        if spec and os.environ.get(PLAY):
+            _play(int(os.environ[PLAY]))
 
     def close(self) -> None:
         """Swift ends."""
@@ -39,3 +44,9 @@ def _install(spec: str) -> Any:
     usim.install(spec)
     found = HardwareSource.HardwareSourceManager()
     return found.hardware_source_added_event.listen(usim.prepare)
+
+
+def _play(size: int) -> None:
+    from nionswift_plugin.livedetect_lattice import demonstration  # noqa: PLC0415
+
+    demonstration.begin(size)
