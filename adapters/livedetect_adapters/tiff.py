@@ -233,9 +233,11 @@ def _check_codec(page: tifffile.TiffPage, name: str) -> None:
 def _no_tiff(path: Path, error: Exception) -> FrameReadError | SourceError:
     with path.open("rb") as file:
         start = file.read(4)
-    if not start.strip(b"\0") or start[:2] in (b"II", b"MM"):
+    if not start.strip(b"\0"):
+        return FrameReadError(f"{path.name} is empty or still being written")
+    if start[:2] in (b"II", b"MM"):
         return FrameReadError(f"{path.name} is incomplete: {error}")
-    return SourceError(f"{path.name} is no TIFF file, whatever its name says: {error}")
+    return SourceError(f"{path.name} is no TIFF file, whatever its name says")
 
 
 READER = TiffReader()

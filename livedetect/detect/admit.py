@@ -14,6 +14,8 @@ from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.types import Frame, RejectionReason
 
 MIN_SIZE_PX = 64
+LARGEST_VALUE = 1e15
+"""The sum of its squares over a frame still fits into single precision."""
 SATURATED_FRACTION = 0.02
 MISSING_ROWS_FRACTION = 0.03
 BLANK_ROW_FRACTION = 0.05
@@ -98,6 +100,8 @@ def _not_an_image(frame: Frame) -> str:
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         bad = int((~np.isfinite(data)).sum())
         return f"{bad} pixels are not finite numbers"
+    if data.dtype.kind == "f" and float(np.abs(data).max()) > LARGEST_VALUE:
+        return f"pixel values beyond {LARGEST_VALUE:g} cannot be computed with; scale them down"
     return ""
 
 

@@ -155,3 +155,9 @@ def test_pages_in_a_circle_end(tmp_path):
     assert len(stack) == 4
     assert "points back" in stack.torn
     stack.close()
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "x.tif").touch()
+    with pytest.raises(FrameReadError, match="is empty"):
+        READER.open(tmp_path / "x.tif")

@@ -23,6 +23,7 @@ BAD = {
     "complex": (GOOD.astype(complex), "invalid", "real numbers"),
     "tiny": (GOOD[:20, :20], "invalid", "too small"),
     "nan": (changed(a=(5, np.nan)), "invalid", "not finite"),
+    "beyond single precision": (GOOD.astype(float) * 1e300, "invalid", "scale them down"),
     "constant": (np.full((128, 128), 7.0), "suspect", "all pixels"),
     "half scanned": (changed(a=(slice(60, None), 0)), "suspect", "not finished"),
     "saturated": (np.minimum(GOOD * 20, 255).astype(np.uint8), "suspect", "saturated"),

@@ -52,7 +52,7 @@ def _model_ready(values: Mapping[str, Any]) -> str:
     sites = f"{values.get('sites', '?')} sites watched"
     if values.get("sites") == 0:
         warnings += "; warning: nothing is watched, check roi and exclude"
-    what = "crystal" if lattice else "usual look of the frames, without a lattice,"
+    what = "usual look of the frames, without a lattice," if values.get("fallback") else "crystal"
     return f"{what} learnt from {count} frames{size}; {sites}{warnings}"
 
 

@@ -72,9 +72,13 @@ SENTENCES = {
         notice("model_ready", frames_used=12, sites=0, lattice_nm=None),
         "warning: nothing is watched, check roi and exclude",
     ),
+    "model without a lattice": (
+        notice("model_ready", frames_used=12, sites=9, lattice_nm=None, fallback=True),
+        "usual look of the frames, without a lattice, learnt from 12 frames; 9 sites",
+    ),
     "model without a scale": (
         notice("model_ready", frames_used=12, sites=99, lattice_nm=None, warnings=["no lattice"]),
-        "99 sites watched; warning: no lattice",
+        "crystal learnt from 12 frames; 99 sites watched; warning: no lattice",
     ),
 }
 
