@@ -24,6 +24,7 @@ from livedetect.bench.questions import (
 from livedetect.bench.trial import MATCHED, Trial
 
 DEFAULT_QUESTIONS = ("class", "kind", "material")
+QUICK_QUESTIONS = (*DEFAULT_QUESTIONS, "localisation", "null")
 BUDGET = "false_markers_per_1000_frames"
 REFERENCE_A_PX = 16.0
 

@@ -109,10 +109,11 @@ def _report(name: str, rows: Sequence[Row], kept: RecordFile, request: Request) 
 
 def _heading(name: str, rows: Sequence[Answered], request: Request) -> str:
     codes = sorted({record.code for row in rows for record in row.records})
+    simulated = any("crystal" in row.label for row in rows)
+    seeds = f"{seeds_in_words(request.plan.seeds)}; " if simulated else ""
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     facts = [
-        f"{seeds_in_words(request.plan.seeds)}; {today}, "
-        f"livedetect {livedetect.__version__} (code {', '.join(codes) or 'none'})"
+        f"{seeds}{today}, livedetect {livedetect.__version__} (code {', '.join(codes) or 'none'})"
     ]
     if request.command:
         facts.append(f"`{request.command}`")

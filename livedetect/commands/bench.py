@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -61,7 +62,11 @@ class QualityOptions:
 
     question: Annotated[
         list[str] | None,
-        typer.Option("--question", "--questions", help="What to measure, comma-separated."),
+        typer.Option(
+            "--question",
+            "--questions",
+            help="What to measure, comma-separated, or all; a wrong name is told the list.",
+        ),
     ] = None
     crystals: Annotated[
         list[str] | None,
@@ -105,9 +110,12 @@ class QualityOptions:
 
     def asked(self) -> tuple[str, ...]:
         """The questions; raises `SettingsError` for one that nobody asks."""
-        from livedetect.bench.catalogue import DEFAULT_QUESTIONS, QUESTIONS
+        from livedetect.bench.catalogue import DEFAULT_QUESTIONS, QUESTIONS, QUICK_QUESTIONS
 
-        usual = ("real",) if self.data else DEFAULT_QUESTIONS
+        if self.question == ["all"]:
+            return tuple(name for name in QUESTIONS if name != "real" or self.data)
+        usual = QUICK_QUESTIONS if self.quick else DEFAULT_QUESTIONS
+        usual = ("real",) if self.data else usual
         return chosen("--question", self.question or usual, tuple(QUESTIONS))
 
 
@@ -170,9 +178,9 @@ def seed_list(wanted: Sequence[str] | None) -> tuple[int, ...]:
     """Seeds from texts such as ``101,105-108``; raises `SettingsError`."""
     seeds: list[int] = []
     for word in _words(wanted):
-        first, _, last = word.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        if not re.fullmatch(r"\d+(-\d+)?", word):
             raise SettingsError(f"--seeds {word!r}: numbers or ranges, as in 101,105-108")
+        first, _, last = word.partition("-")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(dict.fromkeys(seeds))
 
