@@ -13,6 +13,7 @@ import typer
 
 import livedetect
 from livedetect.commands.bench import bench, score
+from livedetect.commands.bench_nion import nion
 from livedetect.commands.bench_stream import stream as bench_stream
 from livedetect.commands.compare import compare
 from livedetect.commands.demo import demo
@@ -38,6 +39,7 @@ AFTER_A_RUN = (info, report, compare, pack, recover)
 for command in (demo, run, replay, *AFTER_A_RUN, simulate, view, score, sources, keys, doctor):
     app.command()(command)
 bench.command("stream")(bench_stream)
+bench.command("nion")(nion)
 app.add_typer(bench, name="bench")
 
 

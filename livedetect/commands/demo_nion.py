@@ -77,7 +77,7 @@ class Swift:
     def __init__(self, python: Path, frames: str, results: str, *, window: bool) -> None:
         from livedetect.commands.play import tell
 
-        settings = {"frames": frames, "results": results, "action": "blank"}
+        settings: dict[str, Any] = {"frames": frames, "results": results, "action": "blank"}
         wanted = {"LIVEDETECT_LATTICE": CRYSTAL}
         if window:
             settings |= {"stream_at_start": True}

@@ -81,6 +81,7 @@ def _ring(name: str, track: Mapping[str, Any], bounds: Any) -> Any:
     ring.stroke_color = AT_START if track.get("at_start") else NEW
     ring.is_position_locked = True
     ring.is_shape_locked = True
+    ring.is_rotation_locked = True
     return ring
 
 

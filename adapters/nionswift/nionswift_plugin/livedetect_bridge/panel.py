@@ -131,7 +131,8 @@ def engine_text(status: BridgeStatus) -> str:
     if not status.engine:
         return "Engine: not heard; start it with  livedetect run"
     phase = status.engine.replace("_", " ")
-    return f"Engine: {phase}, {status.markers} defects marked"
+    defects = "1 defect" if status.markers == 1 else f"{status.markers} defects"
+    return f"Engine: {phase}, {defects} marked"
 
 
 def alarm_text(status: BridgeStatus) -> str:
@@ -164,19 +165,21 @@ def _layout() -> Any:
         on_current_index_changed="action_changed",
     )
     armed = u.create_check_box(
-        text="Arm for this session", checked=bound("armed"), on_checked_changed="armed_changed"
+        text="Arm the alarm, for this session",
+        checked=bound("armed"),
+        on_checked_changed="armed_changed",
     )
     return u.create_column(
         u.create_row(start, u.create_stretch()),
         line("state_text"),
         line("frames_text"),
         line("engine_text"),
-        address("Frames to", "frames_address"),
-        address("Results from", "results_address"),
-        u.create_row(markers, remove, u.create_stretch(), spacing=8),
-        u.create_row(u.create_label(text="On alarm", width=84), action, u.create_stretch()),
         u.create_row(armed, u.create_stretch()),
         line("alarm_text"),
+        u.create_row(u.create_label(text="On alarm", width=84), action, u.create_stretch()),
+        u.create_row(markers, remove, u.create_stretch(), spacing=8),
+        address("Frames to", "frames_address"),
+        address("Results from", "results_address"),
         u.create_stretch(),
         spacing=6,
         margin=8,

@@ -32,8 +32,7 @@ def _await(size: int) -> None:
         if bridge.status().listeners:
             bridge.arm(armed=True)
             swift.on_main_thread(functools.partial(_scan, device, size))
-            pause.wait(2 * PERIOD_S)
-            swift.on_main_thread(functools.partial(_show, device))
+            _await_picture(device)
             return
 
 
@@ -48,10 +47,19 @@ def _scan(device: Any, size: int) -> None:
     device.start_playing()
 
 
-def _show(device: Any) -> None:
+def _await_picture(device: Any) -> None:
+    shown = threading.Event()
+    for _ in range(int(PATIENCE_S / PERIOD_S)):
+        swift.on_main_thread(functools.partial(_show, device, shown))
+        if shown.wait(PERIOD_S):
+            return
+
+
+def _show(device: Any, shown: threading.Event) -> None:
     """Put the live image into the middle of the window, once there is one."""
     item = swift.display_item(device.hardware_source_id, "a")
-    if item is not None:
+    if item is not None and not shown.is_set():
         window = swift.window()
         place = window.selected_display_panel or window.workspace_controller.display_panels[0]
         place.set_display_panel_display_item(item)
+        shown.set()
