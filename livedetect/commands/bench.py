@@ -114,7 +114,7 @@ class QualityOptions:
 
         if self.question == ["all"]:
             return tuple(name for name in QUESTIONS if name != "real" or self.data)
-        usual = QUICK_QUESTIONS if self.quick else DEFAULT_QUESTIONS
+        usual: tuple[str, ...] = QUICK_QUESTIONS if self.quick else DEFAULT_QUESTIONS
         usual = ("real",) if self.data else usual
         return chosen("--question", self.question or usual, tuple(QUESTIONS))
 
