@@ -16,7 +16,7 @@ from livedetect.errors import MissingExtraError, SourceError
 
 _MARKERS = (50, 500, 2000)
 _COMPARED_MARKERS = 500
-_PATIENCE_S = 120.0
+_PATIENCE_S = 240.0
 _HEADS = {
     "pattern": "pattern",
     "markers": "markers",

@@ -23,6 +23,7 @@ PATTERNS = ("mailbox", "queued")
 PROBE_MS = 10
 _MEMORY_S = 1.0
 _SETTLE_S = 3.0
+_PATIENCE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ class Probe:
     def figures(self, case: Case) -> Figures:
         """The summary; raises `RuntimeError` if nothing was shown."""
         if not self.latencies:
-            raise RuntimeError("nothing was shown: does the feed run?")
+            raise RuntimeError(f"nothing was shown within {_PATIENCE_S:.0f} s")
         latency = np.array([ms for _, ms in self.latencies])
         span_s = max(self.latencies[-1][0] - self.latencies[0][0], 1e-3)
         memory = self.memory_mb[len(self.memory_mb) // 2 :]
@@ -161,11 +162,14 @@ def _probed(case: Case, viewer: Any, drawn: Callable[[], tuple[int, float]]) -> 
 
     probe, timer, start_s = Probe(drawn), QTimer(), [0.0]
     timer.setInterval(PROBE_MS)
+    begun_s = time.monotonic()
 
     def tick() -> None:
         now_s = time.monotonic()
         if not start_s[0] and drawn()[0]:
             start_s[0] = now_s + _SETTLE_S
+        if not start_s[0] and now_s > begun_s + _PATIENCE_S:
+            viewer.close()
         if start_s[0] and now_s > start_s[0]:
             probe.look()
         if start_s[0] and now_s > start_s[0] + case.seconds:
