@@ -19,6 +19,7 @@ import numpy as np
 
 from livedetect.bench.matching import Life, Matches, lives_of, match
 from livedetect.bench.truth import Truth, read_truth
+from livedetect.errors import SourceError
 
 STRONG_SNR2 = 25.0
 INFORMATION_NEEDED = 30.0
@@ -93,9 +94,29 @@ class Score:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Events of a JSON Lines file, empty lines left out."""
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.strip()]
+    """Events of a JSON Lines file, empty lines left out.
+
+    Raises
+    ------
+    SourceError : it cannot be read, or a line is no JSON object; says which.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise SourceError(str(error.strerror).lower()) from error
+    except UnicodeDecodeError as error:
+        raise SourceError("it is no text") from error
+    return [_event(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _event(line: str, number: int) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise SourceError(f"line {number} is no event; `run --events FILE` writes such files")
+    return event
 
 
 def score(case: Path, events: Iterable[Mapping[str, Any]], fit_frames: int = 0) -> Score:

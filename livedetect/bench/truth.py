@@ -57,8 +57,19 @@ def read_truth(case: Path) -> Truth:
         return truth_from(meta, defects, region=region)
     except (OSError, ValueError, KeyError) as error:
         raise SourceError(
-            f"{case} is no case to score against: it needs truth.csv and meta.json ({error!r})"
+            f"{case} is no case to score against: {_problem(error)}; it needs truth.csv and "
+            "meta.json, as `livedetect simulate SPEC --to FOLDER` writes them"
         ) from error
+
+
+def _problem(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{Path(error.filename).name} is missing"
+    if isinstance(error, OSError):
+        return f"{Path(error.filename or '').name} cannot be read: {error.strerror}"
+    if isinstance(error, KeyError):
+        return f"{error} is not said in it"
+    return f"it cannot be understood: {error}"
 
 
 def truth_from(

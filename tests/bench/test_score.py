@@ -204,3 +204,36 @@ def test_agreement_with_the_reference_on_a_growing_domain(tmp_path):
     for seed in range(40):
         events = random_events(np.random.default_rng(seed), (0, 12), (0, 95))
         assert_agreement(folder, events, fit_frames=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "no such file"),
+        (b"\xff\xfe", "no text"),
+        (b'{"event": "gap"}\n{"eve', "line 2 is no event"),
+        (b"\n7\n", "line 2 is no event"),
+    ],
+)
+def test_what_holds_no_events_says_why(tmp_path, content, words):
+    path = tmp_path / "e.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=words):
+        read_events(path)
+
+
+@pytest.mark.parametrize(
+    ("meta", "words"),
+    [
+        (None, "meta.json is missing"),
+        ("{", "understood"),
+        ("{}", "'first_birth_frame' is not said"),
+    ],
+)
+def test_what_is_no_case_says_why(tmp_path, meta, words):
+    if meta is not None:
+        (tmp_path / "meta.json").write_text(meta, encoding="utf-8")
+        (tmp_path / "truth.csv").touch()
+    with pytest.raises(SourceError, match=f"(?s){words}.*livedetect simulate"):
+        score(tmp_path, [])
