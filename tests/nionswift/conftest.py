@@ -1,12 +1,22 @@
 """Swift, engines and subscribers that end with their tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from livedetect.commands.nion_environment import nion_python
 from livedetect.errors import MissingExtraError
-from tests.nionswift.rig import QUIET, Engine, Subscriber, Swift
+from tests.nionswift.rig import QUIET, Subscriber, Swift
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    """The first test may have to install Swift."""
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +44,9 @@ def start_swift(swift_python):
             swift.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_swift(start_swift):
+    """One Swift for all tests that need no damage; the last one of `test_swift` ends it."""
     return start_swift()
 
 
@@ -56,16 +67,3 @@ def subscribe():
     yield follow
     for subscriber in made:
         subscriber.close()
-
-
-@pytest.fixture
-def run_engine(tmp_path):
-    made = []
-
-    def run(source, results, **settings):
-        made.append(Engine(tmp_path, source, results, **settings))
-        return made[-1]
-
-    yield run
-    for engine in made:
-        engine.close()

@@ -272,11 +272,11 @@ def test_the_panel_opens_and_its_button_works(swift):
     assert told[6].startswith("Alarm: armed")
 
 
-def test_swift_ends_in_time_and_says_so(start_swift, subscribe):
-    swift = start_swift(stream_at_start=True)
-    subscriber = subscribe(swift.status()["endpoint"])
-    swift.scan()
+def test_swift_ends_in_time_and_says_so(shared_swift, subscribe):
+    """The last of these tests: no other can use this Swift any more."""
+    subscriber = subscribe(shared_swift.stream())
+    shared_swift.scan()
     subscriber.wait(1)
-    assert swift.close() == 0
+    assert shared_swift.close() == 0
     until(lambda: subscriber.ended, 10)
     assert not [item for item in subscriber.items if isinstance(item, Gap)]
