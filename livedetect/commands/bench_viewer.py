@@ -55,6 +55,7 @@ def viewer(
     for number, case in enumerate(cases, start=1):
         sys.stderr.write(f"{number}/{len(cases)}: {case['pattern']}, {case['markers']} markers\n")
         found.append(_measured(start, case, seconds))
+        sys.stderr.write(_in_short(found[-1]) + "\n")
     sys.stdout.write((json.dumps(found, indent=1) if as_json else table(found)) + "\n")
 
 
@@ -93,6 +94,13 @@ def _measured(start: Sequence[str], case: Mapping[str, Any], seconds: float) -> 
         ) from error
     except (subprocess.CalledProcessError, ValueError, IndexError) as error:
         raise SourceError(f"the measurement failed: {error}") from error
+
+
+def _in_short(figures: Figures) -> str:
+    return (
+        f"  latency p95 {figures['latency_p95_ms']:.0f} ms, stall p99 "
+        f"{figures['stall_p99_ms']:.0f} ms, {figures['images_per_s']:.1f} images/s"
+    )
 
 
 def table(found: Sequence[Figures]) -> str:

@@ -130,7 +130,7 @@ def measure(case: Case) -> Figures:
         from livedetect.viewer.app import new_window  # noqa: PLC0415
 
         viewer = new_window("livedetect: smoothness")
-        drawn, close = _PATTERNS[case.pattern](viewer, endpoint)
+        drawn, close = _PATTERNS[case.pattern](viewer, endpoint, case.seconds)
         probe, timer = _probed(case, viewer, drawn)
         napari.run()
         timer.stop()
@@ -181,7 +181,9 @@ def _probed(case: Case, viewer: Any, drawn: Callable[[], tuple[int, float]]) -> 
     return probe, timer
 
 
-def _mailbox(viewer: Any, endpoint: str) -> tuple[Callable[[], tuple[int, float]], Any]:
+def _mailbox(
+    viewer: Any, endpoint: str, _seconds: float
+) -> tuple[Callable[[], tuple[int, float]], Any]:
     """The live view as it is."""
     from livedetect.viewer.live_session import close_session  # noqa: PLC0415
     from livedetect.viewer.live_widget import LiveWidget  # noqa: PLC0415
@@ -197,11 +199,13 @@ def _mailbox(viewer: Any, endpoint: str) -> tuple[Callable[[], tuple[int, float]
     return drawn, lambda: close_session(session)
 
 
-def _queued(viewer: Any, endpoint: str) -> tuple[Callable[[], tuple[int, float]], Any]:
+def _queued(
+    viewer: Any, endpoint: str, seconds: float
+) -> tuple[Callable[[], tuple[int, float]], Any]:
     """What is often done: every message becomes a queued signal, and its slot draws."""
     from livedetect.viewer.smoothness_queued import QueuedView  # noqa: PLC0415
 
-    view = QueuedView(viewer, endpoint)
+    view = QueuedView(viewer, endpoint, seconds + 2 * _SETTLE_S)
     return lambda: (view.images, view.handed_s), view.close
 
 

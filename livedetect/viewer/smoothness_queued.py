@@ -20,9 +20,13 @@ class _Emitter(QObject):  # type: ignore[misc]  # Qt comes without types
 
 
 class QueuedView:
-    """Draws each preview and each result's markers in a slot, in the order in which they came."""
+    """Draws each preview and each result's markers in a slot, in the order in which they came.
 
-    def __init__(self, viewer: Any, endpoint: str) -> None:
+    It gives up `seconds` after the first image: where signals come faster than they are drawn, Qt's timers,
+    which would end the measurement, never have their turn.
+    """
+
+    def __init__(self, viewer: Any, endpoint: str, seconds: float) -> None:
         self._viewer = viewer
         self._endpoint = endpoint
         self._image: Any = None
@@ -32,6 +36,8 @@ class QueuedView:
         self.handed_s = 0.0
         """When the result drawn last was handed over, s."""
         self._closing = threading.Event()
+        self._give_up = threading.Timer(seconds, self._closing.set)
+        self._give_up.daemon = True
         self._emitter = _Emitter()
         self._emitter.message.connect(self._draw)
         self._thread = threading.Thread(target=self._receive, name="queued-view", daemon=True)
@@ -55,6 +61,7 @@ class QueuedView:
 
     def _draw_image(self, preview: Preview) -> None:
         if self._image is None:
+            self._give_up.start()
             self._image = self._viewer.add_image(
                 preview.image, contrast_limits=preview.header["contrast"]
             )
@@ -75,5 +82,6 @@ class QueuedView:
 
     def close(self) -> None:
         """Receive no more."""
+        self._give_up.cancel()
         self._closing.set()
         self._thread.join()
