@@ -22,8 +22,8 @@ class _Emitter(QObject):  # type: ignore[misc]  # Qt comes without types
 class QueuedView:
     """Draws each preview and each result's markers in a slot, in the order in which they came.
 
-    It gives up `seconds` after the first image: where signals come faster than they are drawn, Qt's timers,
-    which would end the measurement, never have their turn.
+    It gives up `seconds` after the first image: where signals come faster than they are drawn,
+    Qt's timers, which would end the measurement, never have their turn.
     """
 
     def __init__(self, viewer: Any, endpoint: str, seconds: float) -> None:
