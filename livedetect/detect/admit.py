@@ -67,7 +67,8 @@ class Admission:
         previous = self._previous
         if previous is None or previous.shape != data.shape or previous.dtype != data.dtype:
             return 0
-        return _trailing((data == previous).all(axis=1))
+        ends = np.array_equal(data[0], previous[0]) or np.array_equal(data[-1], previous[-1])
+        return _trailing((data == previous).all(axis=1)) if ends else 0
 
 
 def clipped_fraction(data: FloatArray) -> float:
@@ -125,6 +126,8 @@ def _saturated(frame: Frame) -> str:
 
 
 def _flat_rows(frame: Frame) -> str:
+    if np.ptp(frame.data[0]) and np.ptp(frame.data[-1]):
+        return ""
     rows = _trailing(np.ptp(frame.data.astype(np.float32), axis=1) == 0)
     if rows > MISSING_ROWS_FRACTION * len(frame.data):
         return f"{rows} rows at the edge are constant: the scan was not finished"
@@ -145,10 +148,10 @@ def _saturated_fraction(frame: Frame) -> float:
     if top is None and data.dtype.kind in "ui":
         top = float(np.iinfo(data.dtype).max)
     if top is not None and data.max() >= top:
-        return float((data >= top).mean())
+        return float(np.count_nonzero(data >= top) / data.size)
     highest = data.max()
     if data.dtype.kind == "f" or highest >= 255:
-        return float((data == highest).mean())
+        return float(np.count_nonzero(data == highest) / data.size)
     return 0.0
 
 
@@ -156,7 +159,10 @@ def _without_beam(data: FloatArray) -> BoolArray:
     """(H,) True for rows whose mean and scatter lie far below the usual row's."""
     rows = data.astype(np.float32)
     floor = float(rows.min())
-    mean, scatter = rows.mean(axis=1) - floor, rows.std(axis=1)
+    rows -= np.float32(floor)
+    mean = rows.mean(axis=1)
+    square = np.einsum("yx,yx->y", rows, rows) / rows.shape[1]
+    scatter = np.sqrt(np.maximum(square - mean**2, 0))
     return np.asarray(
         (mean < BLANK_SIGNAL * np.median(mean)) & (scatter < BLANK_SIGNAL * np.median(scatter))
     )

@@ -55,8 +55,8 @@ def _common(stamp: Stamp) -> dict[str, Any]:
     return {name: getattr(stamp, name) for name in Stamp.__slots__}
 
 
-def _placed(defect: Defect, view: View) -> dict[str, Any]:
-    x_px, y_px = view.frame_px(defect.position)
+def _placed(defect: Defect, view: View, place: FloatArray | None = None) -> dict[str, Any]:
+    x_px, y_px = view.frame_px(defect.position) if place is None else map(float, place)
     x_nm, y_nm = view.specimen_nm(defect.position)
     return {"x_px": x_px, "y_px": y_px, "x_nm": x_nm, "y_nm": y_nm}
 
@@ -103,8 +103,8 @@ def region_event(region: Region, region_id: int, stamp: Stamp, view: View) -> Re
     )
 
 
-def track(defect: Defect, view: View) -> Track:
-    """A defect as it stands in a frame."""
+def track(defect: Defect, view: View, place: FloatArray) -> Track:
+    """A defect as it stands in a frame, at the pixel `place` (x, y)."""
     return Track(
         defect_id=defect.defect_id,
         kind=defect.candidate.kind,
@@ -115,13 +115,13 @@ def track(defect: Defect, view: View) -> Track:
         last_seen_frame=defect.last_seen_frame,
         at_start=defect.at_start,
         region_id=defect.region_id,
-        **_placed(defect, view),
+        **_placed(defect, view, place),
     )
 
 
-def detection(candidate: Candidate, view: View) -> Detection:
-    """A candidate in the pixels of its frame."""
-    x_px, y_px = view.frame_px(candidate.position)
+def detection(candidate: Candidate, place: FloatArray) -> Detection:
+    """A candidate at the pixel `place` (x, y) of its frame."""
+    x_px, y_px = float(place[0]), float(place[1])
     return Detection(
         x_px=x_px,
         y_px=y_px,

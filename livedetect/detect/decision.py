@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.kernels import COMPILED, form
 
 TAIL_FRACTION = 0.02
 WINDOW_TRIALS = 2.5
@@ -68,9 +69,5 @@ def suppress_non_maxima(
     scores : (n,).
     most : candidates looked at.
     """
-    kept: list[int] = []
-    for index in np.argsort(-scores, kind="stable")[:most]:
-        distance = np.hypot(*(positions[kept] - positions[index]).T)
-        if not kept or distance.min() >= radius_px:
-            kept.append(int(index))
-    return np.array(kept, dtype=np.int64)
+    best_first = np.argsort(-scores, kind="stable")[:most]
+    return np.asarray(best_first[form(COMPILED).keep_apart(positions[best_first], radius_px)])

@@ -370,16 +370,22 @@ class Detector:
         view = None
         if method is not None and latest is not None:
             view = View(to_frame=method.to_frame, calibration=latest.calibration)
-        held = [(d.dismissed, track(d, view)) for d in self._tracker.active] if view else []
+        active = self._tracker.active if view else []
+        seen = scored.candidates if scored else ()
+        positions = positions_of([*active, *seen])
+        places = view.to_frame(positions) if view else positions
+        held = [
+            (d.dismissed, track(d, view, place))
+            for d, place in zip(active, places, strict=False)
+            if view
+        ]
         return FrameResult(
             frame=stamp.frame,
             time_s=stamp.time_s,
             phase=self.phase,
             disposition=disposition,
             events=tuple(events),
-            detections=tuple(detection(c, view) for c in scored.candidates)
-            if scored and view
-            else (),
+            detections=tuple(map(detection, seen, places[len(active) :])),
             active_tracks=tuple(entry for dismissed, entry in held if not dismissed),
             dismissed_tracks=tuple(entry for dismissed, entry in held if dismissed),
             registration=scored.registration if scored else None,

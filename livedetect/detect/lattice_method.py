@@ -132,7 +132,7 @@ class LatticeMethod:
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
-        patches = self._most_novel(self._windows)
+        patches = self._most_novel(self._windows, self._baseline.largest)
         flagged = self._patches.cells(patches.site[patches.score > self.threshold])
         outlier_share = self._baseline.outlier_share
         regions = self._new_regions(flagged) if outlier_share < BURST_SHARE else []
@@ -249,7 +249,7 @@ class LatticeMethod:
         threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline, values, covered):
-            patches = self._most_novel([window])
+            patches = self._most_novel([window], np.abs(window.z))
             keep = patches.score > threshold
             if keep.any():
                 best[first] = patches.select(keep)
@@ -275,9 +275,9 @@ class LatticeMethod:
             away &= np.hypot(*(positions - candidate.position).T) > 2 * self._frozen_px
         return away
 
-    def _most_novel(self, windows: Sequence[Window]) -> Patches:
+    def _most_novel(self, windows: Sequence[Window], largest: FloatArray) -> Patches:
         """Gated sites, each with the window in which it is most anomalous."""
-        sites = self._patches.gated(windows, self._watched)
+        sites = self._patches.gated(largest, self._watched)
         best = Patches.empty(sites, len(self._patches.offsets_px))
         sublattice = self._patches.sublattices(sites)
         for window in windows:

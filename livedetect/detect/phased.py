@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.baseline import Window
 from livedetect.detect.columns import Columns, covering_sites
 from livedetect.detect.grid import Grid
+from livedetect.detect.kernels import COMPILED, form
 
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -88,19 +87,16 @@ class SitePatches:
 
     def all_true(self, mask: BoolArray, sites: IntArray | None = None) -> BoolArray:
         """(n,) True for sites whose whole patch lies in `mask` (P, Q)."""
-        return np.asarray(self.take(mask, sites).all(axis=1))
+        patches = self._flat if sites is None else self._flat[sites]
+        return form(COMPILED).all_true(mask, patches)
 
     def nearest(self, positions: FloatArray) -> IntArray:
         """(n,) site nearest to each position (n, 2), sample coordinates."""
         return np.asarray(self._tree.query(positions)[1], dtype=np.int64)
 
-    def gated(self, windows: Sequence[Window], watched: BoolArray) -> IntArray:
-        """Watched sites with a |z| above the gate in any window."""
-        largest = np.max([np.abs(window.z) for window in windows], axis=0)
-        sites = np.flatnonzero(watched)
-        if not len(sites) or largest.max() <= GATE_Z:
-            return np.zeros(0, dtype=np.int64)
-        return sites[(self.take(largest, sites) > GATE_Z).any(axis=1)]
+    def gated(self, largest: FloatArray, watched: BoolArray) -> IntArray:
+        """Watched sites around which the largest |z| of all windows (P, Q) passes the gate."""
+        return np.flatnonzero(form(COMPILED).any_above(largest, self._flat, watched, GATE_Z))
 
     def centroids(self, patches: Patches) -> FloatArray:
         """(n, 2) |z|⁴ centroid of each patch, (x, y) in sample coordinates, px."""
@@ -175,4 +171,4 @@ class SitePatches:
         self.positions = self._grid.origin + np.stack([p, q], axis=1) @ self._grid.steps
         self._tree = cKDTree(self.positions)
         rows, cols = p[:, None] + self._offsets[:, 0], q[:, None] + self._offsets[:, 1]
-        self._flat = (rows * self._grid.shape[1] + cols).astype(np.int32)
+        self._flat: IntArray = np.asarray(rows * self._grid.shape[1] + cols, np.int32)

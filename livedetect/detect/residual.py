@@ -183,8 +183,7 @@ class FrontEnd:
 
     def to_frame(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
         """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
-        warped = np.stack(self.warp.at(positions[:, 0], positions[:, 1], shift), axis=1)
-        return np.asarray(positions + warped + shift)
+        return self.warp.place(positions, shift)
 
     def _place_samples(self, shift: FloatArray) -> None:
         x, y = self.grid.positions()

@@ -85,10 +85,13 @@ class Tracker:
         shows at their place is new.
         """
         fresh: list[Candidate] = []
+        known = self.newcomers()
+        positions = positions_of(known)
         for candidate in candidates:
-            owner = self._owner(candidate)
+            owner = self._owner(candidate, known, positions)
             if owner is not None:
-                self._see(owner, candidate, frame)
+                if self._see(owner, candidate, frame):
+                    positions = positions_of(known)
             elif not _in_shadow(candidate, fresh, self.merge_radius_px):
                 fresh.append(candidate)
         return fresh
@@ -116,26 +119,29 @@ class Tracker:
                 healed.append(defect)
         return healed
 
-    def _owner(self, candidate: Candidate) -> Defect | None:
-        active = self.newcomers()
+    def _owner(
+        self, candidate: Candidate, active: Sequence[Defect], positions: FloatArray
+    ) -> Defect | None:
         if not active:
             return None
-        positions = positions_of(active)
         distance = np.hypot(*(positions - candidate.position).T)
         nearest = int(distance.argmin())
         if distance[nearest] < self.merge_radius_px:
             return active[nearest]
-        for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px):
+        for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px).tolist():
             if candidate.score < SHADOW_SCORE * active[index].candidate.score:
                 return active[index]
         return None
 
-    def _see(self, defect: Defect, candidate: Candidate, frame: int) -> None:
+    def _see(self, defect: Defect, candidate: Candidate, frame: int) -> bool:
+        """Note that `defect` was seen; True if it now stands at the candidate's place."""
         defect.last_seen_frame = frame
         near = np.hypot(*(defect.position - candidate.position)) < self.merge_radius_px
-        if near and not defect.at_start and candidate.score > defect.candidate.score:
+        better = near and not defect.at_start and candidate.score > defect.candidate.score
+        if better:
             defect.candidate = candidate
             defect.position = candidate.position
+        return bool(better)
 
     def _is_gone(self, defect: Defect, signal: FloatArray) -> bool:
         if defect.signature is None or defect.looks < SIGNATURE_FRAMES:
@@ -149,7 +155,7 @@ class Tracker:
         return defect.weak_frames >= HEALED_FRAMES
 
 
-def positions_of(defects: Sequence[Defect]) -> FloatArray:
+def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
     """(n, 2) sample coordinates, px."""
     return np.array([defect.position for defect in defects], float).reshape(-1, 2)
 

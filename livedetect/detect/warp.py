@@ -108,6 +108,11 @@ class Warp:
             return self._read(x + moved[0], y + moved[1])
         return self._read(x, y)
 
+    def place(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
+        """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
+        moved = shift - self._reference if self.scan_fixed else np.zeros(2)
+        return form(self._kernels).place(positions, self._field, WARP_BLOCK_PX, moved, shift)
+
     def _read(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Interpolate; constant beyond the edges."""
         rows, cols = (y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.settings import Settings
 
 BLOCK_PX = 8
@@ -41,24 +42,14 @@ class WatchedArea:
 
     def contains(self, positions: FloatArray) -> BoolArray:
         """(n,) True for frame positions (n, 2) as (x, y) that are judged."""
-        column, row = np.round(positions).astype(int).T
-        height, width = self.mask.shape
-        inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        result = np.zeros(len(positions), bool)
-        result[inside] = self.mask[row[inside], column[inside]]
-        return result
+        return form(COMPILED).inside(positions, self.mask)
 
 
 def block_map(positions: FloatArray, shape: tuple[int, ...]) -> BoolArray:
     """(H / 8, W / 8) True for blocks within one block of a position (n, 2) (x, y) in the frame."""
     height, width = -(-shape[0] // BLOCK_PX), -(-shape[1] // BLOCK_PX)
     blocks = np.zeros((height, width), bool)
-    column, row = (np.floor(positions / BLOCK_PX)).astype(int).T
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            r, c = row + down, column + right
-            inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-            blocks[r[inside], c[inside]] = True
+    form(COMPILED).mark_blocks(positions, BLOCK_PX, blocks)
     return blocks
 
 

@@ -91,6 +91,39 @@ class Form(Protocol):
         """Set the variance that registration adds."""
         ...
 
+    def all_true(self, mask: BoolArray, patches: IntArray) -> BoolArray:
+        """(n,) True for patches (n, d) of flat indices that lie in `mask` (P, Q)."""
+        ...
+
+    def any_above(
+        self, values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float
+    ) -> BoolArray:
+        """(n,) True for `chosen` patches (n, d) that hold a value of (P, Q) above `limit`."""
+        ...
+
+    def inside(self, positions: FloatArray, mask: BoolArray) -> BoolArray:
+        """(n,) True for positions (n, 2) whose nearest pixel lies in `mask` (H, W)."""
+        ...
+
+    def mark_blocks(self, positions: FloatArray, block_px: int, out: BoolArray) -> None:
+        """Set the blocks (h, w) within one block of any position (n, 2)."""
+        ...
+
+    def place(
+        self,
+        positions: FloatArray,
+        field: FloatArray,
+        block_px: float,
+        moved: FloatArray,
+        shift: FloatArray,
+    ) -> FloatArray:
+        """(n, 2) positions (n, 2) + warp + shift, (x, y), px."""
+        ...
+
+    def keep_apart(self, positions: FloatArray, radius_px: float) -> IntArray:
+        """Indices of positions (n, 2), best first, that are `radius_px` from all kept before."""
+        ...
+
 
 def form(name: str) -> Form:
     """The form called `name`; the plain one where numba is missing."""

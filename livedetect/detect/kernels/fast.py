@@ -10,7 +10,36 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import levels, plain, sampling
 from livedetect.detect.kernels import windows as compiled_windows
+from livedetect.detect.kernels.fast_sites import (
+    all_true,
+    any_above,
+    inside,
+    keep_apart,
+    mark_blocks,
+    place,
+)
 from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
+
+__all__ = [
+    "all_true",
+    "any_above",
+    "fitted_samples",
+    "follow",
+    "inside",
+    "interpolate",
+    "keep_apart",
+    "mark_blocks",
+    "place",
+    "robust_line",
+    "row_terms",
+    "sample",
+    "smooth_cells",
+    "spline_of_smoothed",
+    "subtract_cells",
+    "subtract_crystal",
+    "systematic",
+    "windows",
+]
 
 SPLINE_REACH = 5
 """Taps by which the inverse of the cubic spline lengthens a filter; what is cut off is 0.27 to

@@ -7,6 +7,36 @@ from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.plain_sites import (
+    all_true,
+    any_above,
+    inside,
+    keep_apart,
+    mark_blocks,
+    place,
+)
+
+__all__ = [
+    "all_true",
+    "any_above",
+    "fitted_samples",
+    "follow",
+    "inside",
+    "interpolate",
+    "keep_apart",
+    "mark_blocks",
+    "place",
+    "robust_line",
+    "row_terms",
+    "sample",
+    "shift_rows",
+    "smooth_cells",
+    "spline_of_smoothed",
+    "subtract_cells",
+    "subtract_crystal",
+    "systematic",
+    "windows",
+]
 
 TRUNCATE = 3.0
 """Standard deviations at which the matched filter ends."""

@@ -1,0 +1,55 @@
+"""Sites, positions and markers compiled by numba; documented in `plain_sites`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels import sites
+
+
+def all_true(mask: BoolArray, patches: IntArray) -> BoolArray:
+    """See `plain_sites.all_true`."""
+    out = np.empty(len(patches), bool)
+    sites.all_true(np.ascontiguousarray(mask).ravel(), patches, out)
+    return out
+
+
+def any_above(values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float) -> BoolArray:
+    """See `plain_sites.any_above`."""
+    out = chosen.copy()
+    sites.any_above(np.ascontiguousarray(values, np.float32).ravel(), patches, limit, out)
+    return out
+
+
+def inside(positions: FloatArray, mask: BoolArray) -> BoolArray:
+    """See `plain_sites.inside`."""
+    out = np.empty(len(positions), bool)
+    sites.inside(np.ascontiguousarray(positions, float), np.ascontiguousarray(mask), out)
+    return out
+
+
+def mark_blocks(positions: FloatArray, block_px: int, out: BoolArray) -> None:
+    """See `plain_sites.mark_blocks`."""
+    sites.mark_blocks(np.ascontiguousarray(positions, float), block_px, out)
+
+
+def place(
+    positions: FloatArray,
+    field: FloatArray,
+    block_px: float,
+    moved: FloatArray,
+    shift: FloatArray,
+) -> FloatArray:
+    """See `plain_sites.place`."""
+    start = np.ascontiguousarray(positions, float)
+    out = np.empty_like(start)
+    sites.place(start, field, block_px, np.asarray(moved, float), np.asarray(shift, float), out)
+    return out
+
+
+def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:
+    """See `plain_sites.keep_apart`."""
+    out = np.empty(len(positions), np.int64)
+    kept = sites.keep_apart(np.ascontiguousarray(positions, float), radius_px, out)
+    return out[:kept]

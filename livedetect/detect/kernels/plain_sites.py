@@ -1,0 +1,72 @@
+"""Sites, positions and markers in numpy: the reference of `sites`."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+
+
+def all_true(mask: BoolArray, patches: IntArray) -> BoolArray:
+    """(n,) True for patches (n, d) of flat indices that lie in `mask` (P, Q)."""
+    return np.asarray(mask.ravel()[patches].all(axis=1))
+
+
+def any_above(values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float) -> BoolArray:
+    """(n,) True for `chosen` patches (n, d) that hold a value of (P, Q) above `limit`."""
+    result = np.zeros(len(patches), bool)
+    result[chosen] = (values.ravel()[patches[chosen]] > limit).any(axis=1)
+    return result
+
+
+def inside(positions: FloatArray, mask: BoolArray) -> BoolArray:
+    """(n,) True for pixels nearest to positions (n, 2) as (x, y) that lie in `mask` (H, W)."""
+    column, row = np.rint(positions).astype(int).T
+    height, width = mask.shape
+    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    result = np.zeros(len(positions), bool)
+    result[within] = mask[row[within], column[within]]
+    return result
+
+
+def mark_blocks(positions: FloatArray, block_px: int, out: BoolArray) -> None:
+    """Set the blocks (h, w) within one block of any position (n, 2) as (x, y)."""
+    height, width = out.shape
+    column, row = (np.floor(positions / block_px)).astype(int).T
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            r, c = row + down, column + right
+            within = (r >= 0) & (r < height) & (c >= 0) & (c < width)
+            out[r[within], c[within]] = True
+
+
+def place(
+    positions: FloatArray,
+    field: FloatArray,
+    block_px: float,
+    moved: FloatArray,
+    shift: FloatArray,
+) -> FloatArray:
+    """(n, 2) positions (n, 2) + warp + shift, (x, y), px.
+
+    Parameters
+    ----------
+    field : (2, h, w) warp of blocks of `block_px`, read at position + moved.
+    """
+    rows = (positions[:, 1] + moved[1] + 0.5) / block_px - 0.5
+    cols = (positions[:, 0] + moved[0] + 0.5) / block_px - 0.5
+    warped = [
+        ndimage.map_coordinates(part, [rows, cols], order=1, mode="nearest") for part in field
+    ]
+    return np.asarray(positions + np.stack(warped, axis=1) + shift)
+
+
+def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:
+    """Indices of positions (n, 2), best first, that are `radius_px` from all kept before."""
+    kept: list[int] = []
+    for index in range(len(positions)):
+        distance = np.hypot(*(positions[kept] - positions[index]).T)
+        if not kept or distance.min() >= radius_px:
+            kept.append(index)
+    return np.array(kept, dtype=np.int64)

@@ -1,0 +1,99 @@
+"""Compiled: which sites are watched, which are worth a look, which markers are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled
+
+ONE, HALF = np.float32(1), np.float32(0.5)
+
+
+@compiled("void(b1[::1],i4[:,::1],b1[::1])")
+def all_true(mask: BoolArray, patches: IntArray, out: BoolArray) -> None:
+    """See `plain.all_true`."""
+    for site in range(len(patches)):
+        whole = True
+        for j in range(patches.shape[1]):
+            if not mask[np.uint32(patches[site, j])]:
+                whole = False
+                break
+        out[site] = whole
+
+
+@compiled("void(f4[::1],i4[:,::1],f4,b1[::1])")
+def any_above(values: FloatArray, patches: IntArray, limit: float, inout: BoolArray) -> None:
+    """See `plain.any_above`."""
+    for site in range(len(patches)):
+        if not inout[site]:
+            continue
+        above = False
+        for j in range(patches.shape[1]):
+            above |= values[np.uint32(patches[site, j])] > limit
+        inout[site] = above
+
+
+@compiled("void(f8[:,::1],b1[:,::1],b1[::1])")
+def inside(positions: FloatArray, mask: BoolArray, out: BoolArray) -> None:
+    """See `plain.inside`."""
+    height, width = mask.shape
+    for i in range(len(positions)):
+        column, row = int(np.rint(positions[i, 0])), int(np.rint(positions[i, 1]))
+        within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        out[i] = within and mask[row, column]
+
+
+@compiled("void(f8[:,::1],f8,b1[:,::1])")
+def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
+    """See `plain.mark_blocks`."""
+    height, width = out.shape
+    for i in range(len(positions)):
+        column = int(np.floor(positions[i, 0] / block_px))
+        row = int(np.floor(positions[i, 1] / block_px))
+        for r in range(max(row - 1, 0), min(row + 2, height)):
+            for c in range(max(column - 1, 0), min(column + 2, width)):
+                out[r, c] = True
+
+
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],f8[:,::1])")
+def place(
+    positions: FloatArray,
+    field: FloatArray,
+    block_px: float,
+    moved: FloatArray,
+    shift: FloatArray,
+    out: FloatArray,
+) -> None:
+    """See `plain.place`."""
+    height, width = field.shape[1], field.shape[2]
+    for i in range(len(positions)):
+        col = np.float32((positions[i, 0] + moved[0] + 0.5) / block_px - 0.5)
+        row = np.float32((positions[i, 1] + moved[1] + 0.5) / block_px - 0.5)
+        row = min(max(row, np.float32(0)), np.float32(height - 1))
+        col = min(max(col, np.float32(0)), np.float32(width - 1))
+        top, left = int(row), int(col)
+        below, beside = min(top + 1, height - 1), min(left + 1, width - 1)
+        t, u = row - np.float32(top), col - np.float32(left)
+        for axis in range(2):
+            upper = field[axis, top, left] * (ONE - u) + field[axis, top, beside] * u
+            lower = field[axis, below, left] * (ONE - u) + field[axis, below, beside] * u
+            out[i, axis] = positions[i, axis] + shift[axis] + upper * (ONE - t) + lower * t
+
+
+@compiled("i8(f8[:,::1],f8,i8[::1])")
+def keep_apart(positions: FloatArray, radius_px: float, out: IntArray) -> int:
+    """See `plain.keep_apart`; returns how many were kept."""
+    kept = 0
+    for i in range(len(positions)):
+        free = True
+        for k in range(kept):
+            dx = positions[i, 0] - positions[out[k], 0]
+            dy = positions[i, 1] - positions[out[k], 1]
+            if dx * dx + dy * dy < radius_px * radius_px:
+                free = False
+                break
+        if free:
+            out[kept] = i
+            kept += 1
+    return kept
