@@ -5,13 +5,17 @@ A crystal of bright columns drifts slowly; at known frames known columns vanish.
 line on standard output. It obeys ``stop`` and ``rebaseline`` and ends with its input.
 """
 
+import dataclasses
 import sys
 import threading
 import time
 
 import numpy as np
 
+from livedetect.errors import SettingsError
+from livedetect.inspection import Inspection
 from livedetect.stream.publish import ResultsPublisher
+from livedetect.stream.queries import answer_query
 from livedetect.stream.status import SessionStatus
 from livedetect.types import (
     Calibration,
@@ -113,6 +117,50 @@ def result(size: int, frame: int, time_s: float, extra: tuple = ()) -> FrameResu
     )
 
 
+def watched(size: int) -> np.ndarray:
+    """Everything but a border of 24 px and a stain in the lower left, on blocks of 8 px."""
+    blocks = np.zeros((size // 8, size // 8), bool)
+    blocks[3:-3, 3:-3] = True
+    blocks[-10:-5, 4:10] = False
+    return blocks
+
+
+def inspection(size: int, frame: int, defect_id: int) -> Inspection:
+    """What the place of a defect looks like without noise."""
+    found = {n: (y, x) for n, _, y, x in defects(size, frame)}
+    if defect_id not in found:
+        raise SettingsError(f"no defect has the id {defect_id}")
+    y, x = found[defect_id]
+    ramp = np.linspace(-1, 1, 64)
+    away = ramp[:, None] ** 2 + ramp[None, :] ** 2
+    crystal = 40 + 30 * np.cos(5 * np.pi * ramp)[:, None] * np.cos(5 * np.pi * ramp)[None, :]
+    gone = np.exp(-away / 0.02)
+    return Inspection(
+        defect_id=defect_id,
+        frame=frame,
+        x_px=x,
+        y_px=y,
+        edge_px=80.0,
+        before=crystal.astype(np.float32),
+        after=(crystal * (1 - gone)).astype(np.float32),
+        residual=(-9 * gone).astype(np.float32),
+        frames_before=12,
+        frames_after=8,
+        window_frames=4,
+    )
+
+
+class Showing:
+    """Answers questions about defects as an engine does."""
+
+    def __init__(self, size: int) -> None:
+        self.size, self.frame = size, 0
+
+    def inspect(self, defect_id: int) -> Inspection:
+        """The pictures of a defect that is there now."""
+        return inspection(self.size, self.frame, defect_id)
+
+
 def status(frame: int, fps: float) -> SessionStatus:
     """A plausible status: two frames were lost on the way."""
     warm = min(frame + 1, WARM_UP)
@@ -126,7 +174,7 @@ def status(frame: int, fps: float) -> SessionStatus:
     )
 
 
-def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None:
+def run(publisher: ResultsPublisher, size: int, frames: int, fps: float, hatched: bool) -> None:
     """Publish until `frames`, a stop command, or the end of standard input."""
     ended = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
@@ -135,11 +183,18 @@ def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None
     # rendered beforehand and then repeated: the time between frames must not depend on them
     pictures = [picture(size, frame) for frame in range(min(frames, 60))]
     stopped = False
+    showing, dismissed = Showing(size), set()
     due = time.monotonic()
     for frame in range(frames):
         extra = []
+        showing.frame = frame
+        for query in publisher.queries():
+            answer_query(query, showing)
         for command in publisher.poll():
             stopped |= command.name == "stop"
+            if command.name in ("dismiss", "accept"):
+                act = dismissed.add if command.name == "dismiss" else dismissed.discard
+                act(command.args["defect_id"])
             values = {"name": command.name, "args": dict(command.args), "ok": True}
             stamp = {"frame": frame, "time_s": frame / fps}
             extra.append(NoticeEvent(event="command", values=values, **stamp))
@@ -150,7 +205,15 @@ def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None
         publisher.on_frame(
             Frame.from_array(image, index=frame, time_s=time.monotonic(), calibration=calibration)
         )
-        publisher.on_result(result(size, frame, frame / fps, tuple(extra)))
+        said = result(size, frame, frame / fps, tuple(extra))
+        publisher.on_result(
+            dataclasses.replace(
+                said,
+                active_tracks=tuple(t for t in said.active_tracks if t.defect_id not in dismissed),
+                dismissed_tracks=tuple(t for t in said.active_tracks if t.defect_id in dismissed),
+                watched=watched(size) if hatched and frame >= WARM_UP else None,
+            )
+        )
         publisher.on_status(status(frame, fps))
         due += 1 / fps
         ended.wait(max(0.0, due - time.monotonic()))
@@ -163,7 +226,7 @@ def run(publisher: ResultsPublisher, size: int, frames: int, fps: float) -> None
 
 def main() -> None:
     """Run with the command line's options."""
-    options = {"size": 256, "frames": 100, "fps": 20.0}
+    options = {"size": 256, "frames": 100, "fps": 20.0, "hatched": 0}
     for argument in sys.argv[2:]:
         key, _, value = argument.partition("=")
         options[key] = type(options[key])(float(value))
@@ -171,7 +234,8 @@ def main() -> None:
     sys.stdout.write(publisher.endpoint + "\n")
     sys.stdout.flush()
     try:
-        run(publisher, int(options["size"]), int(options["frames"]), float(options["fps"]))
+        size, frames = int(options["size"]), int(options["frames"])
+        run(publisher, size, frames, float(options["fps"]), bool(options["hatched"]))
     finally:
         publisher.close()
 

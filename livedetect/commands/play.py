@@ -186,6 +186,8 @@ def await_viewer(
 def leave_viewer(viewer: ViewerProgram, *, keep: bool) -> None:
     """Close the viewer, or say that it stays."""
     if not keep:
+        if viewer.running:
+            tell("Closing the viewer. `livedetect view` opens one that stays.")
         viewer.close()
     elif viewer.running:
         tell("The viewer stays open; close its window when you are done.")

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 
 from livedetect.errors import MissingExtraError
+from livedetect.viewer.display import display_problem
+from livedetect.viewer.display import has_display as has_display  # noqa: PLC0414 - for commands
+from livedetect.viewer.display import has_napari as has_napari  # noqa: PLC0414 - for commands
 
 _READY_S = 45.0
 _PATIENCE_S = 3.0
 
 
-def has_display() -> bool:
-    """Windows can be shown; Windows and macOS always have a display."""
-    if sys.platform in ("win32", "darwin"):
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def has_napari() -> bool:
-    """The packages of the extra ``viewer`` are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in ("napari", "pyqtgraph"))
-
-
-def check_viewer() -> None:
-    """Raise `MissingExtraError` where the viewer cannot be shown, saying what is missing."""
-    if not has_napari():
-        raise MissingExtraError('the viewer is not installed: pip install "livedetect[viewer]"')
-    if not has_display():
-        raise MissingExtraError(
-            "there is no display for the viewer: neither DISPLAY nor WAYLAND_DISPLAY is set"
-        )
-
-
 def wants_view(view: bool | None) -> bool:
     """Decide on ``--view/--no-view``; raises `MissingExtraError` for a wish that cannot be met."""
-    if view:
-        check_viewer()
-    return view if view is not None else has_display() and has_napari()
+    if view is False:
+        return False
+    problem = display_problem()
+    if view and problem is not None:
+        raise MissingExtraError(problem)
+    return problem is None
 
 
 def viewer_command(*arguments: str) -> list[str]:

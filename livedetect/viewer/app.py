@@ -14,6 +14,7 @@ from livedetect.stream.endpoints import DEFAULT_ENDPOINT, parse_endpoint
 from livedetect.viewer.display import display_problem
 
 _SIZE = (1280, 800)
+_NAPARI_DOCKS = ("layer list", "layer controls")
 
 
 def run_program(arguments: Sequence[str]) -> int:
@@ -73,10 +74,19 @@ def open_window(endpoint: str) -> Any:
     from livedetect.viewer.live_widget import LiveWidget  # noqa: PLC0415
 
     viewer = new_window("livedetect")
-    viewer.window.add_dock_widget(
-        LiveWidget(viewer, endpoint), name="Live defects", area="right", tabify=False
-    )
+    widget = LiveWidget(viewer, endpoint)
+    viewer.window.add_dock_widget(widget, name="Live defects", area="right", tabify=False)
+    _make_room(widget)
     return viewer
+
+
+def _make_room(widget: Any) -> None:
+    """Hide napari's own docks: the operator needs the image; the menu Window has them."""
+    from qtpy.QtWidgets import QDockWidget  # noqa: PLC0415
+
+    for dock in widget.window().findChildren(QDockWidget):
+        if dock.windowTitle() in _NAPARI_DOCKS or dock.objectName() in _NAPARI_DOCKS:
+            dock.hide()
 
 
 def _refuse(message: str, code: int) -> int:

@@ -13,14 +13,29 @@ _INSTALL = 'pip install "livedetect[viewer]"'
 
 def display_problem() -> str | None:
     """What keeps the viewer from opening a window, as a sentence, or None."""
-    missing = [
-        name for name in ("napari", "pyqtgraph", "qtpy") if importlib.util.find_spec(name) is None
-    ]
+    missing = _missing()
     if missing:
         return f"the viewer needs {', '.join(missing)}: {_INSTALL}"
-    if sys.platform in ("win32", "darwin"):
-        return None
-    if os.environ.get("WAYLAND_DISPLAY"):
+    return _no_display()
+
+
+def has_napari() -> bool:
+    """The packages of the extra ``viewer`` are installed."""
+    return not _missing()
+
+
+def has_display() -> bool:
+    """Windows can be shown; Windows and macOS always have a display."""
+    return _no_display() is None
+
+
+def _missing() -> list[str]:
+    names = ("napari", "pyqtgraph", "qtpy")
+    return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+def _no_display() -> str | None:
+    if sys.platform in ("win32", "darwin") or os.environ.get("WAYLAND_DISPLAY"):
         return None
     display = os.environ.get("DISPLAY")
     if not display:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -51,6 +52,11 @@ class EngineProcess:
             return None
         self._reader.join(1.0)
         return self._said[-1] if self._said else f"exit code {self._process.returncode}"
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it has ended, at most `timeout_s`."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
 
     def end(self) -> None:
         """Ask it to end, then make it; returns when it has ended."""

@@ -1,20 +1,29 @@
-"""The two napari layers of the live view, made once and updated in place.
+"""The napari layers of the live view, made once and updated in place.
 
-One image layer with fixed contrast limits and one points layer: adding and removing layers
-leaks memory, autoscaling costs most of the frame rate, and per-point text, tracks and
-shapes are too slow to redraw with every frame.
+One image layer with fixed contrast limits and one points layer change with every image;
+hatching and outlines only when what they show changes. Adding and removing layers leaks
+memory, autoscaling costs most of the frame rate, and per-point text, tracks and shapes are
+too slow to redraw with every frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from livedetect.stream.wire_results import Preview
 from livedetect.viewer.marker_layer import LAYER_KEY, MarkerLayer, found_layer
 from livedetect.viewer.markers import Markers
+from livedetect.viewer.regions_layer import RegionsLayer
+from livedetect.viewer.watch_layer import WatchLayer
+
+CLOSER = 2.0
+"""Zoom onto a chosen defect, relative to the whole frame."""
+Outlines = Mapping[int, NDArray[np.float64]]
 
 
 class LiveLayers:
@@ -24,17 +33,52 @@ class LiveLayers:
         self._viewer = viewer
         self._image = found_layer(viewer, "live image")
         self._markers = MarkerLayer(viewer)
+        self._watch = WatchLayer(viewer)
+        self._regions = RegionsLayer(viewer)
+        self._drift_yx: tuple[float, float] | None = None
+        self._whole_zoom = 0.0
+        self.follows_drift = False
+        """The camera moves with the specimen."""
         self._frame_shape: tuple[int, int] | None = None
 
-    def show(self, preview: Preview, markers: Markers) -> None:
-        """Draw an image and its markers, in pixels of the frame."""
+    def show(self, preview: Preview, markers: Markers, outlines: Outlines) -> None:
+        """Draw an image, its markers and outlines (y, x) without drift, in pixels of the frame."""
         self._forget_removed()
-        self._show_image(preview)
-        self._markers.show(markers)
         shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
+        drift = preview.header.get("drift_px") or (0.0, 0.0)
+        self._show_image(preview)
+        self._watch.show(preview.watched, shape)
+        self._regions.show(outlines, (float(drift[0]), float(drift[1])))
+        self._markers.show(markers)
+        self._follow(preview.header.get("drift_px"))
         if shape != self._frame_shape:
             self._frame_shape = shape
-            self._viewer.reset_view()
+            self.show_whole()
+
+    def show_markers(self, markers: Markers) -> None:
+        """Draw other markers over the same image."""
+        self._markers.show(markers)
+
+    def _follow(self, drift_px: list[float] | None) -> None:
+        if drift_px is None:
+            return
+        drift = (float(drift_px[0]), float(drift_px[1]))
+        if self.follows_drift and self._drift_yx is not None and drift != self._drift_yx:
+            camera = scene_of(self._viewer).camera
+            moved = np.subtract(drift, self._drift_yx)
+            camera.center = tuple(np.add(camera.center[-2:], moved))
+        self._drift_yx = drift
+
+    def centre_on(self, y_px: float, x_px: float) -> None:
+        """Let the camera look at a place of the frame, close enough to see its atoms."""
+        camera = scene_of(self._viewer).camera
+        camera.center = (y_px, x_px)
+        camera.zoom = max(camera.zoom, CLOSER * self._whole_zoom)
+
+    def show_whole(self) -> None:
+        """Let the frame fill the canvas."""
+        self._viewer.reset_view()
+        self._whole_zoom = float(scene_of(self._viewer).camera.zoom)
 
     def _forget_removed(self) -> None:
         """The user may have removed a layer; it comes back with the next image."""
@@ -71,3 +115,11 @@ class LiveLayers:
     def clear_markers(self) -> None:
         """Take the markers away, for a new run."""
         self._markers.clear()
+        self._regions.clear()
+        self._watch.clear()
+        self._drift_yx = None
+
+
+def scene_of(viewer: Any) -> Any:
+    """Where napari keeps the camera: in the viewer, from 0.9 on in its scene."""
+    return getattr(viewer, "scene", viewer)

@@ -6,18 +6,35 @@ in between is skipped. The session outlives a dock that is closed and opened aga
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from livedetect.errors import LivedetectError
-from livedetect.stream.client import DEFAULT_ENDPOINT, Preview, ResultsClient
+from livedetect.settings import AlarmSettings
+from livedetect.stream.client import DEFAULT_ENDPOINT, Preview, ResultsClient, Update
+from livedetect.viewer.dry_run import dry_run, in_words, told
 from livedetect.viewer.engine_process import EngineProcess
+from livedetect.viewer.export import write_csv, write_json, write_markers
+from livedetect.viewer.inspections import Inspections
 from livedetect.viewer.layers import LiveLayers
-from livedetect.viewer.markers import base_diameter_px, markers_of
+from livedetect.viewer.markers import (
+    Markers,
+    base_diameter_px,
+    dimmed,
+    joined,
+    markers_of,
+    nearest_marker,
+    with_selected,
+)
 from livedetect.viewer.panel import AlarmLine, Displayed, Panel, panel_of
 
 _RATE_S = 3.0
@@ -35,6 +52,10 @@ class View:
     """The counts of the run, if they have changed."""
     alarm_count: float | None
     """Where the plot's alarm line is, if there is one."""
+    events: tuple[Mapping[str, Any], ...]
+    """Events that have come since the last pull."""
+    restarted: bool
+    """`events` are all there are: the run is another one, or was fetched again."""
 
 
 class LiveSession:
@@ -55,6 +76,17 @@ class LiveSession:
         self._requests: dict[str, Future[dict[str, Any]]] = {}
         self.complaint = ""
         """What went wrong last, for the operator; empty if nothing did."""
+        self.inspections = Inspections()
+        """Pictures of the defects of this run."""
+        self._selected: int | None = None
+        self._frozen = False
+        self._dismissed: set[int] = set()
+        self._held: Preview | None = None
+        self._epoch = ""
+        self._diameter_px = 16.0
+        self._regions: dict[int, Mapping[str, Any]] = {}
+        self._announced: dict[int, tuple[float, float]] = {}
+        self._outlines: dict[int, NDArray[np.float64]] = {}
 
     @property
     def endpoint(self) -> str:
@@ -66,6 +98,101 @@ class LiveSession:
         """An engine that was started from here runs."""
         return self._engine is not None and self._engine.running
 
+    @property
+    def frozen(self) -> bool:
+        """The image stays as it is; the panel goes on."""
+        return self._frozen
+
+    def toggle_frozen(self) -> None:
+        """Freeze the view, or go on with the newest image."""
+        self._frozen = not self._frozen and self.drawn is not None
+        if not self._frozen and self._held is not None:
+            self._draw(self._held, self._client.state()["model"])
+            self._held = None
+
+    def toggle_following(self) -> bool:
+        """Go with the drift, or keep the frame still; returns what holds now."""
+        self._layers.follows_drift = not self._layers.follows_drift
+        return self._layers.follows_drift
+
+    def show_whole(self) -> None:
+        """Let the frame fill the canvas."""
+        self._layers.show_whole()
+
+    @property
+    def selected(self) -> int | None:
+        """The defect_id that is looked at."""
+        return self._selected
+
+    def select(self, defect_id: int | None, *, centre: bool = False) -> None:
+        """Look at a defect: ring it, fetch its pictures and, with `centre`, go there."""
+        self._selected = defect_id
+        if self.drawn is not None:
+            self._layers.show_markers(self._markers(self.drawn))
+        if defect_id is None:
+            return
+        self.inspections.wish(defect_id)
+        place = self.place_of(defect_id)
+        if centre and place is not None:
+            self._layers.centre_on(*place)
+
+    def place_of(self, defect_id: int) -> tuple[float, float] | None:
+        """(y, x) of a defect in the image that is drawn, px; None if it is not held there."""
+        for name in ("tracks", "dismissed"):
+            columns = self.drawn.header.get(name) if self.drawn is not None else None
+            if columns and defect_id in columns["defect_id"]:
+                at = columns["defect_id"].index(defect_id)
+                return float(columns["y_px"][at]), float(columns["x_px"][at])
+        return None
+
+    def defect_at(self, y_px: float, x_px: float) -> int | None:
+        """The defect whose marker is drawn at a place of the frame."""
+        return None if self.drawn is None else nearest_marker(self._markers(self.drawn), y_px, x_px)
+
+    def judge(self, *, dismissed: bool) -> None:
+        """Accept or dismiss the defect that is looked at."""
+        if self._selected is None:
+            self.complaint = "choose a marker first: click it, or go there with N and P"
+            return
+        self.command("dismiss" if dismissed else "accept", defect_id=self._selected)
+
+    def try_alarm(self, alarm: AlarmSettings) -> str:
+        """What a rule would have done so far, in a sentence."""
+        history = self._client.history()
+        found = dry_run(alarm, history["series"], history["events"], self._watched_nm2())
+        return told(alarm, found)
+
+    @property
+    def alarm_in_force(self) -> str:
+        """The rule that the engine follows, in a few words."""
+        return in_words(self._alarm.rule, self._alarm.limit)
+
+    def _watched_nm2(self) -> float | None:
+        size_nm = None if self.drawn is None else self.drawn.header.get("pixel_size_nm")
+        if self.drawn is None or not size_nm:
+            return None
+        rows, columns = self.drawn.header["frame_shape"]
+        watched = self.drawn.watched
+        share = 1.0 if watched is None else float(watched[0].mean())
+        return float(rows * columns * share * size_nm**2)
+
+    def export(self, directory: Path) -> list[Path]:
+        """Write defects.csv, events.json and markers.json; raises `OSError`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        history = self._client.history()
+        written = [directory / name for name in ("defects.csv", "events.json", "markers.json")]
+        write_csv(written[0], history["events"], self._dismissed)
+        write_json(written[1], history)
+        if self.drawn is None:
+            return written[:2]
+        header = self.drawn.header
+        write_markers(written[2], header["tracks"], header.get("pixel_size_nm"))
+        return written
+
+    def events(self) -> list[dict[str, Any]]:
+        """All events of the run that are kept."""
+        return list(self._client.history()["events"])
+
     def attach(self, endpoint: str) -> None:
         """Follow the engine at another endpoint; raises `SettingsError` if it is malformed."""
         client = ResultsClient(endpoint)
@@ -73,6 +200,13 @@ class LiveSession:
         self._client = client
         self._plot_is_old, self._plot_due_s = True, 0.0
         self._layers.clear_markers()
+        self._forget_run()
+
+    def _forget_run(self) -> None:
+        self.inspections = Inspections()
+        self._selected, self._frozen, self._held = None, False, None
+        self._dismissed, self._regions, self._outlines = set(), {}, {}
+        self._epoch = ""
 
     def launch(self, source: str) -> None:
         """Start an engine on `source` that publishes where this session listens."""
@@ -102,17 +236,52 @@ class LiveSession:
     def pull(self) -> View:
         """Draw the newest image and tell the texts that go with it; a few milliseconds."""
         update = self._client.take()
-        if update.restarted:
-            self._alarm = AlarmLine()
-        self._alarm.follow(update.events)
         state = self._client.state()
-        if update.preview is not None:
+        self._follow(update, state)
+        if update.preview is not None and self._frozen:
+            self._held = update.preview
+        elif update.preview is not None:
             self._draw(update.preview, state["model"])
+        self._inspect(state["latest"])
         self._watch_requests()
         self._watch_engine()
         self._plot_is_old |= update.changed
         panel = panel_of(update.link, update.message, self.endpoint, state, self._displayed())
-        return View(panel, self._series_if_due(), self._alarm.count)
+        return View(
+            panel, self._series_if_due(), self._alarm.count, update.events, update.restarted
+        )
+
+    def _follow(self, update: Update, state: Mapping[str, Any]) -> None:
+        """Take in the events of an update; nothing of an earlier run is kept."""
+        epoch = str(state["latest"].get("epoch", ""))
+        if update.restarted:
+            self._alarm, self._dismissed = AlarmLine(), set()
+            if self._epoch not in ("", epoch):
+                self._forget_run()
+            self._epoch = epoch
+        self._alarm.follow(update.events)
+        for event in update.events:
+            self._follow_event(event)
+
+    def _follow_event(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "region_confirmed":
+            self._regions[event["region_id"]] = event
+        elif event["event"] == "defect_confirmed" and event.get("region_id") is not None:
+            self._announced[event["region_id"]] = (event["y_px"], event["x_px"])
+        elif event["event"] == "command" and event.get("ok", True):
+            defect_id = (event.get("args") or {}).get("defect_id")
+            if isinstance(defect_id, int) and event.get("name") == "dismiss":
+                self._dismissed.add(defect_id)
+            elif isinstance(defect_id, int) and event.get("name") == "accept":
+                self._dismissed.discard(defect_id)
+
+    def _inspect(self, latest: Mapping[str, Any]) -> None:
+        if self.drawn is not None and latest.get("phase") in ("live", "drifted"):
+            tracks, frame = self.drawn.header["tracks"], self.drawn.header["frame"]
+            self.inspections.pull(tracks, frame, self._ask)
+
+    def _ask(self, defect_id: int) -> Future[dict[str, Any]]:
+        return self._client.submit("inspect", defect_id=defect_id)
 
     def _series_if_due(self) -> Mapping[str, list[Any]] | None:
         now_s = time.monotonic()
@@ -122,18 +291,48 @@ class LiveSession:
         return self._client.series()
 
     def _draw(self, preview: Preview, model: Mapping[str, Any]) -> None:
-        header = preview.header
-        shape = (header["frame_shape"][0], header["frame_shape"][1])
-        diameter = base_diameter_px(model, shape)
-        self._layers.show(preview, markers_of(header["tracks"], header["frame"], shape, diameter))
+        shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
+        self._diameter_px = base_diameter_px(model, shape)
+        self._layers.show(preview, self._markers(preview), self._outlined(preview))
         self.images_drawn += 1
         self.drawn = preview
         self._drawn_at_s.append(time.monotonic())
 
+    def _markers(self, preview: Preview) -> Markers:
+        """The markers that belong to an image, dismissed ones dimmed, the chosen one ringed."""
+        header = preview.header
+        shape, frame = (header["frame_shape"][0], header["frame_shape"][1]), header["frame"]
+        markers = markers_of(header["tracks"], frame, shape, self._diameter_px)
+        if header.get("dismissed"):
+            faint = markers_of(header["dismissed"], frame, shape, self._diameter_px)
+            markers = joined(dimmed(faint), markers)
+        return with_selected(markers, self._selected)
+
+    def _outlined(self, preview: Preview) -> Mapping[int, NDArray[np.float64]]:
+        """Outlines (y, x) of the regions that are held, drift removed, px."""
+        tracks = preview.header["tracks"]
+        drift = np.asarray(preview.header.get("drift_px") or (0.0, 0.0), float)
+        for at, region_id in enumerate(tracks["region_id"]):
+            known = region_id in self._regions and region_id in self._announced
+            if known and region_id not in self._outlines:
+                now = np.array([tracks["y_px"][at], tracks["x_px"][at]])
+                moved = now - self._announced[region_id] - drift
+                outline = np.asarray(self._regions[region_id]["polygon_px"], float)[:, ::-1]
+                self._outlines[region_id] = outline + moved
+        held = set(tracks["region_id"])
+        return {of: outline for of, outline in self._outlines.items() if of in held}
+
     def _displayed(self) -> Displayed:
         now_s = time.monotonic()
         recent = sum(now_s - at_s < _RATE_S for at_s in self._drawn_at_s)
-        return Displayed(images=self.images_drawn, per_s=recent / _RATE_S)
+        header = self.drawn.header if self.drawn is not None else None
+        return Displayed(
+            images=self.images_drawn,
+            per_s=recent / _RATE_S,
+            frozen_at=header["frame"] if self._frozen and header else None,
+            dismissed=len(self._dismissed),
+            kinds=tuple(header["tracks"]["kind"]) if header else None,
+        )
 
     def _watch_requests(self) -> None:
         for name in [name for name, future in self._requests.items() if future.done()]:
@@ -153,6 +352,11 @@ class LiveSession:
 
     def close(self) -> None:
         """Detach, and end an engine that was started from here; may be called twice."""
+        if self.engine_running and self._engine is not None:
+            # asked first, for on Windows a process that is ended cannot close its session
+            with contextlib.suppress(LivedetectError):
+                self._client.submit("stop")
+                self._engine.wait(_STOP_PATIENCE_S)
         self._client.close()
         if self._engine is not None:
             self._engine.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ GLYPHS = {
 }
 NEW_FRAMES = 10
 NEW_SCALE = 1.5
+SELECTED_SCALE = 1.5
+DIMMED = 0.3
 DEFAULT_DIAMETER_SHARE = 1 / 32
 
 _FEATURES = ("defect_id", "kind", "confidence", "score", "confirmed_frame")
@@ -78,6 +81,54 @@ def markers_of(
         border_color=color,
         diameter_px=base_diameter_px * np.where(recent & ~at_start, NEW_SCALE, 1.0),
         features={name: shown[name] for name in _FEATURES},
+    )
+
+
+def dimmed(markers: Markers) -> Markers:
+    """The same markers, faint and not larger than others: dismissed by the operator."""
+    color = markers.border_color.copy()
+    color[:, 3] = DIMMED
+    smallest = markers.diameter_px.min(initial=np.inf)
+    return dataclasses.replace(
+        markers, border_color=color, diameter_px=np.minimum(markers.diameter_px, smallest)
+    )
+
+
+def joined(first: Markers, second: Markers) -> Markers:
+    """Both, those of `first` before those of `second`."""
+    return Markers(
+        position_px=np.concatenate([first.position_px, second.position_px]),
+        symbol=first.symbol + second.symbol,
+        border_color=np.concatenate([first.border_color, second.border_color]),
+        diameter_px=np.concatenate([first.diameter_px, second.diameter_px]),
+        features={name: [*first.features[name], *second.features[name]] for name in _FEATURES},
+    )
+
+
+def with_selected(markers: Markers, defect_id: int | None) -> Markers:
+    """With a second, white ring around the marker of `defect_id`, if it is among them."""
+    ids = markers.features["defect_id"]
+    if defect_id not in ids:
+        return markers
+    at = ids.index(defect_id)
+    ring = Markers(
+        position_px=markers.position_px[at : at + 1],
+        symbol=["disc"],
+        border_color=np.array([[1, 1, 1, 0.6]], np.float32),
+        diameter_px=markers.diameter_px[at : at + 1] * SELECTED_SCALE,
+        features={name: [values[at]] for name, values in markers.features.items()},
+    )
+    return joined(markers, ring)
+
+
+def nearest_marker(markers: Markers, y_px: float, x_px: float) -> int | None:
+    """The defect_id of the marker that a click at (y, x) means, None beside all of them."""
+    if not len(markers.position_px):
+        return None
+    distance = np.hypot(*(markers.position_px - (y_px, x_px)).T)
+    at = int(distance.argmin())
+    return (
+        int(markers.features["defect_id"][at]) if distance[at] <= markers.diameter_px[at] else None
     )
 
 

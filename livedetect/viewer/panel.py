@@ -9,6 +9,7 @@ from typing import Any, Literal
 from livedetect.stream.client import Link
 from livedetect.viewer.markers import legend_of
 
+LITTLE_ROOM_BYTES = 2e9
 _NOT_ANALYSED = ("skipped", "invalid", "suspect", "duplicate", "late")
 
 Tone = Literal["idle", "busy", "good", "warning", "bad"]
@@ -22,6 +23,12 @@ class Displayed:
     """Images drawn so far."""
     per_s: float = 0.0
     """Images drawn per second, recently."""
+    frozen_at: int | None = None
+    """The frame at which the operator has frozen the view."""
+    dismissed: int = 0
+    """Markers that the operator has dismissed so far."""
+    kinds: tuple[str, ...] | None = None
+    """Kinds of the markers that are drawn; None before the first image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +48,11 @@ class Panel:
     legend: str
     """Signs and numbers of the kinds that are held now, rich text."""
     note: str
-    """One line on what can be trusted, or empty."""
+    """Lines on what can be trusted, or empty."""
+    lamps: tuple[tuple[str, Tone], ...] = ()
+    """Source and recording: what the lamp says, and its colour."""
+    running: bool = False
+    """There is a run that takes commands."""
 
 
 def panel_of(
@@ -50,14 +61,19 @@ def panel_of(
     """The panel for the client's `state` (see `ResultsClient.state`)."""
     banner, tone = _banner(link, message, endpoint, state)
     counts = state["counts"]
+    kinds = displayed.kinds
+    if kinds is None:
+        kinds = tuple((state["latest"].get("tracks") or {}).get("kind", ()))
     return Panel(
         banner=banner,
         tone=tone,
-        flags=_flags(state["latest"]),
+        flags=_flags(state["latest"], displayed),
         defects=f"{counts['total']} defects · {counts['new']} new",
-        rows=_rows(state["latest"], counts, displayed),
-        legend=legend_of((state["latest"].get("tracks") or {}).get("kind", [])),
-        note=_note(state),
+        rows=_rows(state["latest"], displayed),
+        legend=legend_of(list(kinds)),
+        note=_note(state, displayed),
+        lamps=(_source_lamp(link, state), _recording_lamp(link, state)),
+        running=link is Link.ATTACHED and not state["end"],
     )
 
 
@@ -95,9 +111,11 @@ def _phase_banner(phase: str, latest: Mapping[str, Any]) -> tuple[str, Tone]:
     return texts.get(phase, (phase.upper(), "idle"))
 
 
-def _flags(latest: Mapping[str, Any]) -> str:
+def _flags(latest: Mapping[str, Any], displayed: Displayed) -> str:
     flags = latest.get("flags") or {}
     raised = []
+    if displayed.frozen_at is not None:
+        raised.append(f"VIEW FROZEN at frame {displayed.frozen_at} · F resumes")
     if flags.get("alarm"):
         value = latest.get("alarm_value")
         raised.append("ALARM" if value is None else f"ALARM at {_number(value)}")
@@ -106,16 +124,13 @@ def _flags(latest: Mapping[str, Any]) -> str:
     return " · ".join(raised)
 
 
-def _rows(
-    latest: Mapping[str, Any], counts: Mapping[str, Any], displayed: Displayed
-) -> tuple[tuple[str, str], ...]:
+def _rows(latest: Mapping[str, Any], displayed: Displayed) -> tuple[tuple[str, str], ...]:
     ledger = latest.get("ledger") or {}
     rates = latest.get("rates") or {}
     latency = (latest.get("latency_ms") or {}).get("last")
     received = f"{ledger.get('received', 0)} · {_number(rates.get('frames_per_s'))} /s"
     dose = latest.get("dose_e_per_A2")
     return (
-        ("Held now", str(counts["active"])),
         ("Received", received),
         ("Displayed", f"{displayed.images} · {_number(displayed.per_s)} /s"),
         ("Not analysed", str(sum(ledger.get(fate, 0) for fate in _NOT_ANALYSED))),
@@ -125,13 +140,61 @@ def _rows(
     )
 
 
-def _note(state: Mapping[str, Any]) -> str:
+def _source_lamp(link: Link, state: Mapping[str, Any]) -> tuple[str, Tone]:
+    latest = state["latest"]
+    if link is Link.WAITING or link is Link.INCOMPATIBLE:
+        return "no engine", "idle"
+    if state["end"]:
+        return "source ended", "idle"
+    if link is Link.SILENT:
+        return "engine silent", "bad"
+    if (latest.get("flags") or {}).get("stale"):
+        return "no frames", "bad"
+    return ("no frame yet", "idle") if latest.get("frame", -1) < 0 else ("frames coming", "good")
+
+
+def _recording_lamp(link: Link, state: Mapping[str, Any]) -> tuple[str, Tone]:
+    told = state["latest"].get("recording")
+    if not isinstance(told, Mapping) or link in (Link.WAITING, Link.INCOMPATIBLE):
+        return "not recording", "idle"
+    if told.get("state") != "on":
+        return "RECORDING STOPPED", "bad"
+    free = told.get("free_bytes")
+    if not isinstance(free, (int, float)):
+        return "recording", "good"
+    text = f"{free / 1e9:.3g} GB free"
+    if state["end"]:
+        return f"recorded · {text}", "idle"
+    return f"recording · {text}", "warning" if free < LITTLE_ROOM_BYTES else "good"
+
+
+def _note(state: Mapping[str, Any], displayed: Displayed) -> str:
     model = state["model"]
     warnings = model.get("warnings")
     if isinstance(warnings, list) and warnings:
         return str(warnings[0])
+    lines = [seen_at_this_signal(state["latest"].get("sensitivity") or model.get("sensitivity"))]
     budget = model.get("false_markers_per_1000_frames")
-    return "" if budget is None else f"False-marker budget: {_number(budget)} in 1000 frames"
+    if budget is not None:
+        dismissed = f"dismissed so far {displayed.dismissed}"
+        lines.append(f"False-marker budget: {_number(budget)} in 1000 frames; {dismissed}")
+    if state["end"]:
+        lines.append("The run has ended; this window stays until you close it.")
+    return "\n".join(filter(None, lines))
+
+
+def seen_at_this_signal(sensitivity: Any) -> str:
+    """What can be seen: kind -> frames needed, None where it is not reliable; empty if unknown."""
+    if not isinstance(sensitivity, Mapping):
+        return ""
+    told = []
+    for kind, frames in sensitivity.items():
+        name = str(kind).replace("_", " ")
+        if isinstance(frames, (int, float)):
+            told.append(f"{name} within {frames:.0f} frame{'s' * (frames != 1)}")
+        else:
+            told.append(f"{name} not reliably")
+    return "Seen at this signal: " + ", ".join(told) if told else ""
 
 
 def _number(value: Any) -> str:
@@ -158,6 +221,18 @@ class AlarmLine:
             elif event.get("name") == "set_alarm" and isinstance(args, Mapping):
                 # a refused command changes nothing
                 self._alarm |= args if event.get("ok", True) else {}
+
+    @property
+    def rule(self) -> str | None:
+        """The rule in force."""
+        rule = self._alarm.get("rule")
+        return rule if isinstance(rule, str) else None
+
+    @property
+    def limit(self) -> float | None:
+        """Its limit."""
+        limit = self._alarm.get("limit")
+        return float(limit) if isinstance(limit, (int, float)) else None
 
     @property
     def count(self) -> float | None:

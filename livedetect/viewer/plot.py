@@ -33,7 +33,9 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._plot.setLabel("left", "defects")
         self._plot.showGrid(x=True, y=True, alpha=0.25)
         self._plot.setMenuEnabled(False)
-        self._plot.addLegend(offset=(8, 4), labelTextColor="#d8dde3")
+        self._plot.addLegend(
+            offset=(8, 2), colCount=2, labelTextColor="#d8dde3", labelTextSize="8pt"
+        )
         # an area and a line: both stay visible where the two are equal
         self._new = self._plot.plot(
             pen=None, fillLevel=0, brush=pyqtgraph.mkBrush(_NEW + "70"), name="new since baseline"
@@ -117,7 +119,6 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
             self.frame_chosen.emit(int(self._series["frame"][int(np.nanargmin(distance))]))
 
     def _draw(self, _index: int = 0) -> None:
-        self._plot.setLabel("bottom", _LABELS[self.axis])
         x = _numbers(self._series.get(self.axis, []))
         known = np.isfinite(x)
         self._total.setData(x[known], _numbers(self._series.get("total", []))[known])

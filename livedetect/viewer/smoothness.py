@@ -60,6 +60,8 @@ class Figures:
     """The longest of them."""
     images_per_s: float
     """Images shown."""
+    gui_cpu_ms_per_image: float
+    """Processor time of the GUI's thread for each image: comparable on busy computers too."""
     memory_slope_mb_per_min: float
     """Growth of the viewer's resident memory over the second half."""
 
@@ -76,6 +78,8 @@ class Probe:
     """Between two looks."""
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
     """(when, MB)."""
+    cpu_s: list[float] = field(default_factory=list)
+    """Processor time of the GUI's thread at the first look and at the latest, s."""
     images: int = 0
     """Seen so far."""
     last_s: float = 0.0
@@ -87,6 +91,7 @@ class Probe:
         if self.last_s:
             self.gaps_ms.append(1e3 * (now_s - self.last_s))
         self.last_s = now_s
+        self.cpu_s = [*self.cpu_s[:1], time.thread_time()]
         images, handed_s = self.drawn()
         if images != self.images:
             self.images = images
@@ -109,6 +114,7 @@ class Probe:
             stall_p99_ms=float(np.percentile(self.gaps_ms, 99)),
             stall_max_ms=float(np.max(self.gaps_ms)),
             images_per_s=(len(latency) - 1) / span_s,
+            gui_cpu_ms_per_image=1e3 * (self.cpu_s[-1] - self.cpu_s[0]) / len(latency),
             memory_slope_mb_per_min=_slope(memory),
         )
 

@@ -10,39 +10,26 @@ from livedetect.errors import MissingExtraError
 
 @pytest.fixture
 def computer(monkeypatch):
-    """computer(display, napari): what there is."""
+    """computer(problem): what keeps windows from being shown, or None."""
 
-    def set_up(display, napari):
-        monkeypatch.setattr(viewer_program, "has_display", lambda: display)
-        monkeypatch.setattr(viewer_program, "has_napari", lambda: napari)
+    def set_up(problem):
+        monkeypatch.setattr(viewer_program, "display_problem", lambda: problem)
 
     return set_up
 
 
 @pytest.mark.parametrize(
-    ("view", "display", "napari", "wanted"),
-    [
-        (None, True, True, True),
-        (None, False, True, False),
-        (None, True, False, False),
-        (False, True, True, False),
-        (True, True, True, True),
-    ],
+    ("view", "problem", "wanted"),
+    [(None, None, True), (None, "no display", False), (False, None, False), (True, None, True)],
 )
-def test_there_is_a_view_where_there_can_be_one(computer, view, display, napari, wanted):
-    computer(display, napari)
+def test_there_is_a_view_where_there_can_be_one(computer, view, problem, wanted):
+    computer(problem)
     assert wants_view(view) is wanted
 
 
-@pytest.mark.parametrize(
-    ("display", "napari", "said"),
-    [(True, False, r"livedetect\[viewer\]"), (False, True, "DISPLAY")],
-)
-def test_a_wish_that_cannot_be_met_is_answered_with_what_is_missing(
-    computer, display, napari, said
-):
-    computer(display, napari)
-    with pytest.raises(MissingExtraError, match=said):
+def test_a_wish_that_cannot_be_met_is_answered_with_what_is_missing(computer):
+    computer("the display :4 does not answer")
+    with pytest.raises(MissingExtraError, match="display :4 does not answer"):
         wants_view(True)
 
 

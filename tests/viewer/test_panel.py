@@ -90,7 +90,7 @@ def test_warnings_of_the_model_come_before_its_budget():
     assert shown.note == "no lattice found"
     values["model"]["warnings"] = []
     shown = panel_of(Link.ATTACHED, "", ENDPOINT, values, Displayed())
-    assert shown.note == "False-marker budget: 1 in 1000 frames"
+    assert shown.note == "False-marker budget: 1 in 1000 frames; dismissed so far 0"
 
 
 def test_alarm_line_follows_settings_and_accepted_commands():
@@ -104,3 +104,55 @@ def test_alarm_line_follows_settings_and_accepted_commands():
     assert line.count == 4.0
     line.follow([{"event": "command", "name": "set_alarm", "args": {"rule": "density"}}])
     assert line.count is None
+
+
+def test_what_can_be_seen_at_this_signal_is_said():
+    values = state()
+    values["model"] = {"sensitivity": {"vacancy": 1, "half_vacancy": 6, "displaced": None}}
+    shown = panel_of(Link.ATTACHED, "", ENDPOINT, values, Displayed())
+    assert shown.note == (
+        "Seen at this signal: vacancy within 1 frame, half vacancy within 6 frames, "
+        "displaced not reliably"
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "latest", "lamps"),
+    [
+        (Link.WAITING, {}, ("no engine", "not recording")),
+        (Link.ATTACHED, {"frame": -1}, ("no frame yet", "not recording")),
+        (
+            Link.ATTACHED,
+            {"frame": 3, "recording": {"state": "on", "free_bytes": 66.2e9}},
+            ("frames coming", "recording · 66.2 GB free"),
+        ),
+        (
+            Link.ATTACHED,
+            {"frame": 3, "flags": {"stale": True}, "recording": {"state": "stopped"}},
+            ("no frames", "RECORDING STOPPED"),
+        ),
+        (Link.SILENT, {"frame": 3}, ("engine silent", "not recording")),
+    ],
+)
+def test_lamps_of_source_and_recording(link, latest, lamps):
+    assert tuple(text for text, _ in panel(link, **latest).lamps) == lamps
+
+
+def test_little_room_on_the_disk_is_a_warning():
+    told = {"state": "on", "free_bytes": 1e9}
+    assert panel(frame=3, recording=told).lamps[1] == ("recording · 1 GB free", "warning")
+
+
+def test_a_frozen_view_is_said_and_the_legend_is_that_of_the_image():
+    displayed = Displayed(frozen_at=7, kinds=("vacancy",))
+    shown = panel_of(Link.ATTACHED, "", ENDPOINT, state(tracks={"kind": ["adatom"]}), displayed)
+    assert shown.flags == "VIEW FROZEN at frame 7 · F resumes"
+    assert "vacancy" in shown.legend
+    assert "adatom" not in shown.legend
+
+
+def test_commands_go_to_a_running_engine_only():
+    assert panel(phase="live").running
+    assert not panel(Link.SILENT, phase="live").running
+    ended = panel_of(Link.ATTACHED, "", ENDPOINT, state() | {"end": {"status": "x"}}, Displayed())
+    assert not ended.running

@@ -1,0 +1,58 @@
+"""Outlines of regions: one shapes layer, filled when the regions change, moved with the drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from livedetect.viewer.marker_layer import LAYER_KEY, found_layer
+
+OUTLINE_COLOR = "#F08CC8"
+_EDGE_PX = 2.0
+
+
+class RegionsLayer:
+    """Draws polygons; shapes are slow to set, so that is done once for each set of regions."""
+
+    def __init__(self, viewer: Any, role: str = "regions") -> None:
+        self._viewer = viewer
+        self._role = role
+        self._outlined: tuple[int, ...] = ()
+
+    def show(
+        self, outlines: Mapping[int, NDArray[np.float64]], drift_yx: tuple[float, float]
+    ) -> None:
+        """Outline regions: polygons (n, 2) as (y, x) px by region_id, all moved by `drift_yx`."""
+        layer = found_layer(self._viewer, self._role)
+        if layer is None:
+            self._outlined = ()
+            if not outlines:
+                return
+            layer = self._made()
+        if tuple(outlines) != self._outlined:
+            self._outlined = tuple(outlines)
+            layer.data = []
+            if outlines:
+                layer.add(list(outlines.values()), shape_type="polygon", edge_width=_EDGE_PX)
+        if tuple(layer.translate[-2:]) != drift_yx:
+            layer.translate = drift_yx
+
+    def clear(self) -> None:
+        """Take the outlines away."""
+        self.show({}, (0.0, 0.0))
+
+    def _made(self) -> Any:
+        active = self._viewer.layers.selection.active
+        layer = self._viewer.add_shapes(
+            ndim=2,
+            name=self._role,
+            face_color="transparent",
+            edge_color=OUTLINE_COLOR,
+            metadata={LAYER_KEY: self._role},
+        )
+        layer.editable = False
+        self._viewer.layers.selection.active = active
+        return layer
