@@ -26,6 +26,7 @@ _HEADS = {
     "stall_p99_ms": "stall p99 / ms",
     "stall_max_ms": "max / ms",
     "images_per_s": "images/s",
+    "gui_cpu_ms_per_image": "GUI processor / (ms/image)",
     "memory_slope_mb_per_min": "memory / (MB/min)",
 }
 
@@ -99,7 +100,8 @@ def _measured(start: Sequence[str], case: Mapping[str, Any], seconds: float) -> 
 def _in_short(figures: Figures) -> str:
     return (
         f"  latency p95 {figures['latency_p95_ms']:.0f} ms, stall p99 "
-        f"{figures['stall_p99_ms']:.0f} ms, {figures['images_per_s']:.1f} images/s"
+        f"{figures['stall_p99_ms']:.0f} ms, {figures['images_per_s']:.1f} images/s, "
+        f"{figures['gui_cpu_ms_per_image']:.0f} ms of processor time for each"
     )
 
 
