@@ -76,7 +76,11 @@ def _line(swift: subprocess.Popen[str], event: str) -> dict[str, Any]:
             line = json.loads(text)
         except ValueError:
             continue  # Swift's own words
-        if isinstance(line, dict) and line.get("event") == event:
+        if not isinstance(line, dict):
+            continue
+        if line.get("event") == "failed":
+            raise SourceError(f"Nion Swift could not measure: {line.get('reason')}")
+        if line.get("event") == event:
             return line
     raise SourceError("Nion Swift ended before it had measured anything")
 
@@ -98,10 +102,11 @@ def _engine(source: str, results: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _spread(figures: Mapping[str, Any]) -> str:
+def _spread(figures: Mapping[str, Any], digits: int = 0) -> str:
     if not figures["n"]:
         return "–"
-    return f"{figures['p50']:.0f} / {figures['p95']:.0f} ({figures['n']})"
+    p50, p95 = figures["p50"], figures["p95"]
+    return f"{p50:.{digits}f} / {p95:.{digits}f} ({figures['n']})"
 
 
 def _difference(figures: Mapping[str, Any]) -> str:
@@ -111,12 +116,12 @@ def _difference(figures: Mapping[str, Any]) -> str:
 
 COLUMNS: Sequence[tuple[str, Callable[[Mapping[str, Any]], str]]] = (
     ("frame", lambda m: f"{m['size']}²"),
-    ("to result, p50 / p95 ms (n)", lambda m: _spread(m["event"])),
-    ("to blanked, p50 / p95 ms (n)", lambda m: _spread(m["blanked"])),
+    ("to result, p50 / p95 ms (n)", lambda m: _spread(m["to_result"])),
+    ("to blanked, p50 / p95 ms (n)", lambda m: _spread(m["to_blanked"])),
     ("period without, ms", lambda m: f"{m['period_without_ms']:.1f}"),
     ("with, ms", lambda m: f"{m['period_with_ms']:.1f}"),
     ("difference, % (95 %)", _difference),
-    ("callback, longest ms", lambda m: f"{m['callback_max_ms']:.2f}"),
+    ("callback, p50 / p95 ms (n)", lambda m: _spread(m["callback"], 2)),
 )
 
 

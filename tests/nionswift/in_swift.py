@@ -176,11 +176,6 @@ def timings(swift):
 
 
 @request
-def callback(swift):
-    return max(tap.slowest_ms for tap in bridge()._taps.values())
-
-
-@request
 def truth(swift, *, scan=None):
     return lattice().crystal().truth(scan)
 

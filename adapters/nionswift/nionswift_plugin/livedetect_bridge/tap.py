@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from nionswift_plugin.livedetect_bridge.wire import WireError, sendable
+
+REMEMBERED_CALLS = 1000
 
 _log = logging.getLogger(__name__)
 
@@ -104,8 +106,8 @@ class ScanTap:
         self.device_id = str(device.hardware_source_id)
         self.counts: Counter[str] = Counter()
         """seen, taken, torn, unsuitable, fault: what became of completed frames."""
-        self.slowest_ms = 0.0
-        """Longest that the acquisition thread was held up."""
+        self.busy_ms: deque[float] = deque(maxlen=REMEMBERED_CALLS)
+        """How long the acquisition thread was held up by the latest completed frames, ms."""
         self.watch = AbortWatch()
         self._take = take
         self._listeners = [
@@ -147,7 +149,8 @@ class ScanTap:
             self.counts["fault"] += 1
             if self.counts["fault"] == 1:
                 _log.exception("livedetect: a frame of %s could not be taken", self.device_id)
-        self.slowest_ms = max(self.slowest_ms, (time.perf_counter_ns() - begun_ns) / 1e6)
+        if getattr(channel, "state", None) == "complete":
+            self.busy_ms.append((time.perf_counter_ns() - begun_ns) / 1e6)
 
     def _take_over(self, channel: Any, source: Any) -> None:
         scan_id = str(source.metadata.get("scan", {}).get("scan_id", ""))

@@ -7,7 +7,6 @@ run by ``livedetect bench nion``, which starts the engine at the address that is
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -19,7 +18,8 @@ from nionswift_plugin.livedetect_lattice.headless import HeadlessSwift, tell
 
 BLOCK_S = 4.0
 SETTLE_FRAMES = 2
-LIVE_S = 180.0
+LIVE_S = 600.0
+CAUGHT_UP_MS = 200.0
 
 
 class ScanClock:
@@ -63,12 +63,17 @@ class Measurement:
         Without the bridge means: its taps do not listen. The engine runs all the time.
         """
         clock = ScanClock(self.device)
-        differences, medians = [], {True: [], False: []}  # type: ignore[var-annotated]
+        callback: list[float] = []
+        differences: list[float] = []
+        medians: dict[bool, list[float]] = {True: [], False: []}
+        nominal_s = 1e-6 * self.options.pixel_time * self.options.size**2
+        block_s = max(self.options.block, 8 * nominal_s)
         for pair in range(self.options.pairs):
             for tapped in (pair % 2 == 0, pair % 2 == 1):
                 self._tap(tapped)
                 clock.periods_ms()
-                self.pump(self.options.block)
+                self.pump(block_s)
+                callback += [ms for tap in self.bridge._taps.values() for ms in tap.busy_ms]
                 medians[tapped].append(float(np.median(clock.periods_ms())))
             differences.append(medians[True][-1] - medians[False][-1])
         self._tap(tapped=True)
@@ -81,7 +86,7 @@ class Measurement:
             "difference_percent": 100 * float(np.mean(differences)) / without,
             "difference_percent_95": [100 * low / without, 100 * high / without],
             "pairs": len(differences),
-            "callback_max_ms": max(tap.slowest_ms for tap in self.bridge._taps.values()),
+            "callback": spread(callback),
         }
 
     def _tap(self, tapped: bool) -> None:
@@ -94,6 +99,8 @@ class Measurement:
         bridge = self.bridge
         if not self.swift.pump(lambda: bridge.status().engine == "live", LIVE_S):
             raise RuntimeError("no engine became live")
+        # what has piled up while the engine learnt is no latency of the steady state
+        self.swift.pump(self._caught_up, 60.0)
         bridge.timings.clear()
         bridge.change(action="blank")
         bridge.arm(armed=True)
@@ -101,7 +108,12 @@ class Measurement:
         self.swift.pump(lambda: self._relit() and len(bridge.timings) >= wanted, LIVE_S)
         results = [timing["result_ms"] for timing in bridge.timings]
         blanked = [t["blanked_ms"] for t in bridge.timings if "blanked_ms" in t]
-        return {"event": spread(results), "blanked": spread(blanked)}
+        return {"to_result": spread(results), "to_blanked": spread(blanked)}
+
+    def _caught_up(self) -> bool:
+        latest = self.bridge.timings[-1:]
+        period_ms = 1e-3 * self.options.pixel_time * self.options.size**2
+        return bool(latest) and latest[0]["result_ms"] < period_ms + CAUGHT_UP_MS
 
     def _relit(self) -> bool:
         """The operator who switches the beam on after every alarm, so that there is another."""
@@ -139,21 +151,28 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="livedetect-swift-") as directory:
         swift = HeadlessSwift(directory)
         try:
-            measurement = Measurement(swift, options)
-            measurement.bridge.start()
-            tell({"event": "ready", "endpoint": measurement.bridge.status().endpoint})
-            listened = swift.pump(lambda: measurement.bridge.status().listeners, LIVE_S)
-            if not listened:
-                raise RuntimeError("no engine came")
-            measurement.device.start_playing()
-            latency = measurement.latency()
-            measurement.bridge.arm(armed=False)
-            cost = measurement.cost()
-            measurement.device.abort_playing(sync_timeout=10.0)
-            sys.stdout.write(json.dumps({"event": "measured", **latency, **cost}) + "\n")
+            tell({"event": "measured", **measured(Measurement(swift, options))})
+        except RuntimeError as error:
+            tell({"event": "failed", "reason": str(error)})
+            return 1
         finally:
             swift.close()
     return 0
+
+
+def measured(measurement: Measurement) -> dict[str, Any]:
+    """Latency first, then cost; raises `RuntimeError` without an engine."""
+    bridge, device = measurement.bridge, measurement.device
+    bridge.start()
+    tell({"event": "ready", "endpoint": bridge.status().endpoint})
+    if not measurement.swift.pump(lambda: bridge.status().listeners, LIVE_S):
+        raise RuntimeError("no engine came")
+    device.start_playing()
+    latency = measurement.latency()
+    bridge.arm(armed=False)
+    cost = measurement.cost()
+    device.abort_playing(sync_timeout=10.0)
+    return {**latency, **cost}
 
 
 if __name__ == "__main__":
