@@ -35,6 +35,11 @@ class H5Array:
         self.dtype = self._dataset.dtype
 
     @property
+    def dataset(self) -> h5py.Dataset:
+        """Where the pixels are."""
+        return self._dataset
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape now."""
         if self.file.swmr_mode:

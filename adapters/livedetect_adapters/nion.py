@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from livedetect.errors import FrameReadError, SourceError
+from livedetect_adapters import nexus
 from livedetect_adapters.frames import ArrayStack
 from livedetect_adapters.hdf5 import H5Array
 from livedetect_adapters.nion_stack import stack_of
@@ -95,6 +96,8 @@ def _start_of(archive: zipfile.ZipFile, path: Path) -> int:
 def _open_hdf5(path: Path, item: str) -> ArrayStack:
     array = H5Array(path, item)
     try:
+        if not array.properties:
+            return nexus.stack_of(array, path.name)
         return stack_of(array, path.name, array.properties, release=array.close)
     except BaseException:
         array.close()

@@ -48,13 +48,26 @@ class StackSource:
         self._following = fresh and self._path.suffix.lower() in _GROWING_SUFFIXES
         self._stack = self._open(self._idle_s if fresh else 0.0)
         self._time_s = 0.0
+        self._remark = " ".join(
+            filter(None, [getattr(self._stack, "remark", ""), self._on_times()])
+        )
 
     @property
     def info(self) -> SourceInfo:
         """Name and number of frames; not `live`, because nothing is ever dropped."""
         count = None if self._following else expected_frames(self._stack)
-        remark: str = getattr(self._stack, "remark", "")
-        return SourceInfo(name=str(self._path), live=False, frame_count=count, remark=remark)
+        return SourceInfo(name=str(self._path), live=False, frame_count=count, remark=self._remark)
+
+    def _on_times(self) -> str:
+        """What to say where nothing tells when the frames of the file were acquired."""
+        if len(self._stack) < 2 or getattr(self._stack, "timed", False):
+            return ""
+        try:
+            frame = calibrated(self._stack.frame(0), self._sidecar, self._request)
+        except FrameReadError:
+            return ""
+        known = known_interval_s(frame, self._stack)
+        return "" if known else f"{self._path.name} tells no times: time_s counts 1 s a frame."
 
     def _open(self, patience_s: float) -> Stack:
         """Open the file; one that is still being written is given time to become readable."""
@@ -163,11 +176,16 @@ def calibrated(frame: Frame, sidecar: Calibration, request: SourceRequest) -> Fr
 
 
 def interval_s(frame: Frame, stack: Stack) -> float:
-    """Time between two frames of `stack`, s: the file's, else the scan time, else 1 s."""
+    """Time between two frames of `stack`, s; 1 s where nothing tells it."""
+    return known_interval_s(frame, stack) or NOMINAL_INTERVAL_S
+
+
+def known_interval_s(frame: Frame, stack: Stack) -> float | None:
+    """Time between two frames of `stack`, s: the file's, else the scan time, else None."""
     told: float | None = getattr(stack, "interval_s", None)
     dwell_us = frame.calibration.dwell_us
     scan_s = frame.data.size * dwell_us * 1e-6 if dwell_us else None
-    return told or scan_s or NOMINAL_INTERVAL_S
+    return told or scan_s
 
 
 def expected_frames(stack: Stack) -> int:
