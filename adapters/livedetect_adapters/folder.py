@@ -6,7 +6,9 @@ is waited for. Without ``live`` the files present now are read and the source en
 
 Every file ends as frames, or as a `Rejection` that says why (unreadable, cut, deleted, late,
 a duplicate), except those that `folder_names.counts` ignores, renamed files that were read
-under their old name, and files that change without changing their first frame or length.
+under their old name, files that change without changing their first frame or length, and
+frames of another channel than the analysed one (`Settings.stream`, else the first seen), where
+the files name it.
 Indexes count up in the order of delivery; missing file numbers are no gaps, because many
 programs number in steps.
 """
@@ -15,13 +17,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from livedetect.errors import SettingsError, SourceError
 from livedetect.protocols import Source, SourceRequest
 from livedetect.stream.registry import suffixes
-from livedetect.types import SourceInfo, SourceItem
+from livedetect.types import Frame, SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.folder_inbox import Inbox, Timing
 from livedetect_adapters.folder_intake import Intake, simulated_stack
@@ -80,6 +82,7 @@ class FolderSource:
             give_up_s=_seconds(request.options, "give_up_s", 10.0),
         )
         self._inbox = Inbox(self._folder, self.pattern, timing)
+        self._intake = Intake(self._inbox, request)
         self._wake = Wake(self._folder)
         self._first_listing = True  # files that were there already can wait
 
@@ -90,7 +93,17 @@ class FolderSource:
             name=str(self._folder),
             live=self._request.live,
             stored=self._request.live and self._first_listing,
+            has_channels=True,
         )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Frames left aside, see `livedetect.protocols.ManyChannels`."""
+        return {"other_channels": self._intake.others.total()}
+
+    def divert(self, take: Callable[[Frame], None]) -> None:
+        """Hand frames of other channels to `take`, see `livedetect.protocols.ManyChannels`."""
+        self._intake.divert(take)
 
     def files(self) -> list[Path]:
         """The files that count, present now."""
@@ -105,7 +118,7 @@ class FolderSource:
             self.close()
 
     def _watch(self) -> Iterator[SourceItem]:
-        intake, away, stop = Intake(self._inbox, self._request), False, self._request.stop
+        intake, away, stop = self._intake, False, self._request.stop
         while not stop.is_set():
             began = time.monotonic()
             problem = self._scan(began)

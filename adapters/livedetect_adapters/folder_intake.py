@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,10 @@ class Intake:
         self._ranges: dict[str, tuple[NaturalKey, NaturalKey]] = {}
         self._suffixes: dict[str, str] = {}
         self._clock = _Clock()
+        self._channel = request.settings.stream or ""
+        self._aside: Callable[[Frame], None] | None = None
+        self.others: Counter[str] = Counter()
+        """Frames of other channels than the analysed one, by the name of their channel."""
 
     def vanished(self) -> Iterator[SourceItem]:
         """A rejection for each file that was deleted before it had been read."""
@@ -86,14 +91,15 @@ class Intake:
             entry.done = 0  # the file was overwritten
         while entry.done < length and not self._request.stop.is_set():
             try:
-                item: SourceItem = self._read(entry, stack)
+                item = self._read(entry, stack)
             except FrameReadError as error:
                 if entry.growing or not entry.given_up:
                     entry.failed(str(error), time.monotonic())
                     return
                 item = self._rejection(str(error))
             entry.done += 1
-            yield item
+            if item is not None:
+                yield item
         if not entry.growing and entry.done >= length:
             yield from self._end(entry, stack)
 
@@ -110,15 +116,38 @@ class Intake:
         if missing > 0 and not self._request.live:
             yield self._gap(missing, "the file is cut")
 
-    def _read(self, entry: Entry, stack: Stack) -> SourceItem:
+    def _read(self, entry: Entry, stack: Stack) -> SourceItem | None:
+        """The next frame, or why there is none; None for one of another channel."""
         frame = stack.frame(entry.done)
         if not entry.growing:
             self._check(entry, frame)
         if not entry.done:
             entry.digest = zlib.crc32(frame.data.data)
+        self._channel = self._channel or frame.stream
+        if frame.stream not in ("", self._channel):
+            return self._other(entry, stack, frame)
         if not entry.passed and self._fills_hole(entry):
             return self._rejection(f"{entry.path.name} came after later ones", "late")
         return self._accepted(entry, stack, frame)
+
+    def divert(self, take: Callable[[Frame], None]) -> None:
+        """Hand the frames of other channels to `take`."""
+        self._aside = take
+
+    def _other(self, entry: Entry, stack: Stack, frame: Frame) -> Notice | None:
+        """Put a frame of another channel aside; the first of each channel is told."""
+        number = self.others[frame.stream]
+        self.others[frame.stream] += 1
+        if self._aside is not None:
+            frame = calibrated(frame, cal.beside(entry.path), self._request)
+            offset = entry.done * interval_s(frame, stack)
+            time_s = self._clock.time_s(_acquired_s(stack), entry.mtime_s, offset)
+            meta = {**frame.meta, "file": entry.path.name}
+            self._aside(dataclasses.replace(frame, index=number, time_s=time_s, meta=meta))
+        if number:
+            return None
+        reason = f"another channel in the folder: {frame.stream!r}, analysed is {self._channel!r}"
+        return self.notice("source_changed", reason)
 
     def _check(self, entry: Entry, frame: Frame) -> None:
         """Raise `FrameReadError` if the file changed while read or looks half-written."""

@@ -85,9 +85,9 @@ def meta_of(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def stream_of(properties: Mapping[str, Any]) -> str:
-    """Name of the channel, for example ``Scan/HAADF``; empty if it is not known."""
-    names = (find(properties, key) for key in ("hardware_source_name", "channel_name"))
-    return "/".join(str(name) for name in names if name)
+    """Name of the channel as the bridge calls it, ``swift/HAADF``; empty if it is not known."""
+    channel = find(properties, "channel_name")
+    return f"swift/{channel}" if channel else ""
 
 
 def valid_rows_of(properties: Mapping[str, Any]) -> int | None:

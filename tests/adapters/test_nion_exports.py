@@ -10,6 +10,7 @@ import tifffile
 
 import livedetect
 from livedetect.errors import FrameReadError, SourceError
+from livedetect.types import Frame, Notice
 from livedetect_adapters import nion
 from livedetect_adapters.nion import READER
 from livedetect_adapters.nion_properties import acquired_s
@@ -60,7 +61,7 @@ def test_frames_and_what_swift_knew(kind, array, words):
     assert frame.calibration.pixel_size_nm == 0.0625
     assert frame.calibration.dwell_us == 2
     assert frame.calibration.high_tension_kv == 100
-    assert frame.stream == "Scan/HAADF"
+    assert frame.stream == "swift/HAADF"
     assert frame.meta["fov_nm"] == 4
     # one object for all frames: what belongs to one scan is not known of any
     assert frame.scan_id == ""
@@ -188,3 +189,23 @@ def test_an_exported_tiff_keeps_what_swift_knew(tmp_path):
     assert frame.calibration.dwell_us == 2
     assert frame.calibration.pixel_size_nm == 0.0625
     assert frame.time_s == pytest.approx(2 * 0.006144)
+
+
+@pytest.mark.parametrize(("asked", "offset"), [(None, 0), ("swift/MAADF", 500)])
+def test_of_two_channels_in_a_folder_one_is_played(tmp_path, asked, offset):
+    for number, image in enumerate(FRAMES):
+        for channel, added in (("HAADF", 0), ("MAADF", 500)):
+            words = properties_of(image, "Record", second=number)
+            words["metadata"] = {"hardware_source": {"channel_name": channel}}
+            write_ndata(tmp_path / f"{number} {channel}.ndata1", image + added, exported(words))
+    aside = []
+    source = livedetect.open_source(tmp_path, livedetect.Settings(stream=asked), live=False)
+    source.divert(aside.append)
+    items = list(source)
+    frames = [item for item in items if isinstance(item, Frame)]
+    np.testing.assert_array_equal([frame.data for frame in frames], FRAMES + offset)
+    np.testing.assert_array_equal([frame.data for frame in aside], FRAMES + 500 - offset)
+    assert [frame.index for frame in frames] == [frame.index for frame in aside] == [0, 1, 2, 3]
+    (notice,) = (item for item in items if isinstance(item, Notice))
+    assert "another channel" in notice.values["reason"]
+    assert source.counts == {"other_channels": 4}

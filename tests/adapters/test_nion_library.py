@@ -69,7 +69,7 @@ def test_a_sequence_is_played_with_what_swift_knew(library):
     assert last.calibration.dwell_us == 2
     assert last.calibration.high_tension_kv == 100
     assert last.calibration.rotation_deg == pytest.approx(17.1887, abs=1e-3)
-    assert last.stream == "Scan/HAADF"
+    assert last.stream == "swift/HAADF"
     assert last.time_s == pytest.approx(3 * 0.006144)
     assert last.meta["fov_nm"] == 4
     assert last.meta["scan_id"] == SCAN["scan"]["scan_id"]
