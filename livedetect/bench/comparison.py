@@ -48,6 +48,42 @@ def compare(a: Sequence[Event], b: Sequence[Event], radius_px: float) -> Compari
     )
 
 
+def unrelated(a: Sequence[Event], b: Sequence[Event]) -> str:
+    """Why the two runs do not seem to be of the same frames, in a sentence; empty if they do.
+
+    A replay names the session it played as its source, so sources may differ; frames and
+    lattices may not.
+    """
+    first, second = _facts(a), _facts(b)
+    differing = [
+        f"{name} {first[name]} and {second[name]}"
+        for name in first
+        if first[name] and second[name] and first[name] != second[name]
+    ]
+    if not differing:
+        return ""
+    return (
+        "These do not seem to be runs of the same frames: "
+        f"{'; '.join(differing)}. Places are compared all the same."
+    )
+
+
+def _facts(events: Sequence[Event]) -> dict[str, Any]:
+    """What two runs of the same frames have in common."""
+    ended = next((event for event in events if event.get("event") == "run_ended"), {})
+    started = next((event for event in events if event.get("event") == "run_started"), {})
+    ledger = ended.get("ledger") or {}
+    whole = ended.get("reason") == "source_ended"
+    return {
+        "simulated streams": _simulated(str(started.get("source", ""))),
+        "frames sent": ledger.get("sent") if whole else None,
+    }
+
+
+def _simulated(source: str) -> str:
+    return source if source.startswith("sim:") else ""
+
+
 def _defects(events: Sequence[Event]) -> list[Event]:
     named = (event for event in events if event.get("event") in DEFECTS)
     return [event for event in named if {"x_px", "y_px", "frame"} <= set(event)]

@@ -26,8 +26,12 @@ def compare(
 ) -> None:
     """Show which defects two runs have in common and which only one of them marked."""
     from livedetect.bench.comparison import compare as compared
+    from livedetect.bench.comparison import unrelated
 
-    found = compared(events_of(a), events_of(b), radius)
+    first, second = events_of(a), events_of(b)
+    found = compared(first, second, radius)
+    if warning := unrelated(first, second):
+        sys.stderr.write(f"livedetect: {warning}\n")
     if as_json:
         values = {
             "common": [{"a": left, "b": right} for left, right in found.common],

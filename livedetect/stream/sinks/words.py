@@ -111,6 +111,24 @@ def _command(values: Mapping[str, Any]) -> str:
     return f"command {values.get('name')}" + (f" refused: {fault}" if fault else "")
 
 
+def _source_changed(values: Mapping[str, Any]) -> str:
+    pairs = {name: pair for name, pair in values.items() if isinstance(pair, list)}
+    told = [_change(name, *pair) for name, pair in pairs.items() if len(pair) == 2]
+    return _other(values) + (f": {', '.join(told)}" if told else "")
+
+
+def _change(name: str, before: Any, now: Any) -> str:
+    """``size 512 × 512 became 256 × 256 px``."""
+    if name == "shape":
+        sizes = [" × ".join(str(edge) for edge in reversed(shape)) for shape in (before, now)]
+        return f"size {sizes[0]} became {sizes[1]} px"
+    return f"{name.replace('_', ' ')} {_or_unknown(before)} became {_or_unknown(now)}"
+
+
+def _or_unknown(value: Any) -> Any:
+    return "unknown" if value is None or value == "" else value
+
+
 def _other(values: Mapping[str, Any]) -> str:
     reason = values.get("reason") or values.get("message")
     name = str(values["event"]).replace("_", " ")
@@ -133,6 +151,7 @@ _SENTENCES: dict[str, Callable[[Mapping[str, Any]], str | None]] = {
     "gap": _gap,
     "frame_rejected": _rejected,
     "alarm": _alarm,
+    "source_changed": _source_changed,
     "command": _command,
 }
 _ENDINGS = {

@@ -56,6 +56,14 @@ SENTENCES = {
     "gap": (notice("gap", first_missing=3, missing_frames=6, reason="missing"), "6 frames from 3"),
     "rejected": (notice("frame_rejected", reason="suspect", message="saturated"), "saturated"),
     "rejected without a message": (notice("frame_rejected", reason="invalid"), "invalid"),
+    "another size": (
+        notice("source_changed", reason="new scan", shape=[[512, 256], [128, 64]]),
+        "new scan): size 256 × 512 became 64 × 128 px",
+    ),
+    "another pixel size": (
+        notice("source_changed", reason="new scan", pixel_size_nm=[None, 0.02]),
+        "pixel size nm unknown became 0.02",
+    ),
     "alarm": (
         notice("alarm", rule="region_area", limit=5.0, value=6.5, action="stop_scan"),
         "region area 6.5 reached the limit 5 (action: stop scan)",
