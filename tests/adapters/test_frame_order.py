@@ -224,6 +224,14 @@ class Wire(RuleBasedStateMachine):
         if self.start in self.known:
             self.start, self.next_seq = self.start + 1, 0
 
+    @rule(unsent=st.integers(0, 4))
+    def kill(self, unsent):
+        """What had been numbered and not sent is never heard of, nor what was on its way."""
+        if self.start in self.known:
+            self.next_seq += unsent
+            self.held.clear()
+            self.restart()
+
     @rule(dtype=st.sampled_from(sorted(wire.DTYPES)))
     def change_dtype(self, dtype):
         self.dtype = dtype
