@@ -68,7 +68,7 @@ def publish(publisher: ResultsPublisher, rate_per_s: float, markers: int, edge_p
         publisher.on_result(_result(frame, now_s, held[frame % _PICTURES]))
         publisher.on_status(_status(frame, rate_per_s))
         frame += 1
-        due_s = max(due_s + 1 / rate_per_s, now_s - 1.0)
+        due_s = max(due_s + 1 / rate_per_s, now_s)  # what is late is not made up for
         ended.wait(max(0.0, due_s - time.monotonic()))
 
 

@@ -188,6 +188,9 @@ class ResultsPublisher:
             else:
                 self._send_status((*spilled, item))
             spilled = ()
+            # whoever looks must not wait until a long row of results has been told
+            if time.monotonic() >= self._preview_due_s:
+                self._publish_preview()
 
     def _send_result(self, result: FrameResult, earlier: Sequence[Event]) -> None:
         origin = self._origins.take(result.frame)
