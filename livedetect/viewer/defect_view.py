@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from livedetect.inspection import Inspection
 
-PICTURE_PX = 116
+PICTURE_PX = 110
 RESIDUAL_LIMIT = 8.0
 """Standard deviations at which the residual's colours end, the same for every defect."""
 _NOT_SEEN = (58, 64, 72)
@@ -42,6 +42,7 @@ class DefectView(QWidget):  # type: ignore[misc]  # Qt comes without types
             layout.addWidget(caption, 1, column)
         layout.addWidget(self._words, 2, 0, 1, 3)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.clear()
 
     def show_words(self, words: str) -> None:
         """A line under the pictures."""
@@ -54,9 +55,8 @@ class DefectView(QWidget):  # type: ignore[misc]  # Qt comes without types
 
     def clear(self, words: str = _HINT) -> None:
         """No defect is chosen."""
-        for picture, caption in zip(self._pictures, self._captions, strict=True):
-            picture.clear()
-            caption.clear()
+        for shown in (*self._pictures, *self._captions):
+            shown.hide()  # the list has the room until there is something to see
         self.show_words(words)
 
     def show_defect(self, shown: Inspection, levels: tuple[float, float] | None) -> None:
@@ -75,6 +75,8 @@ class DefectView(QWidget):  # type: ignore[misc]  # Qt comes without types
             self._pictures[2].clear()
         for label, colour in zip(self._pictures, colours, strict=False):
             label.setPixmap(pixmap(colour, PICTURE_PX, self.devicePixelRatioF()))
+        for shown_label in (*self._pictures, *self._captions):
+            shown_label.show()
         for label, caption in zip(self._captions, captions, strict=True):
             label.setText(caption)
 

@@ -62,7 +62,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._viewer = napari_viewer
         self._session = session_of(napari_viewer, endpoint)
         self._muted = False
-        self._alarmed = False
+        self._alarmed = self._was_running = False
         self._pictured: tuple[int, int | None] = (-1, None)
         self._overlay: HelpOverlay | None = None
         self._roi = RoiLayer(napari_viewer, self._watch_rectangle)
@@ -90,7 +90,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._note = label("font: 9pt; color: #a9b3bd;")
         self._complaint = label("font: 10pt; color: #F0A35E;")
         self.plot = DefectPlot()
-        self.plot.setMinimumHeight(150)
+        self.plot.setMinimumHeight(115)
         self.plot.frame_chosen.connect(self._choose_frame)
         self.tabs = QTabWidget()
         self.tabs.addTab(self._events_page(), "Events")
@@ -104,8 +104,8 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         layout.addWidget(self.banner)
         layout.addWidget(self._legend)
         layout.addWidget(self._note)
-        layout.addWidget(self.plot, stretch=3)
-        layout.addWidget(self.tabs, stretch=4)
+        layout.addWidget(self.plot, stretch=2)
+        layout.addWidget(self.tabs, stretch=5)
         layout.addWidget(self._complaint)
         layout.addLayout(self._buttons())
         self.setMinimumWidth(370)
@@ -122,6 +122,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         page = QWidget()
         layout = QVBoxLayout(page)
         layout.setContentsMargins(0, 2, 0, 0)
+        layout.setSpacing(2)
         layout.addWidget(self.events, stretch=1)
         layout.addWidget(self.defect)
         return page
@@ -137,14 +138,14 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self.source_field = QLineEdit(_SAMPLE_SOURCE)
         self.source_field.setToolTip("A folder, a file, tcp://HOST:PORT, or sim:SPEC")
         self._start = self._button("Start", self.launch)
-        self._stop = self._button("Stop the run", lambda: self.perform("stop"))
+        self.stop_button = self._button("Stop the run", lambda: self.perform("stop"))
         self._warm_up = self._button("Warm up again  W", lambda: self.perform("start_warm_up"))
         page = QWidget()
         form = QFormLayout(page)
         form.addRow(label("font: 9pt; color: #a9b3bd;"))
         form.addRow("Engine at", _row(self.endpoint_field, self._button("Attach", self.attach)))
         form.addRow("Source", _row(self.source_field, self._start))
-        form.addRow(_row(self._warm_up, self._stop))
+        form.addRow(_row(self._warm_up, self.stop_button))
         return page
 
     def _buttons(self) -> QGridLayout:
@@ -214,6 +215,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
 
     def _choose(self, event: Mapping[str, Any]) -> None:
         defect_id = event.get("defect_id")
+        self.tabs.setCurrentIndex(0)
         self._session.select(defect_id if isinstance(defect_id, int) else None, centre=True)
         self.plot.show_cursor(event["frame"])
         self._show_defect(anew=True)
@@ -302,9 +304,10 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._show_defect()
 
     def _show_running(self, *, running: bool) -> None:
-        if running and not self._stop.isEnabled() and self.tabs.currentIndex() == 2:
+        if running and not self._was_running and self.tabs.currentIndex() == 2:
             self.tabs.setCurrentIndex(0)
-        for button in (self._stop, self._warm_up):
+        self._was_running = running
+        for button in (self.stop_button, self._warm_up):
             button.setEnabled(running)
         for name in ("accept", "dismiss", "baseline", "region"):
             self._of_action[name].setEnabled(running)

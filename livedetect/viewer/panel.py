@@ -67,7 +67,7 @@ def panel_of(
     return Panel(
         banner=banner,
         tone=tone,
-        flags=_flags(state["latest"], displayed),
+        flags=_flags({} if state["end"] else state["latest"], displayed),
         defects=f"{counts['total']} defects · {counts['new']} new",
         rows=_rows(state["latest"], displayed),
         legend=legend_of(list(kinds)),
