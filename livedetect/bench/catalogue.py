@@ -153,7 +153,8 @@ AREAS: dict[str, tuple[str, dict[str, Any]]] = {
     "new phase": ("mos2", {"domain": "phase"}),
     "new phase, fills the view": ("mos2", {"domain": "phase", "domain_px": 4.0}),
     "growing hole": ("mos2", {**ALONE, "holes": 1, "edge_barn": 200.0}),
-    "growing line": ("ws2", {**ALONE, "lines": 1, "edge_barn": 1000.0}),
+    "growing line": ("mos2", {**ALONE, "lines": 1, "edge_barn": 1000.0}),
+    "growing line ": ("ws2", {**ALONE, "lines": 1, "edge_barn": 1000.0}),
 }
 """Case: the usual crystal, and keys."""
 
