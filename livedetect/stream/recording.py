@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,7 +229,8 @@ def open_journal(path: Path) -> sqlite3.Connection:
     """Open ``events.sqlite`` for reading; raises `SourceError` if it is not there.
 
     SQLite is told where nobody writes any more: then it leaves no files of its own beside the
-    session, and can read from a medium that cannot be written to.
+    session, and can read from a medium that cannot be written to. A session that was cut off
+    there is read from a copy in memory.
     """
     if not path.is_file():
         raise SourceError(
@@ -235,7 +238,30 @@ def open_journal(path: Path) -> sqlite3.Connection:
         )
     closed = (path.parent / END_FILE).exists() and not _has_more(path)
     options = "?mode=ro&immutable=1" if closed else "?mode=ro"
-    return sqlite3.connect(_uri(path) + options, uri=True)
+    database = sqlite3.connect(_uri(path) + options, uri=True)
+    try:
+        database.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        database.close()
+        if closed or not any(word in str(error) for word in ("unable to open", "readonly")):
+            raise
+        return _copy_in_memory(path)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _copy_in_memory(path: Path) -> sqlite3.Connection:
+    """The journal with what waits in its log, where SQLite cannot write beside it."""
+    copy = sqlite3.connect(":memory:")
+    with tempfile.TemporaryDirectory() as folder:
+        for part in (path, path.with_name(path.name + "-wal")):
+            if part.exists():
+                shutil.copyfile(part, Path(folder) / part.name)
+        with contextlib.closing(sqlite3.connect(Path(folder) / path.name)) as database:
+            database.backup(copy)
+    return copy
 
 
 def _uri(path: Path) -> str:

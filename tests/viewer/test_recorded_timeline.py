@@ -1,5 +1,6 @@
 """Steps of a recorded session and the defects known at each, against the engine's own word."""
 
+import contextlib
 import json
 import sqlite3
 
@@ -87,3 +88,24 @@ def test_sessions_that_do_not_know_the_drift_show_markers_where_they_were_announ
     assert held[first["defect_id"]] == (first["x_px"], first["y_px"])
     assert not timeline.held_at(timeline.step_of(first["frame"]) - 1).get(first["defect_id"])
     assert json.dumps(sorted(held))
+
+
+def test_a_session_cut_off_on_a_medium_that_cannot_be_written_to_is_read(recorded, tmp_path):
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    for name in ("session.json", "events.sqlite"):
+        (torn / name).write_bytes((recorded[0] / name).read_bytes())
+    with contextlib.closing(sqlite3.connect(torn / "events.sqlite")) as writer:
+        with writer:
+            writer.execute("DELETE FROM frames WHERE position >= 40")
+        # as it is on the disk while the writer lives, or has been killed
+        log = (torn / "events.sqlite-wal").read_bytes()
+        whole = (torn / "events.sqlite").read_bytes()
+    (torn / "events.sqlite").write_bytes(whole)
+    (torn / "events.sqlite-wal").write_bytes(log)
+    # what SQLite wants to write beside the file cannot be written
+    (torn / "events.sqlite-shm").unlink(missing_ok=True)
+    (torn / "events.sqlite-shm").mkdir()
+    before = sorted(path.name for path in torn.iterdir())
+    assert len(timeline_of(Recording(torn)).steps) == 40
+    assert sorted(path.name for path in torn.iterdir()) == before
