@@ -11,14 +11,17 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from livedetect.bench.table import markdown
 from livedetect.errors import ProtocolError, SourceError
+from livedetect.settings import Settings
 from livedetect.stream.client import ResultsClient
+from livedetect.stream.registry import open_source
 
 CRYSTAL = "mos2?seed=1&detected_e_per_px=10&dwell_us=1&damage=100&drift_px=0.2&max_defects=40"
 MEASURE = "nionswift_plugin.livedetect_lattice.measure"
@@ -54,20 +57,38 @@ def measure(plan: NionPlan, size: int) -> dict[str, Any]:
     )
     try:
         ready = _line(swift, "ready")
-        engine = _engine(ready["endpoint"], plan.results)
-        measured = threading.Event()
-        alarms = threading.Thread(target=_raise_alarms, args=[plan.results, measured])
-        alarms.start()
-        try:
-            return {"size": size, **_line(swift, "measured")}
-        finally:
-            measured.set()
-            alarms.join()
-            engine.terminate()
-            engine.wait(60)
+        latency = _with_engine(swift, plan, ready["endpoint"])
+        with _taking(ready["endpoint"]):
+            return {"size": size, **latency, **_line(swift, "measured")}
     finally:
         swift.kill()
         swift.wait()
+
+
+def _with_engine(swift: subprocess.Popen[str], plan: NionPlan, source: str) -> dict[str, Any]:
+    engine = _engine(source, plan.results)
+    measured = threading.Event()
+    alarms = threading.Thread(target=_raise_alarms, args=[plan.results, measured])
+    alarms.start()
+    try:
+        return _line(swift, "latency")
+    finally:
+        measured.set()
+        alarms.join()
+        engine.kill()  # closing its session politely would take part of the next measurement
+        engine.wait(60)
+
+
+@contextlib.contextmanager
+def _taking(source: str) -> Iterator[None]:
+    """Take the frames and do nothing with them."""
+    stop = threading.Event()
+    frames = open_source(source, Settings(), stop=stop, live=True)
+    thread = threading.Thread(target=deque, args=[frames, 0])
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
 
 
 def _line(swift: subprocess.Popen[str], event: str) -> dict[str, Any]:
