@@ -37,6 +37,7 @@ class AlarmForm(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._rule, self._action, self._limit = QComboBox(), QComboBox(), QDoubleSpinBox()
         for name in ALARM_RULES:
             self._rule.addItem(RULE_WORDS[name], name)
+        self._rule.setCurrentIndex(self._rule.findData("count"))  # something to try at once
         for name in ALARM_ACTIONS:
             self._action.addItem(_DEEDS[name], name)
         self._limit.setRange(0.0, 1e9)

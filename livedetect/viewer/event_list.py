@@ -92,6 +92,8 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
         for event in listed:
             self._add(event)
         self.setSortingEnabled(True)
+        if self.selectedItems():
+            self.scrollToItem(self.selectedItems()[0])
 
     def _add(self, event: Mapping[str, Any]) -> None:
         row = self.rowCount()

@@ -187,7 +187,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             "dismiss": lambda: session.judge(dismissed=True),
             "start_warm_up": lambda: session.command("start_warm_up"),
             "baseline": lambda: session.command("rebaseline"),
-            "region": self._roi.choose,
+            "region": self._choose_region,
             "no_region": self._watch_all,
             "alarm": lambda: self.tabs.setCurrentIndex(1),
             "mute": self._mute,
@@ -226,6 +226,9 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
 
     def _clicked(self, _viewer: Any, event: Any) -> Any:
         """A click on a marker chooses its defect; a drag moves the image as ever."""
+        if self._roi.armed:
+            yield from self._roi.drag(event)
+            return
         moved = False
         yield
         while event.type == "mouse_move":
@@ -236,6 +239,11 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             if defect_id is not None:
                 self.tabs.setCurrentIndex(0)
                 self.events.choose_defect(defect_id)
+
+    def _choose_region(self) -> None:
+        self._roi.choose()
+        armed = "Drag a rectangle over the image; R again takes this back."
+        self._session.complaint = armed if self._roi.armed else ""
 
     def _watch_rectangle(self, rectangle: tuple[int, int, int, int]) -> None:
         self._session.command("roi", rectangle=list(rectangle))

@@ -1,12 +1,13 @@
-"""A rectangle drawn by the operator: the region of interest, in pixels of the frame."""
+"""A rectangle dragged by the operator: the region of interest, in pixels of the frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from livedetect.viewer.layers import scene_of
 from livedetect.viewer.marker_layer import LAYER_KEY, found_layer
 
 ROLE = "region of interest"
@@ -21,54 +22,64 @@ class RoiLayer:
     def __init__(self, viewer: Any, chosen: Callable[[Rectangle], None]) -> None:
         self._viewer = viewer
         self._chosen = chosen
-        self._image: Any = None
+        self.armed = False
+        """The next drag draws the rectangle and does not move the image."""
 
     def choose(self) -> None:
-        """The next drag over the image draws the rectangle."""
-        self._image = self._viewer.layers.selection.active
+        """Let the next drag over the image draw the rectangle; a second call takes that back."""
+        self._arm(armed=not self.armed)
+
+    def _arm(self, *, armed: bool) -> None:
+        self.armed = armed
+        scene_of(self._viewer).camera.mouse_pan = not armed
+
+    def drag(self, event: Any) -> Iterator[None]:
+        """Follow the mouse from press to release; nothing happens unless it is armed."""
+        if not self.armed:
+            return
+        start = end = np.asarray(event.position[-2:], float)
+        yield
+        while event.type == "mouse_move":
+            end = np.asarray(event.position[-2:], float)
+            self._draw(start, end)
+            yield
+        self._arm(armed=False)
+        rectangle = bounds(np.stack([start, end]))
+        if rectangle is None:
+            self.clear()
+        else:
+            self._chosen(rectangle)
+
+    def _draw(self, start: Any, end: Any) -> None:
         layer = found_layer(self._viewer, ROLE) or self._made()
-        layer.data = []
-        self._viewer.layers.selection.active = layer
-        layer.mode = "add_rectangle"
+        (y0, x0), (y1, x1) = start, end
+        layer.data = [np.array([[y0, x0], [y0, x1], [y1, x1], [y1, x0]])]
 
     def clear(self) -> None:
         """No rectangle."""
+        self._arm(armed=False)
         layer = found_layer(self._viewer, ROLE)
         if layer is not None:
-            layer.mode = "pan_zoom"
-            layer.data = []
-            self._back_to_image()
+            self._viewer.layers.remove(layer)
 
     def _made(self) -> Any:
+        active = self._viewer.layers.selection.active
         layer = self._viewer.add_shapes(
-            ndim=2,
+            [np.zeros((4, 2))],
+            shape_type="rectangle",
             name=ROLE,
             face_color="transparent",
             edge_color=_COLOR,
             edge_width=2,
             metadata={LAYER_KEY: ROLE},
         )
-        layer.mouse_drag_callbacks.append(self._dragged)
+        layer.editable = False
+        self._viewer.layers.selection.active = active
         return layer
-
-    def _dragged(self, layer: Any, _event: Any) -> Any:
-        yield
-        while _event.type == "mouse_move":
-            yield
-        if layer.mode == "add_rectangle" and len(layer.data):
-            layer.mode = "pan_zoom"
-            self._back_to_image()
-            rectangle = bounds(layer.data[-1])
-            if rectangle is not None:
-                self._chosen(rectangle)
-
-    def _back_to_image(self) -> None:
-        if self._image in self._viewer.layers:
-            self._viewer.layers.selection.active = self._image
 
 
 def bounds(corners: Any) -> Rectangle | None:
-    """Whole pixels x0, y0, x1, y1 of a drawn rectangle, corners (4, 2) as (y, x); None if empty."""
+    """Whole pixels x0, y0, x1, y1 of a rectangle, corners (n, 2) as (y, x); None if too small."""
     low = np.maximum(0, np.floor(np.min(corners, axis=0))).astype(int)
     high = np.ceil(np.max(corners, axis=0)).astype(int)
     y0, x0, y1, x1 = int(low[0]), int(low[1]), int(high[0]), int(high[1])

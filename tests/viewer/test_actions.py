@@ -1,5 +1,7 @@
 """Keys, menu, commands: one list of actions for all of them."""
 
+from types import SimpleNamespace
+
 import npe2
 import pytest
 
@@ -45,6 +47,34 @@ def test_without_an_engine_every_action_says_so_or_does_nothing(widget, monkeypa
     made.perform("dismiss")
     made.pull()
     assert "choose a marker first" in made.texts()["complaint"]
+
+
+def drag(made, *places):
+    """What napari tells of a drag over `places` (y, x)."""
+    kinds = ["mouse_press", *["mouse_move"] * (len(places) - 1), "mouse_release"]
+    event = SimpleNamespace(type="", position=places[0])
+    following = None
+    for kind, place in zip(kinds, [*places, places[-1]], strict=True):
+        event.type, event.position = kind, place
+        following = following or made._clicked(None, event)
+        next(following, None)
+
+
+def test_a_dragged_rectangle_becomes_the_region_of_interest(widget, monkeypatch):
+    viewer, made = widget
+    sent = []
+    monkeypatch.setattr(made.session, "command", lambda name, **args: sent.append((name, args)))
+    made.perform("region")
+    assert not viewer.scene.camera.mouse_pan
+    drag(made, (40.2, 80.7), (20.0, 30.0), (10.4, 20.2))
+    assert sent == [("roi", {"rectangle": [20, 10, 81, 41]})]
+    assert viewer.scene.camera.mouse_pan
+    assert len(viewer.layers["region of interest"].data) == 1
+    drag(made, (0.0, 0.0), (50.0, 50.0))  # the next drag moves the image again
+    assert len(sent) == 1
+    made.perform("no_region")
+    assert sent[1:] == [("roi", {"rectangle": None})]
+    assert "region of interest" not in viewer.layers
 
 
 def test_menu_lists_the_actions_with_their_keys(widget):

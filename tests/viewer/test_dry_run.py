@@ -22,7 +22,7 @@ EVENTS = [
         ("count", 4, 20),
         ("count", 99, None),
         ("density", 0.5, 10),
-        ("rate", 0.2, 10),
+        ("rate", 0.2, 5),
         ("region_area", 3.0, 30),
     ],
 )
