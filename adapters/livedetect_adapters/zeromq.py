@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 def open_tcp(request: SourceRequest) -> ZeroMQSource:
-    """A producer of frames (LDF/1), for example tcp://127.0.0.1:5590."""
+    """A producer of frames (LDF/1, karabo-bridge 2.2, DECTRIS Stream V2): tcp://127.0.0.1:5590."""
     return ZeroMQSource(f"tcp://{request.target}", request)
 
 
