@@ -301,11 +301,12 @@ class LatticeMethod:
         filters = self._judgement.filters
         sublattices = self._patches.sublattices(patches.site)
         explained = np.maximum(*filters.score(patches.z, sublattices, 1))
-        for index in np.flatnonzero(explained > EXPLAINED_SHARE * patches.score):
-            site = int(patches.site[index])
-            sublattice = int(sublattices[index])
-            column = self._patches.positions[site] + self._patches.to_column(sublattice)
-            centroids[index] = column + filters.at(sublattice).place(patches.z[index])
+        explained_well = explained > EXPLAINED_SHARE * patches.score
+        for sublattice in np.unique(sublattices[explained_well]).tolist():
+            here = explained_well & (sublattices == sublattice)
+            columns = self._patches.positions[patches.site[here]]
+            columns = columns + self._patches.to_column(sublattice)
+            centroids[here] = columns + filters.at(sublattice).places(patches.z[here])
         return centroids
 
     def _candidate(self, patches: Patches, index: int, position: FloatArray) -> Candidate:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.profile import ColumnProfile
 
 RIDGE = 1e-3
@@ -138,21 +138,28 @@ class MatchedFilter:
         kind = max(shares, key=lambda name: shares[name])
         return kind, round(shares[kind] / sum(shares.values()), 3)
 
-    def place(self, z: FloatArray) -> FloatArray:
-        """(2,) best estimate of where the change in a patch (d,) lies, px from the column.
+    def places(self, z: FloatArray) -> FloatArray:
+        """(n, 2) best estimate of where the change in patches (n, d) lies, px from the column.
 
-        One Gauss-Newton step, drawn to the column as far as the noise asks for it.
+        One Gauss-Newton step, drawn to the column as far as the noise asks for it. A column
+        that has moved is told by its own place.
         """
-        if self.kind(z, 1)[0] == "displaced":
-            return np.zeros(2)
-        coefficients = np.linalg.solve(self._information, z @ self._fit)
-        height = float(coefficients[0])
-        noise2 = np.diag(np.linalg.inv(self._information))[1:] / max(height**2, 1e-12)
-        step = coefficients[1:] / height if height else np.zeros(2)
+        inverse = np.linalg.inv(self._information)
+        coefficients = (z @ self._fit) @ inverse.T
+        height = coefficients[:, :1]
+        noise2 = np.diag(inverse)[1:] / np.maximum(height**2, 1e-12)
+        step = np.where(height == 0, 0, coefficients[:, 1:] / np.where(height == 0, 1, height))
         prior2 = self._spread_px**2
         step = step * prior2 / (prior2 + noise2)
-        length = float(np.hypot(*step))
-        return np.asarray(step * min(1.0, 2 * self._spread_px / max(length, 1e-12)))
+        length = np.hypot(step[:, :1], step[:, 1:])
+        step = step * np.minimum(1.0, 2 * self._spread_px / np.maximum(length, 1e-12))
+        return np.where(self._has_moved(z)[:, None], 0.0, step)
+
+    def _has_moved(self, z: FloatArray) -> BoolArray:
+        """(n,) True for patches (n, d) that a displacement explains best."""
+        support = z @ self._likely - self._cost
+        displaced = np.array([kind == "displaced" for kind in self._kinds])
+        return np.asarray(displaced[support.argmax(axis=1)] & (support.max(axis=1) > 0))
 
 
 class MatchedFilters:

@@ -114,10 +114,10 @@ def test_a_vacancy_lies_on_its_column_and_an_adatom_where_it_is(
     column: MatchedFilter, hollow: MatchedFilter
 ) -> None:
     rough = noise(1, seed=9)[0]
-    assert np.hypot(*column.place(changed(-1.0) + rough)) < 0.06 * NEIGHBOUR_PX
-    found = hollow.place(changed(1.0, (1.0, -0.5)) + rough)
+    assert np.hypot(*column.places((changed(-1.0) + rough)[None])[0]) < 0.06 * NEIGHBOUR_PX
+    found = hollow.places((changed(1.0, (1.0, -0.5)) + rough)[None])[0]
     assert found == pytest.approx([1.0, -0.5], abs=0.06 * NEIGHBOUR_PX)
-    assert column.place(displaced(1.0) * 3) == pytest.approx([0, 0])
+    assert column.places(displaced(1.0)[None] * 3)[0] == pytest.approx([0, 0])
 
 
 @pytest.mark.parametrize("counts", [25.0, 100.0])

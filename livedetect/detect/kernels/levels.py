@@ -42,18 +42,22 @@ def pick_fitted(
 ) -> int:
     """Every `step`-th of those samples: model to out[0], data to out[1]; returns how many."""
     m1, m2 = template.shape
-    position = taken = 0
+    until = taken = 0
     for p in range(values.shape[0]):
-        for q in range(values.shape[1]):
-            fitted = covered[p, q] & (everything | known[p, q])
-            if not fitted or (not everything and ignored[p // m1, q // m2]):
+        crystal, row = template[p % m1], p // m1
+        for c in range(ignored.shape[1]):
+            if not everything and ignored[row, c]:
                 continue
-            if position % step == 0 and taken < out.shape[1]:
-                static = level[p, q] if known[p, q] else np.float32(0)
-                out[0, taken] = template[p % m1, q % m2] + static
-                out[1, taken] = values[p, q]
-                taken += 1
-            position += 1
+            for j in range(m2):
+                q = c * m2 + j
+                if not (covered[p, q] & (everything | known[p, q])):
+                    continue
+                if until == 0 and taken < out.shape[1]:
+                    out[0, taken] = crystal[j] + (level[p, q] if known[p, q] else np.float32(0))
+                    out[1, taken] = values[p, q]
+                    taken += 1
+                    until = step
+                until -= 1
     return taken
 
 
