@@ -13,6 +13,7 @@ import zmq
 
 import livedetect
 from livedetect.errors import EndpointError, ProtocolError, SettingsError, SourceError
+from livedetect.stream import frame_publisher
 from livedetect.stream import wire_frames as wire
 from livedetect.stream.curve import create_keys, load_keys
 from livedetect.stream.frame_publisher import FramePublisher
@@ -213,10 +214,9 @@ def test_two_channels_do_not_mix(running):
     with FramePublisher(ANY_PORT, stream="HAADF") as publisher:
         first = running(publisher.endpoint)
         second = running(f"{publisher.endpoint}?stream=BF")
-        publisher.wait_for_listener(10)
-        first.wait_for(lambda _: first.source._source.link == "connected")
-        second.wait_for(lambda _: second.source._source.link == "connected")
-        time.sleep(0.3)
+        for session in (first, second):
+            # what is repeated while the producer is idle shows that the subscription is there
+            session.wait_for(lambda _, source=session.source._source: source._heard_s is not None)
         for number in range(5):
             publisher.send(image(number))
             publisher.send(image(number), stream="BF")
@@ -318,12 +318,13 @@ def test_silence_is_told_once(running):
         assert session.ended().ledger["received"] == 2
 
 
-def test_heartbeats_keep_an_idle_producer_alive(running):
+def test_heartbeats_keep_an_idle_producer_alive(running, monkeypatch):
+    monkeypatch.setattr(frame_publisher, "IDLE_S", 0.1)
     with FramePublisher(ANY_PORT) as publisher:
         session = running(f"{publisher.endpoint}?stall_s=1.5")
         assert publisher.wait_for_listener(10)
         publisher.send(image(0))
-        time.sleep(2.5)
+        time.sleep(2)
         assert session.engine.notices == []
     session.ended()
 
