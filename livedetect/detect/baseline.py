@@ -142,6 +142,12 @@ class Baseline:
         """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
         self.level[:] = np.where(where & self.known, level, self.level)
 
+    def forget(self, where: BoolArray) -> None:
+        """Start anew `where` (P, Q) the samples were somewhere else before."""
+        if where.any():
+            self._ground.base[:2, where] = 0
+            self._recent.history[where] = 0
+
     def windows(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> list[Window]:
         """Take in a residual (P, Q) and give every time window that ends with it.
 

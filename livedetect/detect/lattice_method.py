@@ -16,7 +16,7 @@ from livedetect.detect.lattice import find_lattice
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
-from livedetect.detect.regions import Region, Regions
+from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
 from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
@@ -65,6 +65,7 @@ class LatticeMethod:
         self._dwell_us = dwell_us
         self.watch(settings)
         self._regions = Regions(self._front.grid)
+        self._crowds = Crowds(self._front.grid)
         self._windows: list[Window] = []
         self._frozen = np.zeros(self._front.grid.shape, bool)
         self._watched = self._watched_sites(self.shift)
@@ -124,22 +125,24 @@ class LatticeMethod:
             self._front.registration.undo(drift)
             return Scored.rejected(self._front.registration.shift, "the crystal is not visible")
         residual = self._front.step(frame, drift, self._baseline.level, self._baseline.known)
+        self._baseline.forget(self._front.replaced)
         if residual.moved_cells != (0, 0):
             self._baseline.move(self._front.grid, residual.moved_cells)
             self._patches.move(self._front.grid)
             self._regions.move(self._front.grid, residual.moved_cells)
+            self._crowds.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows, self._baseline.largest)
-        flagged = self._patches.cells(patches.site[patches.score > self.threshold])
+        share = self._patches.share_of_cells(patches.site[patches.score > self.threshold])
         outlier_share = self._baseline.outlier_share
-        regions = self._new_regions(flagged) if outlier_share < BURST_SHARE else []
-        patches = self._outside_regions(patches, flagged)
+        regions = self._new_regions(share) if outlier_share < BURST_SHARE else []
+        candidates = self._candidates(self._outside_regions(patches), self.threshold)
         watched = self.to_frame(self._patches.positions[self._watched])
         return Scored(
-            candidates=self._candidates(patches, self.threshold),
+            candidates=self._announced(candidates, share > 0),
             regions=regions,
             shift=residual.shift,
             registration=_registration(residual),
@@ -323,22 +326,27 @@ class LatticeMethod:
             confidence=confidence,
         )
 
-    def _outside_regions(self, patches: Patches, flagged: BoolArray) -> Patches:
-        """Patches that may become markers; of a crowd of flagged cells only the best one."""
+    def _outside_regions(self, patches: Patches) -> Patches:
+        """Patches that may become markers."""
         outside = ~self._patches.of_cell(self._regions.surroundings)[patches.site]
-        crowd = self._patches.of_cell(self._regions.crowds(flagged))[patches.site]
-        for label in np.unique(crowd[crowd > 0]):
-            members = np.flatnonzero(crowd == label)
-            outside[members] = False
-            outside[members[patches.score[members].argmax()]] = True
         return patches.select(outside)
 
-    def _new_regions(self, flagged: BoolArray) -> list[Region]:
+    def _announced(self, candidates: list[Candidate], flagged: BoolArray) -> list[Candidate]:
+        """Without the members of crowds that are about to become regions."""
+        positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
+        silent = self._crowds.silent(
+            flagged & ~self._regions.surroundings,
+            self._patches.cell_of(positions),
+            ~self._patches.values_at(self._frozen, positions),
+        )
+        return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
+
+    def _new_regions(self, share: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        new = self._regions.grow(flagged)
+        new = self._regions.grow(share > 0)
         change = self._baseline.change() if new else np.zeros(0)
         template = self._front.template
-        return [self._regions.describe(number, change, template) for number in new]
+        return [self._regions.describe(number, share, change, template) for number in new]
 
     def _slip_px(self, residual: Residual) -> float:
         limit = SLIP_CELLS * self._front.lattice.constant_px

@@ -104,13 +104,26 @@ class SitePatches:
         weight /= np.maximum(weight.sum(axis=1, keepdims=True), 1e-30)
         return np.asarray(self.positions[patches.site] + weight @ self.offsets_px)
 
-    def cells(self, sites: IntArray) -> BoolArray:
-        """(n1, n2) True for the unit cells that hold any of `sites`."""
+    def share_of_cells(self, sites: IntArray) -> FloatArray:
+        """(n1, n2) part of the sites of each unit cell that are among `sites`."""
         n2 = self._grid.cells[1] - 2 * BORDER_CELLS
         within = sites % self._cells_used
-        result = np.zeros(self._grid.cells, bool)
-        result[within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS] = True
+        result = np.zeros(self._grid.cells, np.float32)
+        where = (within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS)
+        np.add.at(result, where, 1 / self.sites_per_cell)
         return result
+
+    def cell_of(self, positions: FloatArray) -> IntArray:
+        """(n, 2) unit cell of each position (n, 2), sample coordinates."""
+        cells = (positions - self._grid.origin) @ self._grid.lattice.reciprocal.T
+        last = np.array(self._grid.cells) - 1
+        return np.asarray(np.clip(np.floor(cells), 0, last), dtype=np.int64)
+
+    def values_at(self, values: BoolArray, positions: FloatArray) -> BoolArray:
+        """(n,) value of a map (P, Q) at the sample nearest to each position (n, 2)."""
+        samples = np.round((positions - self._grid.origin) @ np.linalg.inv(self._grid.steps))
+        last = np.array(self._grid.shape) - 1
+        return np.asarray(values[tuple(np.clip(samples, 0, last).astype(np.int64).T)])
 
     def of_cell(self, cells: BoolArray | IntArray) -> FloatArray:
         """(sites,) value of a map of unit cells (n1, n2) at every site."""

@@ -20,6 +20,11 @@ MIN_CELLS = 12
 """Unit cells from which on a connected change is a region."""
 CORE_CELLS = 9
 """A 3 x 3 block is more than neighbouring point defects flag completely."""
+SOLID_SHARE = 0.5
+"""Of a cell's sites: at its rim a region reaches into cells that are still crystal."""
+CROWD_MARKERS = 3
+HELD_FRAMES = 4
+"""A region shows itself within so many frames of its first markers."""
 LINE_ELONGATION = 4.0
 LINE_CELLS = 10.0
 HOLE_SHARE = 0.6
@@ -79,30 +84,23 @@ class Regions:
                 self._count += 1
         return new
 
-    def crowds(self, flagged: BoolArray) -> IntArray:
-        """(n1, n2) label of connected flagged cells around a solid core, 0 elsewhere.
-
-        Such a crowd gets one marker until it is clear what it is.
-        """
-        labels, count = ndimage.label(flagged & ~self.surroundings, EVERYWHERE)
-        core = ndimage.binary_opening(labels > 0, EVERYWHERE)
-        has_core = np.bincount(labels[core], minlength=count + 1) > 0
-        return np.asarray(np.where(has_core[labels], labels, 0))
-
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
         self.number = shifted(self.number + 1, cells) - 1
 
-    def describe(self, number: int, change: FloatArray, template: FloatArray) -> Region:
+    def describe(
+        self, number: int, share: FloatArray, change: FloatArray, template: FloatArray
+    ) -> Region:
         """A region's shape and kind.
 
         Parameters
         ----------
+        share : (n1, n2) part of each cell's sites that are flagged now.
         change : (P, Q) what differs from the baseline now, in units of the template.
         template : (m1, m2) mean unit cell.
         """
-        mask = self.number == number
+        mask = _solid(self.number == number, share)
         cell_area = abs(float(np.linalg.det(self._grid.lattice.basis_px)))
         return Region(
             number=number,
@@ -122,6 +120,51 @@ class Regions:
         return np.asarray(self._grid.origin + (cells + 0.5) @ self._grid.lattice.basis_px)
 
 
+class Crowds:
+    """Several new markers side by side in one frame are one change until it is clear what.
+
+    A crowd gets one marker; when it has not become a region after a while, its members are
+    point defects after all.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        self._age = np.zeros(grid.cells, np.int64)
+
+    def silent(self, flagged: BoolArray, cells: IntArray, new: BoolArray) -> BoolArray:
+        """(n,) markers that are not to be announced in this frame.
+
+        Parameters
+        ----------
+        flagged : (n1, n2) cells that hold a flagged site, outside known regions.
+        cells : (n, 2) cell of each marker, the most novel first.
+        new : (n,) False for markers of known defects.
+        """
+        labels, _ = ndimage.label(flagged, EVERYWHERE)
+        of_marker = labels[tuple(cells.T)]
+        silent = np.zeros(len(cells), bool)
+        crowded = np.zeros(flagged.shape, bool)
+        for label in np.unique(of_marker[of_marker > 0]):
+            component = labels == label
+            members = np.flatnonzero((of_marker == label) & new)
+            if not self._is_crowd(component, len(members)):
+                continue
+            crowded |= component
+            if self._age[component].max() < HELD_FRAMES:
+                known = self._age[component].max() > 0
+                silent[members if known else members[1:]] = True
+        self._age = np.where(crowded, self._age + 1, 0)
+        return silent
+
+    def move(self, cells: tuple[int, int]) -> None:
+        """Follow a grid that has moved by whole cells."""
+        self._age = shifted(self._age, cells)
+
+    def _is_crowd(self, component: BoolArray, new_markers: int) -> bool:
+        if new_markers >= CROWD_MARKERS or (self._age[component] > 0).any():
+            return True
+        return bool(ndimage.binary_opening(component, EVERYWHERE).any())
+
+
 def is_extended(component: BoolArray) -> bool:
     """True for a connected set of cells that no group of point defects explains."""
     size = int(component.sum())
@@ -130,6 +173,12 @@ def is_extended(component: BoolArray) -> bool:
     core = ndimage.binary_opening(component, EVERYWHERE).sum()
     length, width = _axes(component)
     return bool(core >= CORE_CELLS or (length >= LINE_CELLS and length >= LINE_ELONGATION * width))
+
+
+def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:
+    """The cells of a mask (n1, n2) that are flagged for the most part, if there are some."""
+    solid = mask & (share >= SOLID_SHARE)
+    return solid if solid.sum() >= CORE_CELLS else mask
 
 
 def _innermost(mask: BoolArray) -> tuple[int, ...]:

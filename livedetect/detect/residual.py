@@ -39,6 +39,8 @@ FEW_FRAMES = 4
 """A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
+REPLACED_PX = 0.15
+"""A baseline means little once its samples turn out to lie this far from their places."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class FrontEnd:
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
         self.template = self._mean_cell(frames, shifts)
         self._background = Background(self.grid.cells, kernels=kernels)
+        self.replaced = np.zeros(self.grid.shape, bool)
+        """(P, Q) samples that the latest step moved to another place of the specimen."""
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
@@ -124,8 +128,8 @@ class FrontEnd:
         known : (P, Q) True where `baseline` means something; both on the grid as it was
             after the previous step. They are only used to fit gain and offset.
         """
-        self.grid, moved = self.grid.follow(drift.shift)
         self._settle_warp(frame, drift.shift)
+        self.grid, moved = self.grid.follow(drift.shift)
         if moved != (0, 0):
             self._place_samples(drift.shift)
             self._background.move(moved)
@@ -194,8 +198,13 @@ class FrontEnd:
     def _settle_warp(self, frame: FloatArray, shift: FloatArray) -> None:
         """While the specimen drifts, find out what the warp belongs to; then follow it."""
         self._steps += 1
+        self.replaced = np.zeros(self.grid.shape, bool)
         if self.warp.undecided and self._steps % WARP_TEST_FRAMES == 0:
             self.warp.settle(Warp.from_frames([frame], shift[None], self.lattice), shift)
+            if self.warp.scan_fixed:
+                before = self._positions
+                self._place_samples(shift)
+                self.replaced = np.hypot(*(self._positions - before)) > REPLACED_PX
         moved = float(np.abs(shift - self._placed_for).max())
         if self.warp.scan_fixed and moved > WARP_STEP_PX:
             self._place_samples(shift)
