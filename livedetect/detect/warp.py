@@ -22,6 +22,10 @@ NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
 ENOUGH_EVIDENCE_PX2 = 0.1
 """Mean squared difference between the two hypotheses, summed over the frames compared."""
+TYPICAL = 0.75
+"""Quantile of the local amplitude that stands for this crystal, if it fills half the field."""
+TRUSTED = 0.35
+"""Below this share of it there is another crystal, or none, whose phase means nothing."""
 EDGE_BLOCKS = 10
 """The local phase is not trusted closer to the edge."""
 
@@ -143,7 +147,8 @@ def _remaining(
         local = _smooth_complex(local, SMOOTHING_CELLS * period_px / WARP_BLOCK_PX)
         local = local * np.exp(-1j * np.angle(local.sum()))
         phases.append(np.angle(local))
-        weights.append(np.minimum(np.abs(local) / np.abs(local).mean(), 1.5) ** 2)
+        strength = np.minimum(np.abs(local) / np.quantile(np.abs(local), TYPICAL), 1.5)
+        weights.append(np.where(strength > TRUSTED, strength, 0) ** 2)
     return _displacement(vectors, np.array(phases), np.array(weights))
 
 
