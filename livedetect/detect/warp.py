@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
+from skimage import restoration
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice
 
@@ -22,6 +23,10 @@ NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
 ENOUGH_EVIDENCE_PX2 = 0.1
 """Mean squared difference between the two hypotheses, summed over the frames compared."""
+LARGEST = 0.6
+"""Lattice constants that the warp may reach."""
+UNWRAPPED = 2.5
+"""Phases that stay below this cannot have been wrapped."""
 TYPICAL = 0.75
 """Quantile of the local amplitude that stands for this crystal, if it fills half the field."""
 TRUSTED = 0.35
@@ -73,7 +78,7 @@ class Warp:
         for count in (2, 3, USED_REFLECTIONS, USED_REFLECTIONS):
             if np.linalg.matrix_rank(vectors[:count], tol=1e-3) == 2:
                 field = field + _remaining(flat, vectors[:count], field, lattice.constant_px)
-        limit = 0.3 * lattice.constant_px
+        limit = LARGEST * lattice.constant_px
         return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels)
 
     @property
@@ -146,10 +151,24 @@ def _remaining(
         local = local * np.exp(2j * np.pi * np.tensordot(vector, field, 1))
         local = _smooth_complex(local, SMOOTHING_CELLS * period_px / WARP_BLOCK_PX)
         local = local * np.exp(-1j * np.angle(local.sum()))
-        phases.append(np.angle(local))
         strength = np.minimum(np.abs(local) / np.quantile(np.abs(local), TYPICAL), 1.5)
-        weights.append(np.where(strength > TRUSTED, strength, 0) ** 2)
+        trusted = strength > TRUSTED
+        phases.append(_continuous(np.angle(local), trusted))
+        weights.append(np.where(trusted, strength, 0) ** 2)
     return _displacement(vectors, np.array(phases), np.array(weights))
+
+
+def _continuous(phase: FloatArray, trusted: BoolArray) -> FloatArray:
+    """Phase (H, W) without jumps of 2 pi, nearest to zero as a whole; 0 where not trusted.
+
+    Unwrapped along the most reliable paths first (Herráez et al. 2002).
+    """
+    if np.abs(phase[trusted]).max(initial=0) < UNWRAPPED:
+        return np.where(trusted, phase, 0)
+    masked = restoration.unwrap_phase(np.ma.array(phase, mask=~trusted), rng=0)
+    unwrapped = np.ma.getdata(masked)
+    turns = np.round(np.median(unwrapped[trusted]) / (2 * np.pi))
+    return np.where(trusted, unwrapped - 2 * np.pi * turns, 0)
 
 
 def _smooth_complex(values: FloatArray, sigma: float) -> FloatArray:
