@@ -71,7 +71,9 @@ def test_plugin_manifest_is_valid_and_its_commands_can_be_imported():
     names = [widget.display_name for widget in offered.widgets]
     assert names == ["Live defects", "Recorded session"]
     commands = {command.id for command in offered.commands}
-    in_menus = {item.command for items in offered.menus.values() for item in items}
+    entries = [item for items in offered.menus.values() for item in items]
+    in_menus = {item.command for item in entries if hasattr(item, "command")}
+    assert {item.submenu for item in entries if hasattr(item, "submenu")} == {"livedetect_live"}
     assert in_menus | {binding.command for binding in offered.keybindings} <= commands
     assert offered.readers[0].accepts_directories
 
