@@ -26,7 +26,7 @@ def free_endpoint():
         return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
 
 
-def until(condition, timeout_s=30.0):
+def until(condition, timeout_s=60.0):
     """Wait for a true value and return it."""
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
@@ -44,7 +44,7 @@ class Swift:
         self.results = bridge.setdefault("results", free_endpoint())
         bridge.setdefault("frames", "tcp://127.0.0.1:0")
         with socket.create_server(("127.0.0.1", 0)) as server:
-            server.settimeout(90)
+            server.settimeout(240)
             variables = {"LIVEDETECT_LATTICE": lattice, "LIVEDETECT_BRIDGE": json.dumps(bridge)}
             self.process = subprocess.Popen(
                 [python, str(DRIVER), str(server.getsockname()[1])],
@@ -53,7 +53,7 @@ class Swift:
                 stderr=subprocess.DEVNULL,
             )
             self._connection, _ = server.accept()
-        self._connection.settimeout(60)
+        self._connection.settimeout(180)
         self._stream = self._connection.makefile("rw", encoding="utf-8")
 
     def __getattr__(self, name):
@@ -82,7 +82,7 @@ class Swift:
         until(lambda: not self.scanning())
         self.stop_streaming()
 
-    def close(self, timeout_s=30.0):
+    def close(self, timeout_s=60.0):
         with contextlib.suppress(OSError):
             self._stream.close()
             self._connection.shutdown(socket.SHUT_RDWR)
@@ -112,7 +112,7 @@ class Subscriber:
     def frames(self):
         return [item for item in list(self.items) if isinstance(item, Frame)]
 
-    def wait(self, count, timeout_s=30.0):
+    def wait(self, count, timeout_s=60.0):
         until(lambda: len(self.frames()) >= count, timeout_s)
         return self.frames()
 

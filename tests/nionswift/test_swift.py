@@ -278,5 +278,5 @@ def test_swift_ends_in_time_and_says_so(shared_swift, subscribe):
     shared_swift.scan()
     subscriber.wait(1)
     assert shared_swift.close() == 0
-    until(lambda: subscriber.ended, 10)
+    until(lambda: subscriber.ended, 60)
     assert not [item for item in subscriber.items if isinstance(item, Gap)]
