@@ -35,7 +35,7 @@ class RecordedLayers:
                     self._images[array].data = stack
             else:
                 self._images[array] = self._adopted(stack) or self._added(stack)
-        self._viewer.dims.axis_labels = ("frame", "y", "x")[-self._viewer.dims.ndim :]
+        self._viewer.dims.axis_labels = ("step", "y", "x")[-self._viewer.dims.ndim :]
 
     def _adopted(self, stack: FrameStack) -> Any:
         """The layer that the file reader made of the same frames."""

@@ -122,5 +122,5 @@ def _same_scan(event: Event, timeline: Timeline, step: int) -> bool:
 
 def _at_rest(event: Event, timeline: Timeline) -> dict[str, Any]:
     """The event with its place where it was in the first frame of its scan."""
-    drift = timeline.drift_at(timeline.step_near(event["frame"]))
+    drift = timeline.drift_of_event(timeline.step_near(event["frame"]))
     return {**event, "x_px": event["x_px"] - drift[0], "y_px": event["y_px"] - drift[1]}

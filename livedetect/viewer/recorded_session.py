@@ -124,7 +124,7 @@ class RecordedSession:
                 continue
             at = timeline.step_near(event["frame"])
             if at <= step and timeline.same_scan(at, step):
-                off_x, off_y = timeline.drift_at(at)
+                off_x, off_y = timeline.drift_of_event(at)
                 polygon = event["polygon_px"]
                 outlines[int(event["region_id"])] = [(x - off_x, y - off_y) for x, y in polygon]
         return outlines

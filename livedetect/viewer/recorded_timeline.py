@@ -69,6 +69,8 @@ class Timeline:
     _origin: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     _drift: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     _segment: int | None = None
+    _fresh_step: int | None = None
+    _told_later: dict[int, tuple[float, float]] = field(default_factory=dict)
     _table: NDArray[np.float64] | None = None
 
     def add_events(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -123,6 +125,10 @@ class Timeline:
         """(x, y) drift of the crystal, px; zero where there are no steps."""
         return self.steps[step].drift_px if 0 <= step < len(self.steps) else (0.0, 0.0)
 
+    def drift_of_event(self, step: int) -> tuple[float, float]:
+        """As `drift_at`; where a model appeared, whose drift only the next frame tells, that."""
+        return self._told_later.get(step) or self.drift_at(step)
+
     def held_at(self, step: int) -> dict[int, tuple[float, float]]:
         """Position (x, y) in px of the frame of each defect known at `step`, by id."""
         if not self.follows_drift:
@@ -159,10 +165,14 @@ class Timeline:
             self._origin, self._drift = np.zeros(2), np.zeros(2)
         if told.get("model_ready"):
             # a new model counts drift from its own first frame
-            self._origin = self._drift
+            self._origin, self._fresh_step = self._drift, len(self.steps)
         drift = told.get("drift_px")
-        if drift is not None:
-            self._drift = self._origin + np.asarray(drift, dtype=np.float64)
+        if drift is None:
+            return
+        self._drift = self._origin + np.asarray(drift, dtype=np.float64)
+        if self._fresh_step is not None:
+            self._told_later[self._fresh_step] = float(self._drift[0]), float(self._drift[1])
+            self._fresh_step = None
 
     def _add_step(self, row: Row) -> None:
         drift = (float(self._drift[0]), float(self._drift[1]))

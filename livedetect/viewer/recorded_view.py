@@ -209,7 +209,7 @@ class RecordedView:
             title=title,
             tone=tone,
             notes=session.problem_at(at) or step_notes(step),
-            defects=f"{len(held)} marked · {announced} announced so far",
+            defects=f"{len(held)} marked · {announced} announced",
             rows=step_rows(step),
             legend=comparison_legend() if agreed else self._legend(session, held),
             agreement=agreement_words(agreed) if agreed else "",

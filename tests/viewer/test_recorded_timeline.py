@@ -59,6 +59,15 @@ def test_a_dismissed_marker_is_known_as_such_from_its_frame_on(recorded):
     assert len(timeline.dismissed_at(step)) == 1
 
 
+def test_events_of_the_frame_with_which_a_model_appeared_are_placed_by_the_next_one(recorded):
+    timeline = timeline_of(Recording(recorded[0]))
+    ready = [e["frame"] for e in Recording(recorded[0]).events() if e["event"] == "model_ready"]
+    step = timeline.step_of(ready[-1])
+    assert timeline.drift_of_event(step) == timeline.drift_at(step + 1)
+    assert timeline.drift_of_event(step) != timeline.drift_at(step)
+    assert timeline.drift_of_event(step + 3) == timeline.drift_at(step + 3)
+
+
 def test_pending_rows_are_told_anew(recorded):
     rows = list(Recording(recorded[0]).rows())
     timeline = Timeline()
