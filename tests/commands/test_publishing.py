@@ -28,7 +28,7 @@ def address():
 
 
 def finished(process):
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=110)
     return process.returncode, out, err
 
 
@@ -39,7 +39,7 @@ def test_what_simulate_publishes_is_what_run_analyses(address, encrypted, tmp_pa
         assert finished(livedetect("keys", "lab", cwd=tmp_path))[0] == 0
         keys = {role: f"?curve=lab/{role}.key" for role in keys}
     microscope = livedetect(
-        "simulate", SPEC, "--to", address + keys["producer"], "--wait", "40", cwd=tmp_path
+        "simulate", SPEC, "--to", address + keys["producer"], "--wait", "100", cwd=tmp_path
     )
     run = livedetect(
         "run", address + keys["subscriber"], "--no-view", "--events", "-", cwd=tmp_path

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livedetect.stream.ledger import FATES, Ledger
 from livedetect.types import Frame, Gap, Notice, Rejection
 
 PIXELS = np.zeros((2, 2))
+# a busy computer is no fault
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def frame(index):
@@ -71,6 +73,7 @@ def test_cases(items, expected):
     assert balanced(counts)
 
 
+@UNHURRIED
 @given(st.lists(st.integers(0, 30), max_size=60), st.data())
 def test_the_equations_hold_whatever_comes(indices, data):
     ledger = Ledger()
@@ -83,6 +86,7 @@ def test_the_equations_hold_whatever_comes(indices, data):
         assert ledger.counts()["sent"] == ledger.next_index
 
 
+@UNHURRIED
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_every_index_passes_once_and_in_order(indices):
     ledger = Ledger()

@@ -224,9 +224,9 @@ def test_after_the_end_of_the_run_commands_are_refused(publisher, client):
 def test_commands_that_nobody_fetches_are_bounded(publisher, client):
     watcher = client(publisher.endpoint)
     for _ in range(64):
-        watcher.request("rebaseline")
+        watcher.request("rebaseline", timeout_s=30)
     with pytest.raises(ProtocolError, match="too many commands"):
-        watcher.request("rebaseline")
+        watcher.request("rebaseline", timeout_s=30)
     assert len(publisher.poll()) == 64
 
 
