@@ -283,7 +283,8 @@ QUESTIONS: dict[str, Question] = {
         title="Streams in which nothing happens",
         rows=_null_rows,
         answer=by_null,
-        note="Every marker is false. The realised rate stands with its 95 % interval.",
+        note="Every marker is false. The realised rate stands with its 95 % interval; what that "
+        "does not decide is open.",
     ),
     "areas": Question(title="Extended changes", rows=_area_rows, answer=by_area),
     "start": Question(

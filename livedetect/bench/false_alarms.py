@@ -60,7 +60,6 @@ def _null_figures(row: Answered) -> list[str]:
     budget, allowed = float(row.label["budget"]), float(row.label["allowed"])
     low, high = poisson_interval(pool.false)
     ratio = pool.false_per_1000 / budget
-    deaf = budget >= GENEROUS and ratio < DEAF_SHARE
     late = sum(false.frame > LATE * r.frames for r in pool.records for false in r.false)
     return [
         str(len(pool.records)),
@@ -70,8 +69,18 @@ def _null_figures(row: Answered) -> list[str]:
         f"{1000 * low / pool.judged:.2f} to {1000 * high / pool.judged:.2f}",
         number(ratio, 2),
         str(late),
-        "NO, deaf" if deaf else yes(ratio <= allowed),
+        _verdict(1000 * low / pool.judged, 1000 * high / pool.judged, budget, allowed),
     ]
+
+
+def _verdict(low: float, high: float, budget: float, allowed: float) -> str:
+    """Whether the interval of a rate per 1000 frames lies on one side of what is allowed."""
+    if budget >= GENEROUS and high < DEAF_SHARE * budget:
+        return "NO, deaf"
+    deaf_possible = budget >= GENEROUS and low < DEAF_SHARE * budget
+    if low > allowed * budget:
+        return yes(holds=False)
+    return "open" if deaf_possible or high > allowed * budget else yes(holds=True)
 
 
 def poisson_interval(count: int) -> tuple[float, float]:

@@ -70,10 +70,12 @@ def null(false, budget="1", judged=1000):
 @pytest.mark.parametrize(
     ("entry", "holds"),
     [
-        (null([5, 6, 7]), "yes"),
-        (null([5, 6, 7, 8]), "NO"),
-        (null([5], budget="10"), "NO, deaf"),
-        (null([5, 6], budget="10"), "yes"),
+        (null([5] * 15, judged=10_000), "yes"),
+        (null([5] * 25, judged=10_000), "open"),
+        (null([5] * 45, judged=10_000), "NO"),
+        (null([5] * 5, budget="10", judged=10_000), "NO, deaf"),
+        (null([5] * 18, budget="10", judged=10_000), "open"),
+        (null([5] * 80, budget="10", judged=10_000), "yes"),
     ],
 )
 def test_false_markers_are_held_against_the_budget(entry, holds):
