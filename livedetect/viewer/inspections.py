@@ -67,8 +67,8 @@ class Inspections:
             return None
         pairs = zip(tracks["defect_id"], tracks["confirmed_frame"], strict=True)
         known = self._kept.keys() | self._refused
-        ripe = (of for of, born in pairs if of not in known and frame >= born + SETTLED_FRAMES)
-        return next(ripe, None) if len(self._kept) < MAX_KEPT else None
+        ripe = [of for of, born in pairs if of not in known and frame >= born + SETTLED_FRAMES]
+        return max(ripe) if ripe and len(self._kept) < MAX_KEPT else None  # the newest first
 
     def _take(self) -> None:
         if self._asked is None or not self._asked[1].done():

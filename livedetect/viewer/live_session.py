@@ -79,6 +79,7 @@ class LiveSession:
         self.inspections = Inspections()
         """Pictures of the defects of this run."""
         self._selected: int | None = None
+        self._going_to: int | None = None
         self._frozen = False
         self._dismissed: set[int] = set()
         self._held: Preview | None = None
@@ -126,15 +127,21 @@ class LiveSession:
 
     def select(self, defect_id: int | None, *, centre: bool = False) -> None:
         """Look at a defect: ring it, fetch its pictures and, with `centre`, go there."""
-        self._selected = defect_id
+        self._selected, self._going_to = defect_id, None
         if self.drawn is not None:
             self._layers.show_markers(self._markers(self.drawn))
         if defect_id is None:
             return
         self.inspections.wish(defect_id)
-        place = self.place_of(defect_id)
-        if centre and place is not None:
+        self._going_to = defect_id if centre else None
+        self._go()
+
+    def _go(self) -> None:
+        """Centre on the defect that was chosen, once an image shows it."""
+        place = None if self._going_to is None else self.place_of(self._going_to)
+        if place is not None:
             self._layers.centre_on(*place)
+            self._going_to = None
 
     def place_of(self, defect_id: int) -> tuple[float, float] | None:
         """(y, x) of a defect in the image that is drawn, px; None if it is not held there."""
@@ -296,6 +303,7 @@ class LiveSession:
         self._layers.show(preview, self._markers(preview), self._outlined(preview))
         self.images_drawn += 1
         self.drawn = preview
+        self._go()
         self._drawn_at_s.append(time.monotonic())
 
     def _markers(self, preview: Preview) -> Markers:

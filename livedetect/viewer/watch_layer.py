@@ -15,7 +15,7 @@ _MOST_PX = 768
 _STRIPES = 48
 """Stripes across a frame, whatever its size."""
 _SHADE = (150, 158, 168)
-_STRIPE_ALPHA, _GROUND_ALPHA = 105, 38
+_STRIPE_ALPHA, _GROUND_ALPHA = 150, 40
 
 
 class WatchLayer:
