@@ -107,7 +107,8 @@ def bind_pair(context: zmq.Context[Any], text: str, request_limit_bytes: int) ->
     results, control = context.socket(zmq.XPUB), context.socket(zmq.ROUTER)
     results.setsockopt(zmq.SNDHWM, 64)  # bounds what a hung viewer can pile up here
     results.setsockopt(zmq.MAXMSGSIZE, 1024)
-    control.setsockopt(zmq.SNDHWM, 8)
+    # a ROUTER drops replies beyond it without a word; with 8, quick clients lost the ninth
+    control.setsockopt(zmq.SNDHWM, 64)
     control.setsockopt(zmq.MAXMSGSIZE, request_limit_bytes)
     doorman = Doorman(context, results, keys) if keys else None
     if doorman is not None:
