@@ -168,18 +168,10 @@ class RowJitter:
         """
         if self._anchor is None or np.abs(shift - self._anchor).max() > WARP_BLOCK_PX:
             self._anchor = shift.copy()
-            self._phases = _sixteen_bits(self._sample_phase(shift))
+            cell = np.vstack([self._template.origin, self._template.reciprocal]).astype(float)
+            self._phases = self._warp.phases(shift, cell, self._shape)
         moved = self._template.reciprocal @ (shift - self._anchor) - 0.5 / self._table.shape[1]
         return _sixteen_bits(moved)
-
-    def _sample_phase(self, shift: FloatArray) -> FloatArray:
-        height, width = self._shape
-        y, x = np.mgrid[:height, :width].astype(np.float32)
-        x, y = x - shift[0], y - shift[1]
-        ux, uy = self._warp.at(x, y, shift)
-        x, y = x - ux - self._template.origin[0], y - uy - self._template.origin[1]
-        b = self._template.reciprocal
-        return np.stack([b[0, 0] * x + b[0, 1] * y, b[1, 0] * x + b[1, 1] * y]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

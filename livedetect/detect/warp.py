@@ -7,12 +7,13 @@ with the frame, strain stays with the specimen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
 from skimage import restoration
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice
 
@@ -121,6 +122,14 @@ class Warp:
         """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
         moved = shift - self._reference if self.scan_fixed else np.zeros(2)
         return form(self._kernels).place(positions, self._field, WARP_BLOCK_PX, moved, shift)
+
+    def phases(self, shift: FloatArray, cell: FloatArray, shape: tuple[int, ...]) -> IntArray:
+        """(2, H, W) uint16 place of every pixel in the cell; `cell` as in `plain.phases`."""
+        moved = shift - self._reference if self.scan_fixed else np.zeros(2)
+        out = cast("IntArray", np.empty((2, *shape), np.uint16))
+        views = np.array([moved, shift], float)
+        form(self._kernels).phases(self._field, WARP_BLOCK_PX, views, cell, out)
+        return out
 
     def _read(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Interpolate; constant beyond the edges."""

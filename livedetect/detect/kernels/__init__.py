@@ -29,6 +29,17 @@ class Form(Protocol):
         """Sums for the displacement of every row; see `plain.row_terms`."""
         ...
 
+    def phases(
+        self,
+        field: FloatArray,
+        block_px: float,
+        views: FloatArray,
+        cell: FloatArray,
+        out: IntArray,
+    ) -> None:
+        """Position of every pixel within the unit cell; see `plain.phases`."""
+        ...
+
     def spline_of_smoothed(
         self, frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FloatArray
     ) -> FloatArray:

@@ -29,6 +29,7 @@ __all__ = [
     "interpolate",
     "keep_apart",
     "mark_blocks",
+    "phases",
     "place",
     "robust_line",
     "row_terms",
@@ -143,6 +144,13 @@ def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
     """See `plain.robust_line`."""
     gain, offset = levels.robust_line(model, data, plain.HUBER_LIMIT, plain.HUBER_STEPS)
     return float(gain), float(offset)
+
+
+def phases(
+    field: FloatArray, block_px: float, views: FloatArray, cell: FloatArray, out: IntArray
+) -> None:
+    """See `plain.phases`."""
+    sampling.phases(field, block_px, views, cell, out)
 
 
 def fitted_samples(

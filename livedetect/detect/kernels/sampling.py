@@ -197,3 +197,33 @@ def interpolate(field: FloatArray, rows: FloatArray, cols: FloatArray, out: Floa
             upper = field[part, top, left] * (ONE - u) + field[part, top, beside] * u
             lower = field[part, below, left] * (ONE - u) + field[part, below, beside] * u
             out[part, i] = upper * (ONE - t) + lower * t
+
+
+@compiled("void(f4[:,:,::1],f8,f8[:,::1],f8[:,::1],u2[:,:,::1])")
+def phases(
+    field: FloatArray, block_px: float, views: FloatArray, cell: FloatArray, out: IntArray
+) -> None:
+    """See `plain.phases`."""
+    height, width = field.shape[1], field.shape[2]
+    for y in range(out.shape[1]):
+        sample_y = y - views[1, 1]
+        row = np.float32((sample_y + views[0, 1] + 0.5) / block_px - 0.5)
+        row = min(max(row, np.float32(0)), np.float32(height - 1))
+        top = int(row)
+        below, t = min(top + 1, height - 1), row - np.float32(top)
+        for x in range(out.shape[2]):
+            sample_x = x - views[1, 0]
+            col = np.float32((sample_x + views[0, 0] + 0.5) / block_px - 0.5)
+            col = min(max(col, np.float32(0)), np.float32(width - 1))
+            left = int(col)
+            beside, u = min(left + 1, width - 1), col - np.float32(left)
+            a, b = (ONE - t) * (ONE - u), (ONE - t) * u
+            c, d = t * (ONE - u), t * u
+            ux = a * field[0, top, left] + b * field[0, top, beside]
+            ux += c * field[0, below, left] + d * field[0, below, beside]
+            uy = a * field[1, top, left] + b * field[1, top, beside]
+            uy += c * field[1, below, left] + d * field[1, below, beside]
+            dx, dy = sample_x - ux - cell[0, 0], sample_y - uy - cell[0, 1]
+            for axis in range(2):
+                turns = cell[1 + axis, 0] * dx + cell[1 + axis, 1] * dy
+                out[axis, y, x] = np.uint16(np.int64(np.floor(turns * 65536 + 0.5)) & 65535)
