@@ -30,7 +30,7 @@ def test_table_has_a_row_for_each_case_and_compares_at_equal_markers():
     assert len(lines) == 7
     assert all(line.count("|") == lines[0].count("|") for line in lines[:5])
     assert lines[4].startswith("| queued | 500 | 20.0 | 400.0 |")
-    assert lines[-1].endswith("500 markers: latency p95 x10.0, stall p99 x10.0.")
+    assert lines[-1].endswith("500 markers: latency p95 x10.0.")
 
 
 def test_without_a_display_or_a_stand_in_it_says_what_to_install(monkeypatch):
