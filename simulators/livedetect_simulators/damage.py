@@ -43,13 +43,18 @@ class Exposure:
 
     @property
     def fluence_e_per_A2(self) -> float:  # noqa: N802 - the unit is written A
-        """Incident electrons per square ångström and frame."""
+        """Incident electrons per square ångström in the first frame."""
         pixel_nm = MATERIALS[self.settings.crystal].lattice_nm / self.settings.a_px
         return incident_per_px(self.settings) / (100 * pixel_nm**2)
 
+    def relative(self, frame: int) -> float:
+        """Fluence of `frame` over that of the first one."""
+        view = self.path.views.at(frame)
+        return view.dwell_us / self.settings.pixel_dwell_us * view.scale**2
+
     @property
     def per_barn(self) -> float:
-        """Events per frame, atom and barn, the factor ``damage`` included."""
+        """Events per first frame, atom and barn, the factor ``damage`` included."""
         return ANGSTROM2_PER_BARN * self.fluence_e_per_A2 * self.settings.point_damage
 
     def births_at(self, frame: int) -> bool:
@@ -59,12 +64,16 @@ class Exposure:
 
     def irradiated(self, xy: NDArray[np.float64], frame: int, margin: float) -> NDArray[np.bool_]:
         """(N,) whether points of the specimen lie in `frame`, `margin` px from its edge."""
-        place = xy + self.path.drift(frame)
-        high = np.array(self.settings.shape[::-1]) - 1 - margin
+        view = self.path.views.at(frame)
+        place = view.placed(xy) + self.path.drift(frame)
+        high = np.array(view.shape[::-1]) - 1 - margin
         return np.asarray(((place >= margin) & (place <= high)).all(axis=1))
 
     def throughout(self, xy: NDArray[np.float64], margin: float) -> NDArray[np.bool_]:
         """(N,) whether points of the specimen stay in view during the whole stream."""
+        if not self.path.views.constant:
+            views = [self.irradiated(xy, start, margin) for start in self.path.views.starts]
+            return np.asarray(np.all(views, axis=0))
         low, high = self.path.extent
         far = np.array(self.settings.shape[::-1]) - 1 - margin
         return np.asarray(((xy + low >= margin) & (xy + high <= far)).all(axis=1))
@@ -85,14 +94,15 @@ class PointDamage:
         if not self._exposure.births_at(frame) or self._exposure.per_barn == 0:
             return
         weights = self._weights(frame)
-        rates = np.array([self._rate(channel, weights) for channel in self._channels])
+        fluence = self._exposure.relative(frame)
+        rates = fluence * np.array([self._rate(channel, weights) for channel in self._channels])
         count = min(int(random.poisson(rates.sum())), settings.max_defects - self._made)
         for _ in range(count):
             channel = self._channels[int(random.choice(len(rates), p=rates / rates.sum()))]
             self._hit(channel, frame, random)
 
     def _rate(self, channel: Channel, weights: NDArray[np.float64]) -> float:
-        """Events per frame."""
+        """Events in a frame of the first one's fluence."""
         columns = self._specimen.crystal.sublattice == channel.sublattice
         per_column = channel.barn * channel.atoms * self._exposure.per_barn
         return per_column * float(weights[columns].sum())

@@ -29,8 +29,12 @@ def data_type(settings: SimulationSettings) -> np.dtype[Any]:
     return np.dtype(np.uint16 if settings.bits > 8 else np.uint8)
 
 
-def detect(expected: NDArray[np.float32], settings: SimulationSettings, frame: int) -> NDArray[Any]:
+def detect(
+    expected: NDArray[np.float32], settings: SimulationSettings, frame: int, gain: float = 1.0
+) -> NDArray[Any]:
     """(H, W) reported values of a frame in which (H, W) `expected` electrons should arrive.
+
+    `gain` multiplies that of the settings.
 
     Counts are Poisson; the gain adds ``excess_noise`` times their variance; a converter cuts
     below 0 and above the saturation value and rounds.
@@ -38,11 +42,13 @@ def detect(expected: NDArray[np.float32], settings: SimulationSettings, frame: i
     random = generator(settings, Purpose.DETECTOR, frame)
     brightness = max(0.05, 1 + settings.flicker * random.standard_normal())
     counts = poisson(expected * np.float32(brightness), random)
-    if _is_counting(settings):
+    if _is_counting(settings) and gain == 1:
         return _limited(counts, settings)
-    signal = settings.offset + settings.gain * counts.astype(np.float32)
+    signal = settings.offset + settings.gain * gain * counts.astype(np.float32)
     if settings.excess_noise or settings.read_noise:
-        variance = settings.gain**2 * settings.excess_noise * counts + settings.read_noise**2
+        variance = (
+            settings.gain * gain
+        ) ** 2 * settings.excess_noise * counts + settings.read_noise**2
         signal += np.sqrt(variance) * random.standard_normal(signal.shape, dtype=np.float32)
     return _limited(signal, settings)
 

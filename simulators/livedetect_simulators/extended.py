@@ -42,6 +42,7 @@ class Holes:
         if len(edge) == 0:
             return
         rate = self._exposure.settings.edge_barn * self._exposure.per_barn
+        rate *= self._exposure.relative(frame)
         lost = min(int(random.poisson(rate * len(edge))), len(edge))
         odds = exposed**4 / (exposed**4).sum()
         for site in random.choice(edge, size=lost, replace=False, p=odds):
@@ -79,6 +80,7 @@ class Lines:
     def advance(self, frame: int, random: np.random.Generator) -> None:
         """Let the ends of every line be hit, then open what is due."""
         rate = self._exposure.settings.edge_barn * self._exposure.per_barn
+        rate *= self._exposure.relative(frame)
         for line in self._lines:
             for end in (0, 1):
                 for _ in range(int(random.poisson(rate))):

@@ -54,7 +54,8 @@ class GroundTruth:
             return self._described_domain(frame)
         shown = self._path.shown(np.array([place for _, place in places]), frame).tolist()
         pairs = ((defect, xy) for (defect, _), xy in zip(places, shown, strict=True))
-        points = (self._described(d, frame, x, y) for d, (x, y) in pairs if self._inside(x, y))
+        inside = ((d, x, y) for d, (x, y) in pairs if self._inside(frame, x, y))
+        points = (self._described(d, frame, x, y) for d, x, y in inside)
         return (*self._described_domain(frame), *points)
 
     def region(self, frame: int) -> NDArray[np.bool_] | None:
@@ -98,23 +99,25 @@ class GroundTruth:
 
     def _blocks(self, frame: int) -> NDArray[np.float64]:
         """(H // 4, W // 4, 2) centres of the blocks, px of the specimen."""
-        height, width = self._settings.shape
+        height, width = self._path.views.at(frame).shape
         rows, cols = np.mgrid[: height // BLOCK_PX, : width // BLOCK_PX]
         centres = np.stack([cols, rows], axis=2) * BLOCK_PX + (BLOCK_PX - 1) / 2
-        return np.asarray(centres - self._path.drift(frame))
+        xy = self._path.specimen(centres.reshape(-1, 2), frame)
+        return np.asarray(xy.reshape(centres.shape))
 
     def births(self) -> dict[int, int]:
         """First frame of every defect that the first frame does not hold."""
         born = {d.defect_id: d.birth for d in self._specimen.defects if d.birth > 0}
         return born if self._domain is None else {0: self._domain.start, **born}
 
-    def _inside(self, x: float, y: float, margin: float = 0.0) -> bool:
-        height, width = self._settings.shape
+    def _inside(self, frame: int, x: float, y: float, margin: float = 0.0) -> bool:
+        height, width = self._path.views.at(frame).shape
         return margin <= x <= width - 1 - margin and margin <= y <= height - 1 - margin
 
     def _described(self, defect: Defect, frame: int, x: float, y: float) -> TrueDefect:
+        scale = self._path.views.at(frame).scale
         neighbour = self._specimen.crystal.neighbour_px
-        radius = defect.radius_px(frame, neighbour)
+        radius = scale * defect.radius_px(frame, neighbour)
         spread = EXTENT_SIGMAS * self._imaging.probe(frame).sigma_px
         return TrueDefect(
             frame=frame,
@@ -125,8 +128,8 @@ class GroundTruth:
             birth_frame=defect.birth,
             radius_px=radius,
             snr2=self._information(defect),
-            extent_px=max(radius, 0.5 * neighbour) + spread,
-            in_view=self._inside(x, y, self._settings.a_px),
+            extent_px=max(radius, 0.5 * neighbour * scale) + spread,
+            in_view=self._inside(frame, x, y, self._settings.a_px * scale),
         )
 
     def _information(self, defect: Defect) -> float:
@@ -134,7 +137,8 @@ class GroundTruth:
         if defect.defect_id not in self._snr2:
             before = self._specimen.pristine()
             after = edited(before.copy(), defect.edits_at(defect.birth))
-            reach = 1.5 * self._imaging.probe(defect.birth).reach_px + self._settings.a_px
+            scale = self._path.views.at(defect.birth).scale
+            reach = 1.5 * self._imaging.probe(defect.birth).reach_px / scale + self._settings.a_px
             near = [
                 columns[np.hypot(*(columns[:, :2] - defect.centre_px).T) < reach]
                 for columns in (before, after)

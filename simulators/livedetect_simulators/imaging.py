@@ -38,7 +38,12 @@ class Imaging:
         settings = self._settings
         sigma = settings.probe_px or PROBE_SIGMA * settings.a_px
         growth = max(0.2, 1 + settings.defocus * frame / 100)
-        return Probe(round(sigma * growth, 4), settings.tail)
+        view = self._path.views.at(frame)
+        return Probe(round(sigma * growth * view.focus * view.scale, 4), settings.tail)
+
+    def _exposure(self, frame: int) -> float:
+        """Signal per pixel relative to the first frame."""
+        return self._path.views.at(frame).dwell_us / self._settings.pixel_dwell_us
 
     @property
     def electrons_per_brightness(self) -> float:
@@ -48,17 +53,19 @@ class Imaging:
 
     def expected(self, columns: NDArray[np.float64], frame: int) -> NDArray[np.float32]:
         """(H, W) electrons expected per pixel from (N, 3) columns x, y, brightness."""
-        shape = self._settings.shape
+        view = self._path.views.at(frame)
+        shape = view.shape
         image = np.zeros(shape, np.float32)
         drift = self._path.drift(frame)
         rows = self._path.rows(frame)
         margin = self.probe(frame).reach_px + 2 + self._settings.warp_px
         margin += float(np.abs(rows - drift).max())
-        place = columns[:, :2] + drift
+        placed = self._path.placed(columns[:, :2], frame)
+        place = placed + drift
         seen = ((place > -margin) & (place < np.array(shape[::-1]) + margin)).all(axis=1)
         shown = columns[seen]
-        shown[:, :2] = self._path.warped(shown[:, :2], frame)
-        shown[:, 2] *= self._contrast
+        shown[:, :2] = self._path.warped(placed[seen], frame)
+        shown[:, 2] *= self._contrast * self._exposure(frame) * view.scale**2
         add_columns(image, shown, rows, self.probe(frame))
         self._distort(image, frame)
         return self._on_ground(image, frame)
@@ -87,41 +94,51 @@ class Imaging:
     def _patch(
         self, columns: NDArray[np.float64], extent: NDArray[np.float64], frame: int
     ) -> NDArray[np.float32]:
-        shape = np.ceil(extent[::-1]).astype(int) + 1
+        scale = self._path.views.at(frame).scale
+        shape = np.ceil(scale * extent[::-1]).astype(int) + 1
         image = np.zeros(tuple(shape), np.float32)
-        scaled = columns * (1, 1, self._contrast)
+        brightness = self._contrast * self._exposure(frame) * scale**2
+        scaled = columns * (scale, scale, brightness)
         add_columns(image, scaled, np.zeros((shape[0], 2)), self.probe(frame))
         ground = self._ground(frame)
         if self._settings.invert:
-            return np.asarray(self._inverted(image) + ground - self._mean * self._settings.base)
+            dark = self._inverted(image, frame)
+            return np.asarray(dark + ground - self._dark_base(frame))
         return image + np.float32(ground)
 
     def _ground(self, frame: int) -> float:
         """Electrons per pixel between the columns."""
-        return self._mean * (self._settings.base + self._settings.background * frame / 100)
+        share = self._settings.base + self._settings.background * frame / 100
+        return self._mean * self._exposure(frame) * share
+
+    def _dark_base(self, frame: int) -> float:
+        return self._mean * self._exposure(frame) * self._settings.base
 
     def _on_ground(self, image: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
         ground = self._ground(frame)
         if self._settings.invert:
-            image = self._inverted(image)
-            ground -= self._mean * self._settings.base
+            image = self._inverted(image, frame)
+            ground -= self._dark_base(frame)
         image += np.float32(ground)
         if self._settings.contamination:
             image += self._stained(frame)
-        return np.maximum(image, np.float32(DARKEST * self._mean), out=image)
+        lowest = DARKEST * self._mean * self._exposure(frame)
+        return np.maximum(image, np.float32(lowest), out=image)
 
-    def _inverted(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _inverted(self, image: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
         """Columns darker than their surroundings, with the same mean."""
         share = DARK_FIELD_SHARE / (1 - self._settings.base)
-        return np.float32(self._mean * (1 + DARK_FIELD_SHARE)) - np.float32(share) * image
+        mean = self._mean * self._exposure(frame)
+        return np.float32(mean * (1 + DARK_FIELD_SHARE)) - np.float32(share) * image
 
     def _stained(self, frame: int) -> NDArray[np.float32]:
-        height, width = self._settings.shape
-        x, y = self._stain + self._path.drift(frame)
-        spread = 0.2 * min(height, width)
+        view = self._path.views.at(frame)
+        height, width = view.shape
+        x, y = view.placed(self._stain[None])[0] + self._path.drift(frame)
+        spread = 0.2 * min(self._settings.shape) * view.scale
         across = np.exp(-((np.arange(width) - x) ** 2) / (2 * spread**2))
         down = np.exp(-((np.arange(height) - y) ** 2) / (2 * spread**2))
-        peak = self._mean * self._settings.contamination * frame / 100
+        peak = self._mean * self._exposure(frame) * self._settings.contamination * frame / 100
         return np.asarray(peak * down[:, None] * across, np.float32)
 
     def _distort(self, image: NDArray[np.float32], frame: int) -> None:

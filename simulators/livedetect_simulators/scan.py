@@ -13,6 +13,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from livedetect_simulators.randomness import Purpose, generator
 from livedetect_simulators.spec import SimulationSettings
+from livedetect_simulators.views import Views
 
 MAINS_HZ = 50.0
 FIRST_JUMP = 20
@@ -26,32 +27,45 @@ class ScanPath:
 
     def __init__(self, settings: SimulationSettings) -> None:
         self._settings = settings
+        self.views = Views(settings)
+        """How each frame is scanned."""
         self._drift = _drift(settings)
         self._before_jumps = set(_jumps(settings))
         self._phase = generator(settings, Purpose.PATH, 1).uniform(0, 2 * np.pi, 2)
 
     @property
     def extent(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Lowest and highest drift (x, y) of the stream, px."""
+        """Lowest and highest drift (x, y) of the stream, px of the first frame."""
         return self._drift.min(0), self._drift.max(0)
 
     def drift(self, frame: int) -> NDArray[np.float64]:
-        """(2,) displacement (x, y) of the specimen at the start of `frame`, px."""
-        drift: NDArray[np.float64] = self._drift[frame]
-        return drift
+        """(2,) displacement (x, y) of the specimen at the start of `frame`, px of this frame."""
+        return self._turned(self._drift[frame], frame)
+
+    def placed(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+        """(N, 2) points of the specimen as the view of `frame` places them, drift left out."""
+        return self.views.at(frame).placed(xy)
+
+    def specimen(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+        """(N, 2) points of the specimen that `frame` shows at its pixels, undistorted."""
+        return self.views.at(frame).specimen(xy - self.drift(frame))
+
+    def _turned(self, vectors: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
+        view = self.views.at(frame)
+        return np.asarray(vectors @ view.linear.T) if view.moved else vectors
 
     def rows(self, frame: int) -> NDArray[np.float64]:
         """(H, 2) displacement (x, y) in px of what each row of `frame` shows, jitter included."""
-        settings = self._settings
-        height, width = settings.shape
+        settings, view = self._settings, self.views.at(frame)
+        height, width = view.shape
         down = np.arange(height) / height
         # the stage jumps between two frames, not while one is scanned
         moving = frame - 1 if frame in self._before_jumps else frame
-        step = self._drift[moving + 1] - self._drift[moving]
-        rows = self._drift[frame] + down[:, None] * step
+        step = self._turned(self._drift[moving + 1] - self._drift[moving], frame)
+        rows = self.drift(frame) + down[:, None] * step
         rows[:, 0] += settings.shear_px * (down - 0.5)
         if settings.mains_px:
-            seconds = (frame + down) * height * width * settings.pixel_dwell_us * 1e-6
+            seconds = (frame + down) * height * width * view.dwell_us * 1e-6
             rows[:, 0] += settings.mains_px * np.sin(2 * np.pi * MAINS_HZ * seconds)
         if settings.jitter_px:
             random = generator(settings, Purpose.SCAN, frame)
@@ -59,12 +73,12 @@ class ScanPath:
         return np.asarray(rows)
 
     def warped(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
-        """(N, 2) points of the specimen with the static distortion of the scan field added."""
+        """(N, 2) placed points with the static distortion of the scan field added."""
         warp = self._settings.warp_px
         if not warp:
             return xy
-        height, width = self._settings.shape
-        x, y = (xy + self._drift[frame]).T
+        height, width = self.views.at(frame).shape
+        x, y = (xy + self.drift(frame)).T
         wave = 2 * np.pi * np.array([y / height, x / width]) + self._phase[:, None]
         return xy + warp * np.sin(wave).T
 
@@ -83,11 +97,13 @@ class ScanPath:
 
     def shown(self, xy: NDArray[np.float64], frame: int) -> NDArray[np.float64]:
         """(N, 2) where points of the specimen appear in `frame`, px; row jitter averaged out."""
-        height = self._settings.shape[0]
+        view = self.views.at(frame)
+        height = view.shape[0]
         # a column covers several rows: what counts is their mean shift
-        smooth = gaussian_filter1d(self.rows(frame), 0.15 * self._settings.a_px, axis=0)
-        points = self.warped(xy, frame)
-        row = np.clip(np.rint(points[:, 1] + self._drift[frame, 1]), 0, height - 1).astype(int)
+        wide = 0.15 * self._settings.a_px * view.scale
+        smooth = gaussian_filter1d(self.rows(frame), wide, axis=0)
+        points = self.warped(view.placed(xy), frame)
+        row = np.clip(np.rint(points[:, 1] + self.drift(frame)[1]), 0, height - 1).astype(int)
         shown = points + smooth[row]
         if self.settling_px:
             bend = self.flyback(self.settling_px)

@@ -33,6 +33,7 @@ from livedetect_simulators.scan import ScanPath
 from livedetect_simulators.spec import SimulationSettings, parse_spec
 from livedetect_simulators.specimen import Specimen, edited
 from livedetect_simulators.truth import describe
+from livedetect_simulators.views import View
 
 
 class Simulation:
@@ -86,16 +87,17 @@ class Simulation:
 
     def frame(self, index: int) -> SimulatedFrame:
         """Frame `index` (from 0) with its truth; equal whenever it is asked for."""
-        data = detect(self.expected(index), self.settings, index)
+        view = self._path.views.at(index)
+        data = detect(self.expected(index), self.settings, index, view.gain)
         data.setflags(write=False)
         frame = Frame(
             data=data,
             index=index,
-            time_s=index * self.frame_time_s,
-            calibration=self.calibration,
+            time_s=self._path.views.time_s(index),
+            calibration=self.calibration_at(index),
             stream="sim/ABF" if self.settings.invert else "sim/HAADF",
             saturation_value=saturation_value(self.settings),
-            meta={"crystal": self.settings.crystal, "seed": self.settings.seed},
+            meta=self._told(view),
         )
         return SimulatedFrame(
             frame=frame,
@@ -138,14 +140,30 @@ class Simulation:
 
     @property
     def calibration(self) -> Calibration:
-        """How every frame is scanned."""
+        """How the first frame is scanned, and every other unless the spec has steps."""
+        return self.calibration_at(0)
+
+    def calibration_at(self, index: int) -> Calibration:
+        """How frame `index` is scanned."""
+        view = self._path.views.at(index)
         return Calibration(
-            pixel_size_nm=self.pixel_size_nm,
-            dwell_us=self.settings.pixel_dwell_us,
+            pixel_size_nm=self.pixel_size_nm / view.scale,
+            dwell_us=view.dwell_us,
             current_pA=self.settings.current_pA,
             current_source="instrument",
             high_tension_kv=self.settings.high_tension_kv,
+            rotation_deg=view.turn_deg if self.settings.turn_deg else None,
         )
+
+    @property
+    def constant(self) -> bool:
+        """Whether all frames are scanned alike."""
+        return self._path.views.constant
+
+    def _told(self, view: View) -> dict[str, Any]:
+        """What the frame's metadata hold beside the calibration."""
+        told: dict[str, Any] = {"crystal": self.settings.crystal, "seed": self.settings.seed}
+        return {**told, "detector_gain": view.gain} if self.settings.gain_to else told
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -217,11 +235,13 @@ def _placement(settings: SimulationSettings, path: ScanPath) -> Placement:
     height, width = settings.shape
     low, high = path.extent
     margin = 4 * settings.a_px + 20 + abs(settings.shear_px) + settings.warp_px
+    corners = path.views.corners()
+    first, last = corners.min(axis=0), corners.max(axis=0)
     return Placement(
         a_px=settings.a_px,
         rot_deg=settings.rot_deg,
-        low=(float(-high[0] - margin), float(-high[1] - margin)),
-        high=(float(width - low[0] + margin), float(height - low[1] + margin)),
+        low=(float(first[0] - high[0] - margin), float(first[1] - high[1] - margin)),
+        high=(float(last[0] - low[0] + margin), float(last[1] - low[1] + margin)),
         centre=(width / 2, height / 2),
         centre_to_edge=(width / 2, height / 2),
     )

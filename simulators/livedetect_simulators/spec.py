@@ -23,6 +23,8 @@ DEFECT_KINDS = (
     "antisite",
 )
 DOMAINS = ("none", "inversion", "twin", "phase")
+Steps = tuple[tuple[int, float], ...]
+"""``FRAME:VALUE,...``: the value holds from that frame on."""
 REFERENCE_PIXELS = 512 * 512
 REFERENCE_DWELL_US = 8.0
 
@@ -172,6 +174,31 @@ class SimulationSettings:
     )
     flicker: float = _key(0.02, "gain from frame to frame, rms", minimum=0, maximum=0.3)
 
+    zoom: tuple[tuple[int, float], ...] = _key(
+        (), "magnification, relative to the first frame", minimum=0.2, maximum=5
+    )
+    turn_deg: tuple[tuple[int, float], ...] = _key(
+        (), "scan rotation, degrees", minimum=-360, maximum=360
+    )
+    scan_size: tuple[tuple[int, float], ...] = _key(
+        (), "columns over the same field", minimum=32, maximum=8192
+    )
+    dwell_to: tuple[tuple[int, float], ...] = _key(
+        (), "time per pixel, µs", minimum=1e-3, maximum=1e5
+    )
+    gain_to: tuple[tuple[int, float], ...] = _key(
+        (), "factor on the detector's gain", minimum=1e-3, maximum=1e3
+    )
+    stage: tuple[tuple[int, float], ...] = _key(
+        (), "place of the field along x, in field widths", minimum=-5, maximum=5
+    )
+    focus: tuple[tuple[int, float], ...] = _key(
+        (), "factor on the width of the probe", minimum=0.5, maximum=10
+    )
+    pause_s: tuple[tuple[int, float], ...] = _key(
+        (), "pause before that frame, s", minimum=0, maximum=1e6
+    )
+
     collection: float | None = _key(
         None,
         "share of the incident electrons in the detector; sets detected_e_per_px",
@@ -302,8 +329,10 @@ def _parsed(key: str, text: str, kind: Any) -> Any:
 
 
 def _kind(annotation: Any) -> str:
-    """``float``, ``int``, ``bool``, ``str``, ``words`` or ``pairs``."""
+    """``float``, ``int``, ``bool``, ``str``, ``words``, ``pairs`` or ``steps``."""
     options = [option for option in typing.get_args(annotation) if option is not type(None)]
+    if annotation == Steps:
+        return "steps"
     if typing.get_origin(annotation) is tuple:
         return "words" if options[0] is str else "pairs"
     return str((options[0] if options else annotation).__name__)
@@ -314,6 +343,13 @@ def _pairs(text: str) -> tuple[tuple[str, float], ...]:
     return tuple((name.strip(), float(value)) for name, value in parts)
 
 
+def _steps(text: str) -> Steps:
+    steps = tuple(sorted((int(frame), value) for frame, value in _pairs(text)))
+    if any(frame < 1 for frame, _ in steps):
+        raise ValueError("the first frame is what the other keys say")
+    return steps
+
+
 _READ: Mapping[str, Any] = {
     "float": float,
     "int": int,
@@ -321,6 +357,7 @@ _READ: Mapping[str, Any] = {
     "bool": lambda text: {"0": False, "1": True, "false": False, "true": True}[text.lower()],
     "words": lambda text: tuple(word.strip().lower() for word in text.split(",") if word.strip()),
     "pairs": _pairs,
+    "steps": _steps,
 }
 
 
@@ -347,7 +384,12 @@ def _allowed(entry: dataclasses.Field[Any]) -> str:
     kind = _kind(typing.get_type_hints(SimulationSettings)[entry.name])
     if kind == "bool":
         return "0 or 1"
-    names = {"pairs": "SPECIES:number,...", "int": "a whole number", "float": "a number"}
+    names = {
+        "pairs": "SPECIES:number,...",
+        "steps": "FRAME:number,... (from frame 1)",
+        "int": "a whole number",
+        "float": "a number",
+    }
     low, high = entry.metadata["minimum"], entry.metadata["maximum"]
     limits = [f">= {low:g}"] * math.isfinite(low) + [f"<= {high:g}"] * math.isfinite(high)
     return " ".join([names[kind], *limits])

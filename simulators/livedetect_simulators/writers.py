@@ -44,6 +44,8 @@ def write(simulation: Simulation, destination: Path, *, progress: Progress | Non
     suffix = destination.suffix.lower()
     kept = _Truth(simulation, progress)
     if suffix in STACK_SUFFIXES and not destination.is_dir():
+        if simulation.settings.scan_size:
+            raise SettingsError("scan_size: frames of several shapes need a folder or tcp://")
         directory = destination.parent
         directory.mkdir(parents=True, exist_ok=True)
         stack = _write_npy if suffix == ".npy" else _write_tif

@@ -134,3 +134,31 @@ def test_information_scales_with_the_electrons_of_a_column():
         2 * known("detected_e_per_px=5"), rel=0.01
     )
     assert known("a_px=8") == pytest.approx(known("a_px=16") / 4, rel=0.1)
+
+
+def test_what_the_operator_does_moves_the_truth_with_the_picture():
+    steps = "zoom=4:1.5&turn_deg=4:30&scan_size=4:192&stage=6:0.2&dwell_to=4:20&pause_s=6:100"
+    simulation = Simulation(
+        f"graphene?size=128&frames=8&detected_e_per_px=400&preexisting=0.02&damage=0&{steps}"
+    )
+    before, after = simulation.frame(3), simulation.frame(4)
+    assert after.frame.data.shape == (192, 192)
+    scan = after.frame.calibration
+    assert scan.pixel_size_nm == pytest.approx(simulation.pixel_size_nm / 1.5**2)
+    assert (scan.rotation_deg, scan.dwell_us) == (30.0, 20.0)
+    assert simulation.frame(6).frame.time_s - simulation.frame(5).frame.time_s > 100
+    for shown in (before, after, simulation.frame(7)):
+        data = shown.frame.data.astype(float)
+        usual = np.median(data)
+        for defect in shown.truth:
+            if defect.in_view and defect.kind == "vacancy":
+                y, x = round(defect.y_px), round(defect.x_px)
+                assert data[y - 1 : y + 2, x - 1 : x + 2].mean() < 1.2 * usual
+
+
+def test_a_step_in_focus_widens_the_probe_and_dwell_the_signal():
+    simulation = Simulation("mos2?size=96&frames=4&focus=2:2&dwell_to=3:20&dwell_us=10&gain_to=1:3")
+    first, same, wide, long = (simulation.expected(index) for index in range(4))
+    assert wide.std() < 0.6 * same.std()
+    assert long.mean() == pytest.approx(2 * wide.mean(), rel=0.02)
+    assert simulation.frame(1).frame.data.mean() == pytest.approx(3 * first.mean(), rel=0.15)
