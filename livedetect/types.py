@@ -350,7 +350,7 @@ class Command:
     """An order of the operator, from any client."""
 
     name: str
-    """rebaseline, start_warm_up, accept, dismiss, set_alarm, roi or stop."""
+    """rebaseline, start_warm_up, return_to_area, accept, dismiss, set_alarm, roi or stop."""
     args: Mapping[str, Any] = field(default_factory=dict)
     """Arguments by name."""
 

@@ -148,6 +148,7 @@ def calibration(header: wire.FrameHeader) -> Calibration:
     """What a frame's header says of its scan; the current is the instrument's, 0: beam blanked."""
     y, x = header.cal
     found = cal.scanned(cal.spatial((x.scale, x.units), (y.scale, y.units)), header.details)
+    found = dataclasses.replace(found, rotation_deg=header.details.get("rotation_deg"))
     if header.details.get("current_pA") == 0:
         return dataclasses.replace(found, current_pA=0.0, current_source="instrument")
     return found

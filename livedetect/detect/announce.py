@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from livedetect.detect.affine import Affine
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
 from livedetect.detect.regions import Region
-from livedetect.detect.tracking import Defect
+from livedetect.detect.tracking import Defect, positions_of
 from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, RegionEvent, Track
 
 
@@ -37,6 +38,10 @@ class View:
     """Pixels (n, 2) in the frame of sample positions (n, 2)."""
     calibration: Calibration
     """Pixel size of the frame."""
+    placement: Affine
+    """From sample coordinates to those of the area, nm."""
+    threshold: float
+    """Score above which a place becomes a candidate."""
 
     def frame_px(self, position: FloatArray) -> tuple[float, float]:
         """Pixel position in the frame."""
@@ -44,11 +49,11 @@ class View:
         return float(x), float(y)
 
     def specimen_nm(self, position: FloatArray) -> tuple[float | None, float | None]:
-        """Position on the specimen, drift removed; None without a pixel size."""
-        size = self.calibration.pixel_size_nm
-        if size is None:
+        """Position in the area, drift removed; None without a pixel size."""
+        if self.calibration.pixel_size_nm is None:
             return None, None
-        return float(position[0] * size), float(position[1] * size * self.calibration.pixel_aspect)
+        x, y = self.placement.apply(position[None])[0]
+        return float(x), float(y)
 
 
 def _common(stamp: Stamp) -> dict[str, Any]:
@@ -132,3 +137,14 @@ def detection(candidate: Candidate, place: FloatArray) -> Detection:
         kind=candidate.kind,
         confidence=candidate.confidence,
     )
+
+
+def shown(
+    defects: Sequence[Defect], candidates: Sequence[Candidate], view: View | None
+) -> tuple[list[tuple[bool, Track]], tuple[Detection, ...]]:
+    """Tracks, each with whether it was dismissed, and detections; nothing without a view."""
+    if view is None:
+        return [], ()
+    places = view.to_frame(positions_of([*defects, *candidates]))
+    held = [(d.dismissed, track(d, view, place)) for d, place in zip(defects, places, strict=False)]
+    return held, tuple(map(detection, candidates, places[len(defects) :]))

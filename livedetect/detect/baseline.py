@@ -182,6 +182,10 @@ class Baseline:
         if self._recent.is_full:
             kernels.systematic(self._ground, self._coefficients)
 
+    def forget_recent(self) -> None:
+        """No time window reaches back beyond now."""
+        self._recent = Recent.empty(self._grid.shape)
+
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid

@@ -89,6 +89,7 @@ class BinnedMethod:
             registration=_scaled(scored.registration, self._factor),
             regions=[self._outward_region(region) for region in scored.regions],
             watched=_enlarged(scored.watched, self._factor, frame.shape),
+            innovation_px=self._factor * scored.innovation_px,
             slip_px=self._factor * scored.slip_px,
         )
 
@@ -112,6 +113,10 @@ class BinnedMethod:
     def watch(self, settings: Settings) -> None:
         """Judge another region of the frame."""
         self._inner.watch(_scaled_regions(settings, self._factor))
+
+    def restart(self, shift: FloatArray | None = None) -> None:
+        """Go on after an interruption, from the drift `shift` or where it was."""
+        self._inner.restart(None if shift is None else shift / self._factor)
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen."""

@@ -1,42 +1,41 @@
 """`Detector`: frames in, results out; the one place where the stages meet.
 
-admit -> warm up or score -> decide -> track -> learn. The detector holds one area of the
-specimen; it knows no clock, no file and no thread, so that live, replayed and tested
-frames take the same path.
+admit -> place -> warm up or score -> decide -> track -> learn. Where the frames come from
+is up to `places.Places`; the detector knows no clock, no file and no thread, so that
+live, replayed and tested frames take the same path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from livedetect.detect.admit import Admission, clipped_fraction
+from livedetect.detect.admit import Admission
 from livedetect.detect.announce import (
     Stamp,
     View,
     defect_event,
-    detection,
     notice_event,
-    region_event,
-    track,
+    shown,
 )
-from livedetect.detect.arrays import FloatArray
-from livedetect.detect.dose import COUNTED_BEFORE, DoseMeter
-from livedetect.detect.drift_alarm import DriftAlarm
+from livedetect.detect.book import DefectBook
+from livedetect.detect.crystal_model import CrystalModel
+from livedetect.detect.dose import COUNTED_BEFORE
+from livedetect.detect.drift_alarm import RECOVERED_SHARE
 from livedetect.detect.inspection import Looks, inspect
 from livedetect.detect.kernels import is_available
-from livedetect.detect.lattice_method import lattice_method
-from livedetect.detect.method import Candidate, Method, Scored
-from livedetect.detect.patterson import PattersonMethod
-from livedetect.detect.regions import Region
-from livedetect.detect.scan_changes import differences
-from livedetect.detect.semantic import SemanticMethod
+from livedetect.detect.method import Scored
+from livedetect.detect.places import PlaceCheck, Places, Said
+from livedetect.detect.readiness import first_defects, fit, model_values
+from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.state import from_state, to_state
-from livedetect.detect.tracking import Defect, Tracker, positions_of
+from livedetect.detect.steadiness import Jumps, Pace, Sharpness
+from livedetect.detect.tracking import Tracker, positions_of
 from livedetect.detect.watch import BLOCK_PX
-from livedetect.errors import LatticeNotFoundError, SettingsError
+from livedetect.errors import SettingsError
 from livedetect.inspection import Inspection
 from livedetect.settings import Settings
 from livedetect.types import (
@@ -48,17 +47,15 @@ from livedetect.types import (
     Gap,
     Phase,
     Rejection,
+    RejectionReason,
     SourceItem,
 )
 
-MethodFactory = Callable[[Sequence[FloatArray], Settings, float | None], Method]
-
-METHODS: Mapping[str, MethodFactory] = {
-    "lattice": lattice_method,
-    "patterson": PattersonMethod,
-    "semantic": SemanticMethod,
-}
-CLIPPED_SHARE = 0.05
+CROWD = 4
+"""So many new defects in one frame are checked for a field that has moved."""
+CROWD_PATIENCE_FRAMES = 12
+REFUSALS = 4
+"""Frames without its crystal after which a model taken up again is given up."""
 
 
 class Detector:
@@ -72,19 +69,22 @@ class Detector:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
         is_available()  # compiled before the first frame, never during a run
-        self._segment_id = 0
-        self._dose = DoseMeter()
-        self._defect_count = 0
-        self._region_count = 0
+        self._places = Places()
+        self._admission = Admission()
+        self._warm_up: list[Frame] = []
         self._latest: Frame | None = None
-        self._forget_model()
+        self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
+        self._check: PlaceCheck | None = None
+        self._crowd_trusted = 0
+        self._book = DefectBook()
+        self._looks = Looks()
 
     @property
     def phase(self) -> Phase:
         """What the detector is doing."""
-        if self._method is None:
+        if self._model is None:
             return Phase.WARMING_UP if self._warm_up else Phase.WAITING
-        return Phase.DRIFTED if self._alarm.drifted else Phase.LIVE
+        return Phase.DRIFTED if self._model.alarm.drifted else Phase.LIVE
 
     def step(self, item: SourceItem) -> FrameResult:
         """Take in one item of a stream and say what follows from it."""
@@ -93,7 +93,7 @@ class Detector:
         if isinstance(item, Gap):
             return self._step_gap(item)
         if isinstance(item, Rejection):
-            self._dose.add(item)
+            self._places.area.dose.add(item)
             return self._reject(item, [])
         stamp = self._stamp(item.index, item.time_s)
         return self._result(stamp, "none", [notice_event(item.event, stamp, item.values)])
@@ -109,8 +109,9 @@ class Detector:
         actions: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "rebaseline": lambda _: self.rebaseline(),
             "start_warm_up": lambda _: self.rebaseline(),
-            "accept": lambda args: self._judge(args, dismissed=False),
-            "dismiss": lambda args: self._judge(args, dismissed=True),
+            "return_to_area": lambda args: self._places.return_to(args.get("area_id")),
+            "accept": lambda args: self._book.judge(self._tracker, args, dismissed=False),
+            "dismiss": lambda args: self._book.judge(self._tracker, args, dismissed=True),
             "roi": self._set_roi,
         }
         if command.name not in actions:
@@ -121,7 +122,8 @@ class Detector:
 
     def inspect(self, defect_id: int) -> Inspection:
         """Pictures of a defect, before and after; raises `SettingsError` if there are none."""
-        return inspect(defect_id, self._tracker, self._looks, self._method)
+        method = self._model.method if self._model else None
+        return inspect(defect_id, self._tracker, self._looks, method)
 
     def state(self) -> Mapping[str, Any]:
         """Everything the detector knows, as arrays, numbers and strings."""
@@ -137,170 +139,185 @@ class Detector:
 
     def rebaseline(self) -> None:
         """Learn the crystal anew from the next frames; defects and dose of the area stay."""
-        kept = self._tracker.defects
-        method = self._method
-        self._forget_model()
-        if method is not None and kept:
-            self._carried += zip(kept, method.to_frame(positions_of(kept)), strict=True)
+        self._places.rebaseline()
+        self._learn_anew()
 
-    def _forget_model(self) -> None:
-        self._method: Method | None = None
-        self._admission = Admission()
-        self._warm_up: list[Frame] = []
-        self._tracker = Tracker(0.0)
-        self._carried: list[tuple[Defect, FloatArray]] = []
-        self._alarm = DriftAlarm()
+    @property
+    def _model(self) -> CrystalModel | None:
+        return self._places.area.model
+
+    @property
+    def _tracker(self) -> Tracker:
+        return self._places.area.tracker
+
+    def _learn_anew(self) -> None:
+        self._warm_up.clear()
+        self._check = None
+        self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
-        self._fallback = False
 
     def _step_frame(self, frame: Frame) -> FrameResult:
         objection = self._admission.objection(frame)
-        self._dose.add(frame)
-        stamp = self._stamp(frame.index, frame.time_s)
+        self._places.area.dose.add(frame)
         if objection is not None:
-            return self._reject(
-                Rejection(
-                    index=frame.index,
-                    reason=objection.reason,
-                    message=objection.message,
-                    time_s=frame.time_s,
-                ),
-                [],
-            )
+            return self._reject(_rejected(frame, objection.reason, objection.message), [])
         events = self._changed_settings(frame)
         self._latest = frame
-        if self._method is None:
-            return self._step_warm_up(frame, stamp, events)
-        return self._step_live(frame, self._method, events)
+        if self._model is None:
+            return self._step_warm_up(frame, events)
+        return self._step_live(frame, self._model, events)
 
     def _changed_settings(self, frame: Frame) -> list[Event]:
-        """Another shape or calibration is another model: start a segment and say so."""
-        changes = differences(self._latest, frame) if self._latest else {}
+        """Other scan settings are another segment: say so, and which model will serve."""
+        changes = self._places.begin(ScanSetting.of(frame))
         if not changes:
             return []
-        self._forget_model()
-        self._segment_id += 1
-        values = {"reason": "the scan settings changed; warming up again", **changes}
-        return [notice_event("source_changed", self._stamp(frame.index, frame.time_s), values)]
+        self._learn_anew()
+        self._pace.forget()
+        serves = "warming up again"
+        if self._model is not None:
+            serves = "the model of these settings is taken up again"
+            self._model.method.watch(self._settings)
+            self._check = self._places.check("return", settling=1)
+        values = {"reason": f"the scan settings changed; {serves}", **changes}
+        return self._stamped(frame, [("source_changed", values)])
 
-    def _step_warm_up(self, frame: Frame, stamp: Stamp, events: list[Event]) -> FrameResult:
-        self._warm_up.append(frame)
+    def _step_warm_up(self, frame: Frame, events: list[Event]) -> FrameResult:
+        self._pace.paused(frame)
+        events += self._watch_optics(frame)
+        if self._sharpness.changing:
+            self._warm_up.clear()
+        else:
+            self._warm_up.append(frame)
         if len(self._warm_up) >= self._settings.warm_up_frames:
-            events += self._become_ready(frame, stamp)
+            events += self._become_ready(frame)
         return self._result(self._stamp(frame.index, frame.time_s), "warm_up", events)
 
-    def _become_ready(self, frame: Frame, stamp: Stamp) -> list[Event]:
-        """Fit the model, then say what the warm-up frames themselves held."""
+    def _become_ready(self, frame: Frame) -> list[Event]:
+        """Fit the model, find its place, then say what the warm-up frames themselves held."""
         warm_up, self._warm_up = self._warm_up, []
-        method = self._fit([entry.data.astype(np.float32) for entry in warm_up])
-        self._method = method
-        self._looks.begin(warm_up, method)
-        self._tracker = Tracker(method.merge_radius_px)
-        for defect, position in self._carried:
-            self._tracker.carry(defect, position)
-        ready = self._model_values(method, warm_up)
-        events: list[Event] = [notice_event("model_ready", stamp, ready)]
-        view = View(to_frame=method.to_frame, calibration=frame.calibration)
-        for first, candidate in method.in_warm_up():
-            for fresh in self._tracker.unexplained([candidate], frame.index):
-                defect = self._confirm(fresh, warm_up[first].index, frame.index)
-                events.append(
-                    defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
-                )
-        for candidate in self._tracker.unexplained(method.at_start(), frame.index):
-            defect = self._confirm(candidate, warm_up[0].index, frame.index, at_start=True)
-            events.append(defect_event("defect_at_start", defect, stamp, view))
+        frames = [entry.data.astype(np.float32) for entry in warm_up]
+        model = fit(frames, self._settings, ScanSetting.of(frame))
+        events = self._stamped(frame, self._places.settle(model))
+        stamp = self._stamp(frame.index, frame.time_s)
+        ready = model_values(model, warm_up, self._settings, stamp.dose_e_per_A2)
+        events.append(notice_event("model_ready", stamp, ready))
+        self._looks.begin(warm_up, model.method)
+        events += first_defects(model, warm_up, self._tracker, self._book, stamp, self._view(model))
         return events
 
-    def _fit(self, frames: list[FloatArray]) -> Method:
-        """The method the user chose, or the Patterson branch where there is no lattice."""
-        dwell_us = self._latest.calibration.dwell_us if self._latest else None
-        try:
-            return METHODS[self._settings.method](frames, self._settings, dwell_us)
-        except LatticeNotFoundError:
-            self._fallback = True
-            return PattersonMethod(frames, self._settings, dwell_us)
+    def _watch_optics(self, frame: Frame) -> list[Event]:
+        """Say when the operator begins to change the optics, and when they are steady again."""
+        turn = self._sharpness.step(frame.data)
+        return self._stamped(
+            frame, [(f"optics_{turn}", self._sharpness.said(turn))] if turn else []
+        )
 
-    def _model_values(self, method: Method, warm_up: Sequence[Frame]) -> dict[str, Any]:
-        pixel = warm_up[-1].calibration.pixel_size_nm
-        lattice = method.lattice_px
-        clipped = max(clipped_fraction(frame.data) for frame in warm_up)
-        warnings = []
-        if clipped > CLIPPED_SHARE:
-            warnings.append(
-                f"{100 * clipped:.0f} % of the pixels are clipped at black level, which hides "
-                "vacancies: raise the detector's offset"
-            )
-        if self._fallback:
-            warnings.append("no lattice found: watching by Patterson windows, less sensitively")
-        return {
-            "frames_used": len(warm_up),
-            "first_frame": warm_up[0].index,
-            "lattice_nm": None if lattice is None or pixel is None else (lattice * pixel).tolist(),
-            "lattice_px": None if lattice is None else lattice.tolist(),
-            "sites": method.sites,
-            "false_markers_per_1000_frames": self._settings.false_markers_per_1000_frames,
-            "fallback": self._fallback,
-            "method": "patterson" if self._fallback else self._settings.method,
-            "threshold": method.threshold,
-            "dose_used_e_per_A2": self._dose.total,
-            "warnings": warnings,
-        }
-
-    def _step_live(self, frame: Frame, method: Method, events: list[Event]) -> FrameResult:
-        scored = method.score(frame.data.astype(np.float32))
+    def _step_live(self, frame: Frame, model: CrystalModel, events: list[Event]) -> FrameResult:
+        frozen = self._sharpness.changing
+        events += self._watch_optics(frame)
+        if self._pace.paused(frame):
+            model.method.restart()
+            self._check = self._check or self._places.check("pause", settling=1)
+        data = frame.data.astype(np.float32)
+        scored = model.method.score(data)
         stamp = self._stamp(frame.index, frame.time_s)
         if scored.suspect:
-            rejection = Rejection(
-                index=frame.index, reason="suspect", message=scored.suspect, time_s=frame.time_s
-            )
-            return self._reject(rejection, events)
-        self._looks.add(frame, method.shift)
+            return self._refuse(frame, scored.suspect, events)
+        self._looks.add(frame, scored.shift)
         if scored.slip_px:
-            events.append(
-                notice_event("slip_possible", stamp, {"reason": "jump", "jump_px": scored.slip_px})
-            )
-        change = self._alarm.step(scored.outlier_share)
+            values = {"reason": "jump", "jump_px": scored.slip_px}
+            events.append(notice_event("slip_possible", stamp, values))
+        jumped = self._jumps.step(scored.innovation_px, model.cell_px)
+        if frozen or self._sharpness.changing:
+            if not self._sharpness.changing:
+                model.method.restart()
+                self._check = self._places.check("refocus")
+            return self._quiet_result(frame, scored, events)
+        if jumped and self._check is None:
+            self._check = self._places.check("jump")
+        if self._check is not None:
+            return self._step_check(frame, model, scored, events)
+        return self._step_steady(frame, model, scored, events)
+
+    def _step_steady(
+        self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
+    ) -> FrameResult:
+        """Decide, track and learn; so many newcomers at once are doubted first."""
+        stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
+        change = model.alarm.step(scored.outlier_share)
         if change:
             values = {"reason": change, "outlier_share": scored.outlier_share}
             events.append(notice_event("model_drifted", stamp, values))
-        view = View(to_frame=method.to_frame, calibration=frame.calibration)
-        for region in scored.regions:
-            events += self._announce(region, stamp, view)
-        trusted = [] if self._alarm.suspends else scored.candidates
-        for candidate in self._tracker.unexplained(trusted, frame.index):
-            defect = self._confirm(candidate, frame.index, frame.index)
+        trusted = [] if model.alarm.suspends else scored.candidates
+        fresh = self._tracker.unexplained(trusted, frame.index)
+        self._crowd_trusted = max(0, self._crowd_trusted - 1)
+        if len(fresh) >= CROWD and not self._crowd_trusted:
+            self._check = self._places.check("crowd")
+            return self._step_check(frame, model, scored, events)
+        for region in () if model.alarm.regions_too else scored.regions:
+            events += self._book.region(self._tracker, region, stamp, view)
+        for candidate in fresh:
+            defect = self._book.enter(self._tracker, candidate, frame.index, frame.index)
             events.append(defect_event("defect_confirmed", defect, stamp, view))
         newcomers = positions_of(self._tracker.newcomers())
-        healed = self._tracker.heal(method.signal(newcomers))
+        healed = self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
-        method.learn(newcomers)
+        model.method.learn(newcomers)
+        model.mean.add(frame.data, scored.shift)
         return self._result(stamp, "scored", events, scored)
 
-    def _announce(self, region: Region, stamp: Stamp, view: View) -> list[Event]:
-        """A region, and the one defect that stands for it; points inside are part of it."""
-        self._tracker.absorb(region.outline)
-        candidate = Candidate(
-            position=region.centre,
-            score=self._method.threshold if self._method else 0.0,
-            p_value=0.0,
-            window_frames=1,
-            sublattice=0,
-            kind="unknown",
-            confidence=0.0,
-        )
-        defect = self._confirm(candidate, stamp.frame, stamp.frame)
-        defect.region_id = self._region_count
-        self._region_count += 1
-        return [
-            region_event(region, defect.region_id, stamp, view),
-            defect_event("defect_confirmed", defect, stamp, view),
-        ]
+    def _step_check(
+        self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
+    ) -> FrameResult:
+        """While the place is in doubt nothing is confirmed and nothing learnt."""
+        check = self._check
+        assert check is not None  # noqa: S101 - only called during one
+        check.regions += scored.regions
+        settling = check.settling
+        if not check.add(frame.data, scored.shift, scored.outlier_share):
+            if settling:
+                model.method.restart()
+            return self._quiet_result(frame, scored, events)
+        self._check, self._crowd_trusted = None, CROWD_PATIENCE_FRAMES
+        verdict, said = self._places.conclude(check)
+        events += self._stamped(frame, said)
+        if verdict == "elsewhere":
+            self._learn_anew()
+            return self._quiet_result(frame, scored, events)
+        if check.cause == "refocus" and check.outliers > RECOVERED_SHARE * check.frames:
+            model.alarm.raise_now()
+            values = {
+                "reason": "the optics make another crystal of it: set the baseline here",
+                "outlier_share": check.outliers / check.frames,
+            }
+            events += self._stamped(frame, [("model_drifted", values)])
+        elif not said:
+            stamp = self._stamp(frame.index, frame.time_s)
+            for region in check.regions:
+                events += self._book.region(self._tracker, region, stamp, self._view(model))
+        return self._quiet_result(frame, scored, events)
+
+    def _refuse(self, frame: Frame, message: str, events: list[Event]) -> FrameResult:
+        """A frame without the crystal; too many of them, and a model taken up again is left."""
+        if self._check is not None and self._check.cause == "return":
+            self._check.refused += 1
+            if self._check.refused >= REFUSALS:
+                self._places.drop_model()
+                self._learn_anew()
+                said = {"reason": "the earlier model does not fit; warming up again"}
+                events += self._stamped(frame, [("source_changed", said)])
+        return self._reject(_rejected(frame, "suspect", message), events)
+
+    def _quiet_result(self, frame: Frame, scored: Scored, events: list[Event]) -> FrameResult:
+        """Scored, but not believed."""
+        quiet = dataclasses.replace(scored, candidates=())
+        return self._result(self._stamp(frame.index, frame.time_s), "scored", events, quiet)
 
     def _step_gap(self, gap: Gap) -> FrameResult:
-        self._dose.add(gap)
-        if self._method is not None:
-            self._method.miss(gap.missing_frames)
+        self._places.area.dose.add(gap)
+        if self._model is not None:
+            self._model.method.miss(gap.missing_frames)
         stamp = self._stamp(gap.first_missing, gap.time_s)
         values = {
             "first_missing": gap.first_missing,
@@ -310,52 +327,39 @@ class Detector:
         return self._result(stamp, "none", [notice_event("gap", stamp, values)])
 
     def _reject(self, rejection: Rejection, events: list[Event]) -> FrameResult:
-        if self._method is not None and rejection.reason not in COUNTED_BEFORE:
-            self._method.miss(1)
+        if self._model is not None and rejection.reason not in COUNTED_BEFORE:
+            self._model.method.miss(1)
         stamp = self._stamp(rejection.index, rejection.time_s)
         values = {"reason": rejection.reason, "message": rejection.message}
         return self._result(
             stamp, rejection.reason, [*events, notice_event("frame_rejected", stamp, values)]
         )
 
-    def _confirm(
-        self, candidate: Candidate, first_seen: int, confirmed: int, *, at_start: bool = False
-    ) -> Defect:
-        defect = Defect(
-            defect_id=self._defect_count,
-            position=candidate.position,
-            candidate=candidate,
-            first_seen_frame=first_seen,
-            confirmed_frame=confirmed,
-            last_seen_frame=confirmed,
-            at_start=at_start,
-        )
-        self._defect_count += 1
-        self._tracker.defects.append(defect)
-        if not at_start:
-            self._tracker.supersede(defect)
-        return defect
-
-    def _judge(self, args: Mapping[str, Any], *, dismissed: bool) -> None:
-        wanted = args.get("defect_id")
-        for defect in self._tracker.defects:
-            if defect.defect_id == wanted:
-                defect.dismissed = dismissed
-                return
-        raise SettingsError(f"no defect has the id {wanted!r}")
-
     def _set_roi(self, args: Mapping[str, Any]) -> None:
         self._settings = self._settings.with_values({"roi": args.get("rectangle")})
-        if self._method is not None:
-            self._method.watch(self._settings)
+        if self._model is not None:
+            self._model.method.watch(self._settings)
+
+    def _view(self, model: CrystalModel) -> View:
+        assert self._latest is not None  # noqa: S101 - frames have come
+        return View(
+            to_frame=model.method.to_frame,
+            calibration=self._latest.calibration,
+            placement=model.placement,
+            threshold=model.method.threshold,
+        )
+
+    def _stamped(self, frame: Frame, said: Iterable[Said]) -> list[Event]:
+        stamp = self._stamp(frame.index, frame.time_s)
+        return [notice_event(name, stamp, values) for name, values in said]
 
     def _stamp(self, frame: int, time_s: float) -> Stamp:
         return Stamp(
             frame=frame,
             time_s=time_s,
-            area_id=0,
-            segment_id=self._segment_id,
-            dose_e_per_A2=self._dose.total,
+            area_id=self._places.area.area_id,
+            segment_id=self._places.segment_id,
+            dose_e_per_A2=self._places.area.dose.total,
         )
 
     def _result(
@@ -365,36 +369,29 @@ class Detector:
         events: Sequence[Event],
         scored: Scored | None = None,
     ) -> FrameResult:
-        method = self._method
-        latest = self._latest
-        view = None
-        if method is not None and latest is not None:
-            view = View(to_frame=method.to_frame, calibration=latest.calibration)
-        active = self._tracker.active if view else []
-        seen = scored.candidates if scored else ()
-        positions = positions_of([*active, *seen])
-        places = view.to_frame(positions) if view else positions
-        held = [
-            (d.dismissed, track(d, view, place))
-            for d, place in zip(active, places, strict=False)
-            if view
-        ]
+        model = self._model
+        view = self._view(model) if model is not None else None
+        held, seen = shown(self._tracker.active, scored.candidates if scored else (), view)
         return FrameResult(
             frame=stamp.frame,
             time_s=stamp.time_s,
             phase=self.phase,
             disposition=disposition,
             events=tuple(events),
-            detections=tuple(map(detection, seen, places[len(active) :])),
+            detections=seen,
             active_tracks=tuple(entry for dismissed, entry in held if not dismissed),
             dismissed_tracks=tuple(entry for dismissed, entry in held if dismissed),
             registration=scored.registration if scored else None,
             area_id=stamp.area_id,
             segment_id=stamp.segment_id,
             dose_e_per_A2=stamp.dose_e_per_A2,
-            warm_up_done=len(self._warm_up) if method is None else self._settings.warm_up_frames,
+            warm_up_done=len(self._warm_up) if model is None else self._settings.warm_up_frames,
             warm_up_frames=self._settings.warm_up_frames,
-            threshold=method.threshold if method else None,
+            threshold=model.method.threshold if model else None,
             watched=scored.watched if scored else None,
             watched_block_px=BLOCK_PX,
         )
+
+
+def _rejected(frame: Frame, reason: RejectionReason, message: str) -> Rejection:
+    return Rejection(index=frame.index, reason=reason, message=message, time_s=frame.time_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from livedetect.types import Frame, Gap, Rejection
 
 COUNTED_BEFORE = ("duplicate", "late")
@@ -17,6 +19,9 @@ class DoseMeter:
         self._before_first = 0
         self._started = False
         self._scan_id = ""
+        self._before_latest: float | None = 0.0
+        self._at_mark: float | None = 0.0
+        self._since_mark: float | None = 0.0
 
     @property
     def total(self) -> float | None:
@@ -35,9 +40,28 @@ class DoseMeter:
             return
         self._scan_id = item.scan_id
         self._latest = item.calibration.dose_per_frame_e_per_A2
+        self._before_latest = self._total
         scans = 1 if self._started else 1 + self._before_first
         self._started = True
         self._add(self._latest, scans)
+
+    def mark(self) -> None:
+        """From the latest frame on it is not certain that the dose falls on this area."""
+        self._at_mark = self._before_latest
+        self._since_mark = self._latest
+
+    def split(self) -> DoseMeter:
+        """A meter for the area that has got all dose since the mark; this one goes back to it."""
+        other = copy.copy(self)
+        other._total = self._since_mark
+        self._total = self._before_latest = self._at_mark
+        return other
+
+    def merge(self, other: DoseMeter) -> None:
+        """Take over what `other` has counted last on the same area."""
+        mine = self._total
+        vars(self).update(vars(other))
+        self._total = None if mine is None or other.total is None else mine + other.total
 
     def _add_unseen(self, scans: int) -> None:
         """Scans whose frame we do not have; before the first frame their dose is not known."""
@@ -47,5 +71,9 @@ class DoseMeter:
             self._before_first += scans
 
     def _add(self, dose: float | None, scans: int) -> None:
-        known = self._total is not None and dose is not None
-        self._total = self._total + scans * dose if known else None  # type: ignore[operator]
+        self._total = _sum(self._total, dose, scans)
+        self._since_mark = _sum(self._since_mark, dose, scans)
+
+
+def _sum(total: float | None, dose: float | None, scans: int) -> float | None:
+    return None if total is None or dose is None else total + scans * dose

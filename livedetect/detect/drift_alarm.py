@@ -18,6 +18,13 @@ class DriftAlarm:
         """True while the model does not describe the crystal."""
         self.suspends = False
         """True while no marker should be confirmed."""
+        self.regions_too = False
+        """True while not even extended changes are believed."""
+        self._frames = 0
+
+    def raise_now(self) -> None:
+        """The model is known not to describe the crystal any more."""
+        self.drifted = self.suspends = self.regions_too = True
         self._frames = 0
 
     def step(self, outlier_share: float) -> str:
@@ -28,6 +35,7 @@ class DriftAlarm:
         announcement = ""
         if self._frames >= PATIENCE_FRAMES:
             self.drifted = not self.drifted
+            self.regions_too = self.regions_too and self.drifted
             self._frames = 0
             announcement = (
                 "more than 5 % of the sites changed: set the baseline here"

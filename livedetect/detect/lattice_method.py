@@ -148,6 +148,7 @@ class LatticeMethod:
             registration=_registration(residual),
             watched=block_map(watched, self._front.shape),
             outlier_share=outlier_share,
+            innovation_px=residual.innovation_px,
             slip_px=self._slip_px(residual),
         )
 
@@ -187,6 +188,11 @@ class LatticeMethod:
         self._area = WatchedArea.from_settings(
             settings, self._front.shape, self._border_px, self._dwell_us
         )
+
+    def restart(self, shift: FloatArray | None = None) -> None:
+        """Go on after an interruption, from the drift `shift` or where it was."""
+        self._front.registration.restart(shift)
+        self._baseline.forget_recent()
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""

@@ -50,6 +50,8 @@ class Scored:
     """Extended changes that appeared in this frame; their sites are no candidates."""
     suspect: str = ""
     """Why the frame must not be trusted; empty if it can."""
+    innovation_px: float = 0.0
+    """Distance between predicted and measured drift, px."""
     slip_px: float = 0.0
     """Jump after which a lattice slip cannot be excluded, px; 0 if none."""
 
@@ -68,13 +70,13 @@ class Method(Protocol):
     """Two markers closer than this are one defect, px."""
 
     @property
-    def warm_up_shifts(self) -> FloatArray:
-        """(frames, 2) drift (x, y) of the frames it was fitted on, px."""
+    def shift(self) -> FloatArray:
+        """(x, y) drift of the latest frame, px."""
         ...
 
     @property
-    def shift(self) -> FloatArray:
-        """(x, y) drift of the latest frame, px."""
+    def warm_up_shifts(self) -> FloatArray:
+        """(frames, 2) drift (x, y) of the frames it was fitted on, px."""
         ...
 
     @property
@@ -120,6 +122,13 @@ class Method(Protocol):
 
     def watch(self, settings: Settings) -> None:
         """Judge another region of the frame."""
+        ...
+
+    def restart(self, shift: FloatArray | None = None) -> None:
+        """Go on after an interruption: no prediction, no time window reaches back.
+
+        The crystal is then looked for near the drift `shift` (x, y), or where it was.
+        """
         ...
 
     def miss(self, frames: int) -> None:

@@ -76,6 +76,12 @@ class BraggRegistration:
         self._velocity = np.zeros(2)
         self._missed = 0
 
+    def restart(self, shift: FloatArray | None) -> None:
+        """Go on from the drift `shift` (x, y), or where it was, without a prediction."""
+        if shift is not None:
+            self.shift = np.asarray(shift, float)
+        self.reset_velocity()
+
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
         self._missed += frames

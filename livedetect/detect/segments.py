@@ -126,6 +126,11 @@ class SegmentMethod(ABC):
             settings, self._shape, self.border_px, self._dwell_us
         )
 
+    def restart(self, shift: FloatArray | None = None) -> None:
+        """Go on after an interruption, from the drift `shift` or where it was."""
+        if self._registration:
+            self._registration.restart(shift)
+
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
         if self._registration:

@@ -37,6 +37,10 @@ class Defect:
     """Latest frame in which it was detected."""
     at_start: bool = False
     """Held by the first frames already."""
+    place: FloatArray | None = None
+    """(x, y) in the area, nm (px without a pixel size), while no model is in use."""
+    in_baseline: bool = False
+    """The model in use has learnt it as part of the crystal: it leaves no residual."""
     region_id: int | None = None
     """The region it announces."""
     absorbed: bool = False
@@ -60,7 +64,7 @@ class Tracker:
     merge_radius_px: float
     """A candidate closer than this to a defect is that defect."""
     defects: list[Defect] = field(default_factory=list)
-    """Every defect ever confirmed in this segment."""
+    """Every defect ever confirmed in this area."""
 
     @property
     def active(self) -> list[Defect]:
@@ -69,14 +73,30 @@ class Tracker:
 
     def newcomers(self) -> list[Defect]:
         """Active point defects that the baseline does not contain."""
+        return [defect for defect in self._owners() if not defect.in_baseline]
+
+    def enter(self, positions: FloatArray, learnt: Sequence[int]) -> None:
+        """Go on with another model: where (n, 2) it sees the defects, and whose ids it has learnt.
+
+        What a defect looked like belongs to the model that was left.
+        """
+        for defect, position in zip(self.defects, positions, strict=True):
+            defect.position = position
+            defect.in_baseline = defect.defect_id in learnt
+            defect.signature, defect.looks, defect.weak_frames = None, 0, 0
+
+    def unknown(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates of a new model's warm-up frames at which no defect is known."""
+        known = positions_of(self.active)
+        return [
+            candidate
+            for candidate in candidates
+            if np.hypot(*(known - candidate.position).T).min(initial=np.inf) > self.merge_radius_px
+        ]
+
+    def _owners(self) -> list[Defect]:
         points = [defect for defect in self.active if defect.region_id is None]
         return [defect for defect in points if not defect.at_start]
-
-    def carry(self, defect: Defect, position: FloatArray) -> None:
-        """Take over a defect of an earlier model, to which its signature belongs."""
-        defect.position = position
-        defect.signature, defect.looks, defect.weak_frames = None, 0, 0
-        self.defects.append(defect)
 
     def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
         """Candidates that belong to no known defect; known ones are marked as seen.
@@ -85,7 +105,7 @@ class Tracker:
         shows at their place is new.
         """
         fresh: list[Candidate] = []
-        known = self.newcomers()
+        known = self._owners()
         positions = positions_of(known)
         for candidate in candidates:
             owner = self._owner(candidate, known, positions)

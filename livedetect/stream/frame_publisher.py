@@ -314,7 +314,7 @@ def axes(calibration: Calibration) -> tuple[wire.Axis, wire.Axis]:
 
 def scan_details(calibration: Calibration) -> dict[str, Any]:
     """The optional keys of LDF/1 that `calibration` knows."""
-    names = ("dwell_us", "current_pA", "high_tension_kv")
+    names = ("dwell_us", "current_pA", "high_tension_kv", "rotation_deg")
     known = {name: getattr(calibration, name) for name in names}
     return {name: float(value) for name, value in known.items() if value is not None}
 

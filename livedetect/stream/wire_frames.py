@@ -60,6 +60,7 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
     "dwell_us": _NUMBER,
     "current_pA": _NUMBER,
     "high_tension_kv": _NUMBER,
+    "rotation_deg": _NUMBER,
     "scan_id": (str,),
     "src": (str,),
     "valid_rows": (int,),

@@ -36,7 +36,17 @@ MAX_TRACKS = 5000
 MAX_PREVIEW_PX = 1024
 PREVIEW_DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "<u2": np.dtype("<u2")}
 COMMANDS = frozenset(
-    ["rebaseline", "start_warm_up", "accept", "dismiss", "set_alarm", "roi", "stop", "note"]
+    [
+        "rebaseline",
+        "start_warm_up",
+        "return_to_area",
+        "accept",
+        "dismiss",
+        "set_alarm",
+        "roi",
+        "stop",
+        "note",
+    ]
 )
 QUERIES = frozenset(["snapshot", "inspect"])
 MAX_NOTE = 500

@@ -95,9 +95,17 @@ def test_a_new_model_may_see_a_kept_defect_otherwise() -> None:
     before = tracker_with(candidate(10, 10))
     before.heal(np.ones((1, 25)))
     (kept,) = before.defects
-    after = Tracker(10.0)
-    after.carry(kept, np.array([12.0, 10.0]))
+    after = before
+    after.enter(np.array([[12.0, 10.0]]), learnt=())
     for _ in range(SIGNATURE_FRAMES):
         assert after.heal(np.ones((1, 13))) == []
     healed = [after.heal(np.zeros((1, 13))) for _ in range(HEALED_FRAMES)]
     assert healed[-1] == [kept]
+
+
+def test_what_a_model_has_learnt_leaves_no_signal_and_does_not_heal_for_that() -> None:
+    tracker = tracker_with(candidate(10, 10))
+    tracker.enter(np.array([[12.0, 10.0]]), learnt=(tracker.defects[0].defect_id,))
+    assert tracker.newcomers() == []
+    assert tracker.unexplained([candidate(12, 11)], 5) == []
+    assert tracker.unknown([candidate(12, 11), candidate(60, 60)])[0].position[0] == 60

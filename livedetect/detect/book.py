@@ -1,0 +1,75 @@
+"""The book of a session's defects and regions: each gets a number once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from livedetect.detect.announce import Stamp, View, defect_event, region_event
+from livedetect.detect.method import Candidate
+from livedetect.detect.regions import Region
+from livedetect.detect.tracking import Defect, Tracker
+from livedetect.errors import SettingsError
+from livedetect.types import Event
+
+
+class DefectBook:
+    """Numbers are unique in the session, over all areas."""
+
+    def __init__(self) -> None:
+        self._defects = 0
+        self._regions = 0
+
+    def enter(
+        self,
+        tracker: Tracker,
+        candidate: Candidate,
+        first_seen: int,
+        confirmed: int,
+        *,
+        at_start: bool = False,
+    ) -> Defect:
+        """A new defect, from now on followed by `tracker`."""
+        defect = Defect(
+            defect_id=self._defects,
+            position=candidate.position,
+            candidate=candidate,
+            first_seen_frame=first_seen,
+            confirmed_frame=confirmed,
+            last_seen_frame=confirmed,
+            at_start=at_start,
+        )
+        self._defects += 1
+        tracker.defects.append(defect)
+        if not at_start:
+            tracker.supersede(defect)
+        return defect
+
+    def region(self, tracker: Tracker, region: Region, stamp: Stamp, view: View) -> list[Event]:
+        """A region, and the one defect that stands for it; points inside are part of it."""
+        tracker.absorb(region.outline)
+        candidate = Candidate(
+            position=region.centre,
+            score=view.threshold,
+            p_value=0.0,
+            window_frames=1,
+            sublattice=0,
+            kind="unknown",
+            confidence=0.0,
+        )
+        defect = self.enter(tracker, candidate, stamp.frame, stamp.frame)
+        defect.region_id = self._regions
+        self._regions += 1
+        return [
+            region_event(region, defect.region_id, stamp, view),
+            defect_event("defect_confirmed", defect, stamp, view),
+        ]
+
+    def judge(self, tracker: Tracker, args: Mapping[str, Any], *, dismissed: bool) -> None:
+        """The operator's word on a defect; raises `SettingsError` for an unknown one."""
+        wanted = args.get("defect_id")
+        for defect in tracker.defects:
+            if defect.defect_id == wanted:
+                defect.dismissed = dismissed
+                return
+        raise SettingsError(f"no defect has the id {wanted!r}")

@@ -1,0 +1,113 @@
+"""From warm-up frames to a model, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from livedetect.detect.admit import clipped_fraction
+from livedetect.detect.announce import Stamp, View, defect_event
+from livedetect.detect.arrays import FloatArray
+from livedetect.detect.book import DefectBook
+from livedetect.detect.crystal_model import CrystalModel, native_placement
+from livedetect.detect.lattice_method import lattice_method
+from livedetect.detect.method import Method
+from livedetect.detect.patterson import PattersonMethod
+from livedetect.detect.scan_setting import ScanSetting
+from livedetect.detect.semantic import SemanticMethod
+from livedetect.detect.stored_mean import StoredMean
+from livedetect.detect.tracking import Tracker
+from livedetect.errors import LatticeNotFoundError
+from livedetect.settings import Settings
+from livedetect.types import Event, Frame
+
+MethodFactory = Callable[[Sequence[FloatArray], Settings, float | None], Method]
+
+METHODS: Mapping[str, MethodFactory] = {
+    "lattice": lattice_method,
+    "patterson": PattersonMethod,
+    "semantic": SemanticMethod,
+}
+CLIPPED_SHARE = 0.05
+
+
+def fit(frames: Sequence[FloatArray], settings: Settings, setting: ScanSetting) -> CrystalModel:
+    """The method the user chose, or the Patterson branch where there is no lattice.
+
+    `frames` are float32 (H, W), all of one scan `setting`.
+    """
+    fallback = False
+    try:
+        method = METHODS[settings.method](frames, settings, setting.dwell_us)
+    except LatticeNotFoundError:
+        fallback = True
+        method = PattersonMethod(frames, settings, setting.dwell_us)
+    basis = method.lattice_px
+    cell_px = None if basis is None else float(np.hypot(*basis.T).min())
+    return CrystalModel(
+        method=method,
+        setting=setting,
+        mean=StoredMean.of(frames, method.warm_up_shifts, cell_px),
+        placement=native_placement(setting),
+        fallback=fallback,
+    )
+
+
+def model_values(
+    model: CrystalModel, warm_up: Sequence[Frame], settings: Settings, dose: float | None
+) -> dict[str, Any]:
+    """Values of `model_ready`, `dose` being that of the area in e/Å²."""
+    pixel = model.setting.pixel_size_nm
+    lattice = model.method.lattice_px
+    return {
+        "frames_used": len(warm_up),
+        "first_frame": warm_up[0].index,
+        "lattice_nm": None if lattice is None or pixel is None else (lattice * pixel).tolist(),
+        "lattice_px": None if lattice is None else lattice.tolist(),
+        "sites": model.method.sites,
+        "false_markers_per_1000_frames": settings.false_markers_per_1000_frames,
+        "fallback": model.fallback,
+        "method": "patterson" if model.fallback else settings.method,
+        "threshold": model.method.threshold,
+        "dose_used_e_per_A2": dose,
+        "warnings": _warnings(model, warm_up),
+    }
+
+
+def first_defects(
+    model: CrystalModel,
+    warm_up: Sequence[Frame],
+    tracker: Tracker,
+    book: DefectBook,
+    stamp: Stamp,
+    view: View,
+) -> list[Event]:
+    """What the warm-up frames themselves held and the area did not know yet."""
+    events: list[Event] = []
+    for first, candidate in model.method.in_warm_up():
+        for fresh in tracker.unknown([candidate]):
+            defect = book.enter(tracker, fresh, warm_up[first].index, stamp.frame)
+            events.append(
+                defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
+            )
+    held = tracker.unknown(model.method.at_start())
+    for candidate in tracker.unexplained(held, stamp.frame):
+        first_frame = warm_up[0].index
+        defect = book.enter(tracker, candidate, first_frame, stamp.frame, at_start=True)
+        events.append(defect_event("defect_at_start", defect, stamp, view))
+    return events
+
+
+def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
+    clipped = max(clipped_fraction(frame.data) for frame in warm_up)
+    warnings = []
+    if clipped > CLIPPED_SHARE:
+        warnings.append(
+            f"{100 * clipped:.0f} % of the pixels are clipped at black level, which hides "
+            "vacancies: raise the detector's offset"
+        )
+    if model.fallback:
+        warnings.append("no lattice found: watching by Patterson windows, less sensitively")
+    return warnings

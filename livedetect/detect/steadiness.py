@@ -1,0 +1,136 @@
+"""Signs that the operator works: sharpness that changes fast, pauses, jumps."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray
+from livedetect.types import Frame
+
+FAST_CHANGE = 0.2
+"""Change of the logarithm of the sharpness against the last frames that is no slow drift."""
+STEADY_SPREAD = 0.12
+STEADY_FRAMES = 4
+FOLLOWING = 0.3
+"""Share of the latest frame in what counts as usual."""
+LONG_PAUSE = 5.0
+"""In usual intervals between frames."""
+SHORTEST_PAUSE_S = 0.5
+USUAL_FRAMES = 5
+"""Frames after which it is known what is usual."""
+JUMP_CELLS = 0.1
+JUMP_USUAL = 6.0
+
+Optics = Literal["", "changing", "steady"]
+
+
+class Sharpness:
+    """Contrast of neighbouring pixels relative to the mean, followed from frame to frame.
+
+    The covariance of horizontal neighbours holds no noise, and divided by the squared mean
+    no gain; it falls with the width of the probe.
+    """
+
+    def __init__(self) -> None:
+        self.changing = False
+        """True from the first unusual frame until the sharpness is steady again."""
+        self.value = 0.0
+        """Of the latest frame, dimensionless."""
+        self.frozen_frames = 0
+        """How long the latest change has lasted."""
+        self._usual: float | None = None
+        self._frames = 0
+        self._recent: deque[float] = deque(maxlen=STEADY_FRAMES)
+
+    def step(self, frame: FloatArray) -> Optics:
+        """Take in a frame, float32 (H, W); what begins or ends with it, if anything."""
+        self.value = sharpness(frame)
+        if self.value <= 0:
+            return ""
+        now = float(np.log(self.value))
+        self._recent.append(now)
+        if self.changing:
+            return self._wait(now)
+        usual = now if self._usual is None else self._usual
+        self._frames += 1
+        if abs(now - usual) > FAST_CHANGE and self._frames > 1:
+            self.changing, self.frozen_frames = True, 1
+            self._recent.clear()
+            return "changing"
+        self._usual = usual + FOLLOWING * (now - usual)
+        return ""
+
+    def said(self, turn: Optics) -> dict[str, Any]:
+        """What an event says of the change."""
+        reason = "the sharpness is steady again"
+        if turn == "changing":
+            reason = "the sharpness changes fast: nothing is learnt or confirmed meanwhile"
+        return {
+            "reason": reason,
+            "sharpness": self.value,
+            "frozen_frames": self.frozen_frames,
+        }
+
+    def _wait(self, now: float) -> Optics:
+        self.frozen_frames += 1
+        spread = max(self._recent) - min(self._recent)
+        if len(self._recent) < STEADY_FRAMES or spread > STEADY_SPREAD:
+            return ""
+        self.changing = False
+        self._usual = now
+        return "steady"
+
+
+def sharpness(frame: FloatArray) -> float:
+    """Covariance of horizontal neighbours over the squared mean of (H, W), every other row."""
+    rows = frame[::2]
+    mean = float(rows.mean())
+    centred = rows - np.float32(mean)
+    covariance = float((centred[:, 1:] * centred[:, :-1]).mean())
+    spread = float(np.sqrt((centred**2).mean()))
+    return covariance / mean**2 if abs(mean) > 0.5 * spread else covariance
+
+
+class Pace:
+    """The time between frames, and whether one was much longer than usual."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[int, float] | None = None
+        self._intervals: deque[float] = deque(maxlen=15)
+
+    def paused(self, frame: Frame) -> bool:
+        """Whether `frame` comes after a pause; missing frames are none."""
+        before, self._latest = self._latest, (frame.index, frame.time_s)
+        if before is None or frame.index <= before[0]:
+            return False
+        interval = (frame.time_s - before[1]) / (frame.index - before[0])
+        usual = float(np.median(self._intervals)) if self._intervals else 0.0
+        known = len(self._intervals) >= USUAL_FRAMES and usual > 0
+        pause = known and interval > max(LONG_PAUSE * usual, usual + SHORTEST_PAUSE_S)
+        if not pause:
+            self._intervals.append(interval)
+        return pause
+
+    def forget(self) -> None:
+        """Other scan settings have another pace; the latest frame stays known."""
+        self._intervals.clear()
+
+
+class Jumps:
+    """The drift that no prediction explains, and whether one frame's was unusual."""
+
+    def __init__(self) -> None:
+        self._square = 0.0
+        self._frames = 0
+
+    def step(self, innovation_px: float, cell_px: float) -> bool:
+        """Whether a frame with this innovation may lie elsewhere."""
+        limit = max(JUMP_CELLS * cell_px, JUMP_USUAL * float(np.sqrt(self._square)))
+        self._frames += 1
+        jump = self._frames > USUAL_FRAMES and innovation_px > limit
+        share = max(FOLLOWING / 3, 1 / self._frames)
+        self._square += share * (min(innovation_px, limit) ** 2 - self._square)
+        return jump

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+
+from livedetect import Calibration, Frame
+from livedetect.detect.dose import DoseMeter
+from livedetect.detect.scan_setting import ScanSetting
+from livedetect.detect.steadiness import Jumps, Pace, Sharpness
+
+SCAN = Calibration(pixel_size_nm=0.02, dwell_us=8.0, current_pA=50.0, rotation_deg=0.0)
+
+
+def frame(index: int = 0, time_s: float = 0.0, scan: Calibration = SCAN, **more: object) -> Frame:
+    return Frame(data=np.zeros((64, 64)), index=index, time_s=time_s, calibration=scan, **more)
+
+
+def test_sharpness_that_changes_fast_freezes_until_it_is_steady() -> None:
+    rng = np.random.default_rng(0)
+    x = np.arange(128)
+    optics = Sharpness()
+    turns = []
+    for contrast in [1.0] * 5 + [0.7, 0.4, 0.5] + [0.9] * 6:
+        pixels = 10 + 5 * contrast * np.sin(x / 3)[None, :] + rng.normal(0, 1, (128, 128))
+        turns.append(optics.step(pixels.astype(np.float32)))
+    assert [turn for turn in turns if turn] == ["changing", "steady"]
+    assert turns.index("changing") == 5
+    assert turns.index("steady") == 11
+
+
+def test_slow_defocus_is_no_refocusing() -> None:
+    x = np.arange(128)
+    optics = Sharpness()
+    for contrast in np.linspace(1, 0.5, 40):
+        pixels = np.tile(10 + 5 * contrast * np.sin(x / 3), (128, 1))
+        assert optics.step(pixels.astype(np.float32)) == ""
+
+
+def test_a_pause_is_much_longer_than_usual_and_missing_frames_are_none() -> None:
+    pace = Pace()
+    assert not any(pace.paused(frame(i, 2.0 * i)) for i in range(8))
+    assert not pace.paused(frame(20, 40.0))
+    assert pace.paused(frame(21, 60.0))
+    assert not pace.paused(frame(22, 62.0))
+
+
+def test_a_jump_is_judged_by_what_is_usual() -> None:
+    calm, wild = Jumps(), Jumps()
+    assert not any(calm.step(0.2, 16) for _ in range(10))
+    assert calm.step(4.0, 16)
+    assert not any(wild.step(1.4, 16) for _ in range(10))
+    assert not wild.step(4.0, 16)
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({"pixel_size_nm": 0.03}, "pixel_size_nm"),
+        ({"rotation_deg": 30.0}, "rotation_deg"),
+        ({"dwell_us": 16.0}, "dwell_us"),
+    ],
+)
+def test_other_scan_settings_are_another_segment(changed: dict, name: str) -> None:
+    values = {"pixel_size_nm": 0.02, "dwell_us": 8.0, "rotation_deg": 0.0} | changed
+    before, now = ScanSetting.of(frame()), ScanSetting.of(frame(scan=Calibration(**values)))
+    assert list(before.differences(now)) == [name]
+
+
+def test_gain_and_channel_count_and_rounding_does_not() -> None:
+    before = ScanSetting.of(frame(stream="a", meta={"detector_gain": 1.0}))
+    now = ScanSetting.of(frame(stream="b", meta={"detector_gain": 2.0}))
+    assert set(before.differences(now)) == {"stream", "gain"}
+    rounded = Calibration(pixel_size_nm=0.020001, dwell_us=8.0, rotation_deg=0.0)
+    assert ScanSetting.of(frame()).differences(ScanSetting.of(frame(scan=rounded))) == {}
+
+
+def test_dose_in_doubt_goes_to_the_area_that_it_fell_on() -> None:
+    meter = DoseMeter()
+    for index in range(4):
+        meter.add(frame(index))
+    per_frame = meter.total / 4
+    meter.mark()
+    meter.add(frame(4))
+    other = meter.split()
+    assert meter.total == pytest.approx(3 * per_frame)
+    assert other.total == pytest.approx(2 * per_frame)
+    other.add(frame(5))
+    meter.merge(other)
+    assert meter.total == pytest.approx(6 * per_frame)
+
+
+def test_channels_of_one_scan_count_once_over_areas_too() -> None:
+    meter = DoseMeter()
+    for channel in ("a", "b"):
+        meter.add(frame(stream=channel, scan_id="1"))
+    meter.mark()
+    other = meter.split()
+    other.add(frame(stream="b", scan_id="1"))
+    assert meter.total == 0
+    assert other.total == pytest.approx(SCAN.dose_per_frame_e_per_A2)
