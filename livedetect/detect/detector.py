@@ -153,6 +153,7 @@ class Detector:
     def _learn_anew(self) -> None:
         self._warm_up.clear()
         self._check = None
+        self._crowd_trusted = 0
         self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
 
