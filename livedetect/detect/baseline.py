@@ -121,6 +121,13 @@ class Baseline:
         judged, beyond = self._now.counts
         return float(beyond) / float(judged) if judged else 0.0
 
+    @property
+    def usual_noise(self) -> tuple[float, float]:
+        """Variance relative to the warm-up, and frames that the level of a sample rests on."""
+        known = self.known
+        frames = float(np.median(self.frames[known])) if known.any() else 1.0
+        return float(np.median(self._scale)), frames
+
     def held_out(self) -> Iterator[Window]:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
         values, covered = self._warm_up

@@ -7,7 +7,7 @@ pixels of the frame and those of the binned frame.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -117,6 +117,10 @@ class BinnedMethod:
     def restart(self, shift: FloatArray | None = None) -> None:
         """Go on after an interruption, from the drift `shift` or where it was."""
         self._inner.restart(None if shift is None else shift / self._factor)
+
+    def sensitivity(self) -> Mapping[str, int | None]:
+        """As binned."""
+        return self._inner.sensitivity()
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen."""

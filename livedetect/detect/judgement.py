@@ -14,7 +14,7 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.decision import Tail, strictest
-from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes
+from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes, deviate_of
 from livedetect.detect.novelty import NoveltyModel
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.profile import fit_profile
@@ -76,6 +76,11 @@ class Judgement:
     def score_at(self, probability: float) -> float:
         """Score that a site of a defect-free frame exceeds with `probability`."""
         return float(-np.log(probability / EXPERTS))
+
+    def deviate_at(self, probability: float) -> dict[str, float]:
+        """Deviates that the matched filters must reach: of the height, and displaced ones."""
+        surprise = [tail.score_at(probability / EXPERTS) for tail in self._tails[1:]]
+        return dict(zip(("height", "displaced"), map(deviate_of, surprise), strict=True))
 
     def probability(self, score: float) -> float:
         """Probability that a site of a defect-free frame scores higher."""

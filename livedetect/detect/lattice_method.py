@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
+from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
@@ -193,6 +194,11 @@ class LatticeMethod:
         """Go on after an interruption, from the drift `shift` or where it was."""
         self._front.registration.restart(shift)
         self._baseline.forget_recent()
+
+    def sensitivity(self) -> Mapping[str, int | None]:
+        """Frames that a defect of each kind needs at the present signal; None: not reliably."""
+        noise, frames = self._baseline.usual_noise
+        return frames_needed(self._judgement, self._site_probability, frames, noise)
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""

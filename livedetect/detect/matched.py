@@ -118,6 +118,13 @@ class MatchedFilter:
         self.skewness = _skewness(noise @ self.filters)
         """(k,) of their outputs in one frame: counts are not quite normal."""
 
+    def information(self) -> dict[str, float]:
+        """Information per frame, d'², of the weakest form of every kind."""
+        found: dict[str, float] = {}
+        for kind, cost in zip(self._kinds, self._cost, strict=True):
+            found[kind] = min(found.get(kind, np.inf), 2 * float(cost))
+        return found
+
     def plausible(self, output: FloatArray) -> FloatArray:
         """(n,) size of changes of height (n,); where there is no column none can vanish."""
         return np.abs(output) if self._gain == 0 else np.maximum(self._gain * output, 0)
@@ -189,6 +196,14 @@ class MatchedFilters:
         """The filter of one site of the cell."""
         return self._sites[sublattice]
 
+    def information(self) -> dict[str, float]:
+        """Information per frame, d'², by kind, at the site where the kind is weakest."""
+        weakest: dict[str, float] = {}
+        for site in self._sites:
+            for kind, information in site.information().items():
+                weakest[kind] = min(weakest.get(kind, np.inf), information)
+        return weakest
+
 
 def normal_deviate(outputs: FloatArray, skewness: FloatArray) -> FloatArray:
     """Turn filter outputs (n, k) of unit variance into normal deviates.
@@ -217,6 +232,14 @@ def _surprise_of_normal(deviate: FloatArray) -> FloatArray:
     """-ln of the two-sided tail probability of normal deviates; asymptotic."""
     square = deviate**2
     return np.asarray(square / 2 + 0.5 * np.log1p(np.pi / 2 * square))
+
+
+def deviate_of(surprise: float) -> float:
+    """The normal deviate of a surprise, the inverse of what `MatchedFilters.score` gives."""
+    deviate = np.sqrt(2 * max(surprise, 0.0))
+    for _ in range(8):  # the correction is small and changes slowly
+        deviate = np.sqrt(max(2 * surprise - np.log1p(np.pi / 2 * deviate**2), 0.0))
+    return float(deviate)
 
 
 def _covariance(noise: FloatArray) -> FloatArray:

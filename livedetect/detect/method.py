@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,6 +129,10 @@ class Method(Protocol):
 
         The crystal is then looked for near the drift `shift` (x, y), or where it was.
         """
+        ...
+
+    def sensitivity(self) -> Mapping[str, int | None]:
+        """Frames that a defect of each kind needs at the present signal; None: not reliably."""
         ...
 
     def miss(self, frames: int) -> None:

@@ -8,7 +8,7 @@ scores of held-out warm-up frames and not from the SVM's own zero.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import fft
@@ -130,6 +130,10 @@ class SegmentMethod(ABC):
         """Go on after an interruption, from the drift `shift` or where it was."""
         if self._registration:
             self._registration.restart(shift)
+
+    def sensitivity(self) -> Mapping[str, int | None]:
+        """Nothing is known of what the descriptors of single kinds would be."""
+        return {}
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
