@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from livedetect.detect.baseline import WINDOWS
 from livedetect.detect.judgement import Judgement
+from livedetect.detect.kernels.maps import WINDOWS
 
 STATED = ("vacancy", "half_vacancy", "displaced", "adatom", "antisite")
 
