@@ -339,6 +339,8 @@ class FrameResult:
     """Warm-up frames wanted."""
     threshold: float | None = None
     """Score above which a site becomes a candidate; None before the model is ready."""
+    sensitivity: Mapping[str, int | None] | None = None
+    """Frames that a defect of each kind needs at the present signal; None: not reliably."""
     watched: NDArray[np.bool_] | None = None
     """True where defects can be found, on blocks of `watched_block_px`; None: nowhere yet."""
     watched_block_px: int = 8

@@ -22,6 +22,8 @@ from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised
 
 CALIBRATED_WINDOWS = (1, 2, 4)
 """Blocks of warm-up frames that can be held out while enough others remain."""
+SPARSE = 7
+"""Every so many samples along each axis are enough for a median."""
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
@@ -124,8 +126,9 @@ class Baseline:
     @property
     def usual_noise(self) -> tuple[float, float]:
         """Variance relative to the warm-up, and frames that the level of a sample rests on."""
-        known = self.known
-        frames = float(np.median(self.frames[known])) if known.any() else 1.0
+        some = self.frames[::SPARSE, ::SPARSE]
+        known = some[some >= NEW_SITE_FRAMES]
+        frames = float(np.median(known)) if len(known) else float(NEW_SITE_FRAMES)
         return float(np.median(self._scale)), frames
 
     def held_out(self) -> Iterator[Window]:

@@ -389,6 +389,7 @@ class Detector:
             warm_up_done=len(self._warm_up) if model is None else self._settings.warm_up_frames,
             warm_up_frames=self._settings.warm_up_frames,
             threshold=model.method.threshold if model else None,
+            sensitivity=model.method.sensitivity() if model and scored else None,
             watched=scored.watched if scored else None,
             watched_block_px=BLOCK_PX,
         )

@@ -175,6 +175,11 @@ class MatchedFilters:
     def __init__(self, sites: list[MatchedFilter]) -> None:
         self._sites = sites
         self._filters = [site.filters.astype(np.float32) for site in sites]
+        self.information: dict[str, float] = {}
+        """Information per frame, d'², by kind, at the site where the kind is weakest."""
+        for site in sites:
+            for kind, information in site.information().items():
+                self.information[kind] = min(self.information.get(kind, np.inf), information)
 
     def score(
         self, z: FloatArray, sublattice: IntArray, frames: int
@@ -195,14 +200,6 @@ class MatchedFilters:
     def at(self, sublattice: int) -> MatchedFilter:
         """The filter of one site of the cell."""
         return self._sites[sublattice]
-
-    def information(self) -> dict[str, float]:
-        """Information per frame, d'², by kind, at the site where the kind is weakest."""
-        weakest: dict[str, float] = {}
-        for site in self._sites:
-            for kind, information in site.information().items():
-                weakest[kind] = min(weakest.get(kind, np.inf), information)
-        return weakest
 
 
 def normal_deviate(outputs: FloatArray, skewness: FloatArray) -> FloatArray:

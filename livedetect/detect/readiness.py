@@ -71,6 +71,7 @@ def model_values(
         "fallback": model.fallback,
         "method": "patterson" if model.fallback else settings.method,
         "threshold": model.method.threshold,
+        "sensitivity": dict(model.method.sensitivity()),
         "dose_used_e_per_A2": dose,
         "warnings": _warnings(model, warm_up),
     }

@@ -34,7 +34,7 @@ def frames_needed(
     """
     needed: dict[str, int | None] = {}
     demanded = judgement.deviate_at(site_probability)
-    for kind, information in judgement.filters.information().items():
+    for kind, information in judgement.filters.information.items():
         if kind in STATED:
             demand = demanded["displaced" if kind == "displaced" else "height"]
             needed[kind] = _frames(information / noise, demand, baseline_frames)

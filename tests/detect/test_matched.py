@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes, normal_deviate
+from livedetect.detect.matched import (
+    MatchedFilter,
+    MatchedFilters,
+    SiteShapes,
+    deviate_of,
+    normal_deviate,
+)
 from livedetect.detect.profile import ColumnProfile
+from tests.detect.streams import watch
 
 WIDTH_PX = 3.2
 HEIGHT = 2.0
@@ -135,3 +142,26 @@ def test_few_patches_still_give_a_filter() -> None:
     few = MatchedFilter(shapes(), noise(5, seed=3))
     assert np.isfinite(few.filters).all()
     assert few.kind(changed(-1.0) * 8, 64)[0] in {"vacancy", "half_vacancy", "antisite"}
+
+
+def test_what_a_deviate_surprises_by_and_back(column: MatchedFilter) -> None:
+    for deviate in (2.0, 5.5, 8.0):
+        patch = (deviate * column.filters[:, 0] / (column.filters[:, 0] ** 2).sum())[None]
+        surprise = MatchedFilters([column]).score(patch, np.zeros(1, np.int64), 10**6)[0][0]
+        assert deviate_of(float(surprise)) == pytest.approx(deviate, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", [31, 32])
+def test_stated_sensitivity_is_what_happens(seed: int) -> None:
+    """Half vacancies are found at about the stated number of frames, vacancies at once."""
+    spec = f"mos2?size=320&seed={seed}&frames=70&detected_e_per_px=2&prescribed=18&births_until=56"
+    run = watch(f"{spec}&kinds=half_vacancy,metal_vacancy")
+    (ready,) = run.named("model_ready")
+    stated = ready.values["sensitivity"]
+    assert stated["vacancy"] <= 2
+    assert 3 <= stated["half_vacancy"] <= 7
+    delays, _ = run.matched(radius_px=5.5)
+    kinds = {d.defect_id: d.kind for frame in run.truth.values() for d in frame.values()}
+    needed = [delay + 1 for defect, delay in delays.items() if kinds[defect] == "half_vacancy"]
+    assert len(needed) >= 6
+    assert abs(float(np.median(needed)) - stated["half_vacancy"]) <= 2.5
