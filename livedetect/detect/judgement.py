@@ -32,8 +32,8 @@ class Training:
     """(n,) site of the cell."""
     z: FloatArray
     """(n, d) patches, noise standard deviations."""
-    frames: int
-    """Length of the window."""
+    frames: int | IntArray
+    """Length of the window, or (n,) of each patch's."""
 
 
 def joined(parts: Sequence[Training]) -> Training:
@@ -67,8 +67,8 @@ class Judgement:
             for expert in range(EXPERTS)
         ]
 
-    def score(self, z: FloatArray, sublattice: IntArray, frames: int) -> FloatArray:
-        """(n,) surprise of patches (n, d) over `frames` frames at sites of the cell (n,)."""
+    def score(self, z: FloatArray, sublattice: IntArray, frames: int | IntArray) -> FloatArray:
+        """(n,) surprise of patches (n, d) over `frames` (n,) at sites of the cell (n,)."""
         scores = self._scores(Training(sublattice, z, frames))
         surprise = [tail.surprise(s) for tail, s in zip(self._tails, scores, strict=True)]
         return np.asarray(np.maximum.reduce(surprise))

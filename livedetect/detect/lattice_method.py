@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.binned import BinnedMethod, binning_factor
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
@@ -15,7 +15,7 @@ from livedetect.detect.judgement import Judgement, Training, joined, matched_fil
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.novelty import fit_novelty
-from livedetect.detect.phased import Patches, SitePatches
+from livedetect.detect.phased import GATE_Z, Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
 from livedetect.detect.sensitivity import frames_needed
@@ -293,16 +293,22 @@ class LatticeMethod:
     def _most_novel(self, windows: Sequence[Window], largest: FloatArray) -> Patches:
         """Gated sites, each with the window in which it is most anomalous."""
         sites = self._patches.gated(largest, self._watched)
-        best = Patches.empty(sites, len(self._patches.offsets_px))
-        sublattice = self._patches.sublattices(sites)
-        for window in windows:
-            z = self._patches.take(window.z, sites)
-            score = self._judgement.score(z, sublattice, window.frames)
-            better = score > best.score
-            best.score[better] = score[better]
-            best.z[better] = z[better]
-            best.window_frames[better] = window.frames
-        return best
+        parts = [self._worth_a_look(window, sites) for window in windows]
+        owner = np.concatenate([places for places, _ in parts])
+        z = np.concatenate([patches for _, patches in parts])
+        lengths = [len(places) for places, _ in parts]
+        frames = np.repeat([window.frames for window in windows], lengths)
+        score = self._judgement.score(z, self._patches.sublattices(sites[owner]), frames)
+        ascending = np.argsort(score, kind="stable")
+        best = np.zeros(len(sites), np.int64)
+        best[owner[ascending]] = ascending  # of several the last one stays
+        return Patches(site=sites, score=score[best], z=z[best], window_frames=frames[best])
+
+    def _worth_a_look(self, window: Window, sites: IntArray) -> tuple[IntArray, FloatArray]:
+        """Places in `sites` whose patch passes the gate in this window, and the patches."""
+        z = self._patches.take(window.z, sites)
+        places = np.flatnonzero(np.maximum(z.max(axis=1), -z.min(axis=1)) > GATE_Z)
+        return places, z[places]
 
     def _candidates(self, patches: Patches, threshold: float) -> list[Candidate]:
         above = patches.select(patches.score > threshold)

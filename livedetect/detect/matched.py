@@ -106,8 +106,10 @@ class MatchedFilter:
         model = np.column_stack([shapes.brighter, shapes.moved])
         self._fit = self._inverse @ model
         self._information = model.T @ self._fit
-        self._kinds = [kind for kind, _ in shapes.hypotheses()]
-        expected = np.stack([patch for _, patch in shapes.hypotheses()], axis=1)
+        hypotheses = sorted(shapes.hypotheses(), key=lambda entry: entry[0])
+        self._kinds = [kind for kind, _ in hypotheses]
+        self._first_of_kind = [self._kinds.index(kind) for kind in sorted(set(self._kinds))]
+        expected = np.stack([patch for _, patch in hypotheses], axis=1)
         self._likely = self._inverse @ expected
         self._cost = 0.5 * np.einsum("dk,dk->k", expected, self._likely)
         displaced = np.array([kind == "displaced" for kind in self._kinds])
@@ -135,15 +137,12 @@ class MatchedFilter:
         All kinds count as equally likely beforehand; what explains nothing is ``unknown``.
         """
         support = np.sqrt(frames) * (z @ self._likely) - frames * self._cost
-        best = float(support.max())
-        if best <= 0:
+        strongest = np.maximum.reduceat(support, self._first_of_kind)
+        best = int(strongest.argmax())
+        if strongest[best] <= 0:
             return "unknown", 0.0
-        weights = np.exp(support - best)
-        shares: dict[str, float] = {}
-        for kind, weight in zip(self._kinds, weights, strict=True):
-            shares[kind] = max(shares.get(kind, 0.0), float(weight))
-        kind = max(shares, key=lambda name: shares[name])
-        return kind, round(shares[kind] / sum(shares.values()), 3)
+        total = float(np.exp(strongest - strongest[best]).sum())
+        return self._kinds[self._first_of_kind[best]], round(1 / total, 3)
 
     def places(self, z: FloatArray) -> FloatArray:
         """(n, 2) best estimate of where the change in patches (n, d) lies, px from the column.
@@ -182,16 +181,17 @@ class MatchedFilters:
                 self.information[kind] = min(self.information.get(kind, np.inf), information)
 
     def score(
-        self, z: FloatArray, sublattice: IntArray, frames: int
+        self, z: FloatArray, sublattice: IntArray, frames: int | IntArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Surprise, -ln p, of patches (n, d) over `frames` frames at sites of the cell (n,).
+        """Surprise, -ln p, of patches (n, d) over `frames` (n,) at sites of the cell (n,).
 
         Two arrays (n,): the first of a change of height, the second of a displacement.
         """
         height, moved = np.zeros(len(z), np.float32), np.zeros(len(z), np.float32)
+        lengths = np.broadcast_to(frames, len(z))
         for site in np.unique(sublattice):
             here = sublattice == site
-            skewness = self._sites[site].skewness / np.sqrt(frames)
+            skewness = self._sites[site].skewness / np.sqrt(lengths[here, None])
             output = normal_deviate(z[here] @ self._filters[site], skewness)
             height[here] = self._sites[site].plausible(output[:, 0])
             moved[here] = output[:, 1:].max(axis=1, initial=0)
@@ -206,7 +206,7 @@ def normal_deviate(outputs: FloatArray, skewness: FloatArray) -> FloatArray:
     """Turn filter outputs (n, k) of unit variance into normal deviates.
 
     They are sums of counts, whose upper tail is longer than the lower one. The signed root
-    of the deviance of a Poisson variable of the same skewness (k,) is normal far into its
+    of the deviance of a Poisson variable of the same skewness (n, k) is normal far into its
     tails (McCullagh & Nelder 1989, section 2.4.3).
     """
     skew = np.where(np.abs(skewness) < MIN_SKEWNESS, MIN_SKEWNESS, skewness)

@@ -67,6 +67,8 @@ class Regions:
     @property
     def surroundings(self) -> BoolArray:
         """(n1, n2) True inside a region or within one cell of it."""
+        if self._count == 0:
+            return np.zeros(self._grid.cells, bool)
         return np.asarray(ndimage.binary_dilation(self.cells, EVERYWHERE))
 
     def grow(self, flagged: BoolArray) -> list[int]:
@@ -141,28 +143,24 @@ class Crowds:
         """
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
+        solid = ndimage.binary_opening(flagged, EVERYWHERE)
         silent = np.zeros(len(cells), bool)
         crowded = np.zeros(flagged.shape, bool)
-        for label in np.unique(of_marker[of_marker > 0]):
-            component = labels == label
+        for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
+            component = (labels == label) & flagged
             members = np.flatnonzero((of_marker == label) & new)
-            if not self._is_crowd(component, len(members)):
+            age = int(self._age[component].max(initial=0))
+            if not (age or len(members) >= CROWD_MARKERS or (solid & component).any()):
                 continue
             crowded |= component
-            if self._age[component].max() < HELD_FRAMES:
-                known = self._age[component].max() > 0
-                silent[members if known else members[1:]] = True
+            if age < HELD_FRAMES:
+                silent[members if age else members[1:]] = True
         self._age = np.where(crowded, self._age + 1, 0)
         return silent
 
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._age = shifted(self._age, cells)
-
-    def _is_crowd(self, component: BoolArray, new_markers: int) -> bool:
-        if new_markers >= CROWD_MARKERS or (self._age[component] > 0).any():
-            return True
-        return bool(ndimage.binary_opening(component, EVERYWHERE).any())
 
 
 def is_extended(component: BoolArray) -> bool:

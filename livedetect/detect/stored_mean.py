@@ -18,8 +18,10 @@ COARSEST_CELL_PX = 8.0
 """Pixels that a lattice constant keeps after binning."""
 MARGIN = 0.5
 """Room for drift on each side, in frames."""
-FRAME_PIXELS = 1 << 18
-"""Larger frames are taken in less often: a place is recognised as well from a few."""
+EVERY_FRAMES = 4
+"""A place is recognised as well from a few of its frames."""
+FRAME_PIXELS = 1 << 17
+"""For each so many pixels the wait is one frame longer: all sizes cost the same share."""
 
 
 class StoredMean:
@@ -37,8 +39,9 @@ class StoredMean:
         canvas = (height + 2 * rows, width + 2 * cols)
         self._halves = np.zeros((2, *canvas), np.float32)
         self._counts = np.zeros((2, *canvas), np.uint8)
-        self._stride = max(1, -(-shape[0] * shape[1] // FRAME_PIXELS))
-        self._seen = 0
+        self._stride = max(EVERY_FRAMES, -(-shape[0] * shape[1] // FRAME_PIXELS))
+        self._offered = 0
+        self._taken = 0
         self._anchor = np.zeros(2, np.int64)
         self.field_px = height * width
         """Binned pixels of one frame."""
@@ -78,15 +81,14 @@ class StoredMean:
 
     def add(self, frame: FloatArray, shift: FloatArray) -> None:
         """Take in a frame, float32 (H, W), of drift (x, y); large frames not every time."""
-        if self._seen % self._stride == 0:
+        self._offered += 1
+        if self._offered % self._stride == 0:
             self.add_always(frame, shift)
-        else:
-            self._seen += 1
 
     def add_always(self, frame: FloatArray, shift: FloatArray) -> None:
         """Take in a frame, float32 (H, W), of drift (x, y), whatever its size."""
-        half = (self._seen // self._stride) % 2
-        self._seen += self._stride - self._seen % self._stride
+        half = self._taken % 2
+        self._taken += 1
         small = binned(frame, self._factor)
         small = (small - small.mean()) / max(float(small.std()), 1e-12)
         self._follow(-shift[::-1] / self._factor)
