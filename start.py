@@ -51,6 +51,8 @@ ONE_THREAD = (
     "MKL_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+# many tests wait for other processes: two at a time fill two cores; a file stays together
+WORKERS = ["-n", "2", "--dist", "loadgroup"]
 # Without its cache, which was seen to hold on to a verdict after the imports had changed.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command as c; c()"
 
@@ -93,7 +95,7 @@ def check(arguments):
         "ruff format": ["-m", "ruff", "format", "--check", "."],
         "mypy": ["-m", "mypy"],
         "lint-imports": ["-c", LINT_IMPORTS, "--no-cache"],
-        "pytest": ["-m", "pytest", "-q", "-m", "not slow", *left_out, *arguments],
+        "pytest": ["-m", "pytest", "-q", "-m", "not slow", *WORKERS, *left_out, *arguments],
     }
     failed = []
     for name, step in steps.items():
