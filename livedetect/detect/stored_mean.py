@@ -18,8 +18,10 @@ COARSEST_CELL_PX = 8.0
 """Pixels that a lattice constant keeps after binning."""
 MARGIN = 0.5
 """Room for drift on each side, in frames."""
+DENSE_FRAMES = 32
+"""A young mean takes in every frame: a place may be left, and come back, after a few."""
 EVERY_FRAMES = 4
-"""A place is recognised as well from a few of its frames."""
+"""Later it is as good with a few of them."""
 FRAME_PIXELS = 1 << 17
 """For each so many pixels the wait is one frame longer: all sizes cost the same share."""
 
@@ -82,7 +84,7 @@ class StoredMean:
     def add(self, frame: FloatArray, shift: FloatArray) -> None:
         """Take in a frame, float32 (H, W), of drift (x, y); large frames not every time."""
         self._offered += 1
-        if self._offered % self._stride == 0:
+        if self._taken < DENSE_FRAMES or self._offered % self._stride == 0:
             self.add_always(frame, shift)
 
     def add_always(self, frame: FloatArray, shift: FloatArray) -> None:
