@@ -12,6 +12,10 @@ from livedetect.types import Frame
 
 FAST_CHANGE = 0.2
 """Change of the logarithm of the sharpness against the last frames that is no slow drift."""
+MEASURABLE = 25.0
+"""In standard errors of its own noise: a fainter contrast says nothing of the sharpness."""
+LONGEST_FREEZE_FRAMES = 30
+"""What goes on changing for so long is how this stream is, not somebody at the focus."""
 STEADY_SPREAD = 0.12
 STEADY_FRAMES = 4
 FOLLOWING = 0.3
@@ -44,6 +48,8 @@ class Sharpness:
         self._usual: float | None = None
         self._frames = 0
         self._recent: deque[float] = deque(maxlen=STEADY_FRAMES)
+        self._tolerance = FAST_CHANGE
+        self._lowest = self._highest = 0.0
 
     def step(self, frame: FloatArray) -> Optics:
         """Take in a frame, float32 (H, W); what begins or ends with it, if anything."""
@@ -56,8 +62,9 @@ class Sharpness:
             return self._wait(now)
         usual = now if self._usual is None else self._usual
         self._frames += 1
-        if abs(now - usual) > FAST_CHANGE and self._frames > 1:
+        if abs(now - usual) > self._tolerance and self._frames > 1:
             self.changing, self.frozen_frames = True, 1
+            self._lowest, self._highest = min(now, usual), max(now, usual)
             self._recent.clear()
             return "changing"
         self._usual = usual + FOLLOWING * (now - usual)
@@ -76,8 +83,11 @@ class Sharpness:
 
     def _wait(self, now: float) -> Optics:
         self.frozen_frames += 1
+        self._lowest, self._highest = min(now, self._lowest), max(now, self._highest)
         spread = max(self._recent) - min(self._recent)
-        if len(self._recent) < STEADY_FRAMES or spread > STEADY_SPREAD:
+        if self.frozen_frames >= LONGEST_FREEZE_FRAMES:
+            self._tolerance = max(self._tolerance, self._highest - self._lowest)
+        elif len(self._recent) < STEADY_FRAMES or spread > STEADY_SPREAD:
             return ""
         self.changing = False
         self._usual = now
@@ -85,12 +95,18 @@ class Sharpness:
 
 
 def sharpness(frame: FloatArray) -> float:
-    """Covariance of horizontal neighbours over the squared mean of (H, W), every other row."""
+    """Covariance of horizontal neighbours over the squared mean of (H, W), every other row.
+
+    0 where the noise leaves nothing of it.
+    """
     rows = frame[::2]
     mean = float(rows.mean())
     centred = rows - np.float32(mean)
     covariance = float((centred[:, 1:] * centred[:, :-1]).mean())
-    spread = float(np.sqrt((centred**2).mean()))
+    variance = float((centred**2).mean())
+    if covariance < MEASURABLE * variance / np.sqrt(centred.size):
+        return 0.0
+    spread = float(np.sqrt(variance))
     return covariance / mean**2 if abs(mean) > 0.5 * spread else covariance
 
 

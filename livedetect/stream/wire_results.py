@@ -171,10 +171,9 @@ def result_message(
     earlier: Sequence[Event] = (),
 ) -> dict[str, Any]:
     """The ``result`` publication; `earlier` are events of results that were dropped."""
-    seen = {} if result.sensitivity is None else {"sensitivity": dict(result.sensitivity)}
     return {
         **_state(envelope, "result", status, result.phase),
-        **seen,
+        **({"sensitivity": dict(result.sensitivity)} if result.sensitivity else {}),
         "frame": int(result.frame),
         "events": [_printable(event.as_dict()) for event in (*earlier, *result.events)],
         "time_s": _scalar(float(result.time_s)),

@@ -96,3 +96,24 @@ def test_channels_of_one_scan_count_once_over_areas_too() -> None:
     other.add(frame(stream="b", scan_id="1"))
     assert meter.total == 0
     assert other.total == pytest.approx(SCAN.dose_per_frame_e_per_A2)
+
+
+def test_noise_alone_has_no_sharpness_that_could_change() -> None:
+    rng = np.random.default_rng(0)
+    sharp = Sharpness()
+    for _ in range(30):
+        assert sharp.step(rng.poisson(5, (128, 128)).astype(np.float32)) == ""
+    assert not sharp.changing
+
+
+def test_a_stream_that_never_rests_is_watched_in_the_end() -> None:
+    rng = np.random.default_rng(1)
+    pattern = np.sin(np.arange(128) / 3)[None] * np.ones((128, 1))
+    sharp, frozen = Sharpness(), []
+    for index in range(120):
+        contrast = 1.0 + 0.5 * (index % 2)
+        frame = 10 + contrast * pattern + rng.normal(0, 0.1, pattern.shape)
+        sharp.step(frame.astype(np.float32))
+        frozen.append(sharp.changing)
+    assert frozen[5]
+    assert not any(frozen[60:])
