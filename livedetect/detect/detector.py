@@ -51,7 +51,7 @@ from livedetect.types import (
     SourceItem,
 )
 
-CROWD = 4
+CROWD = 8
 """So many new defects in one frame are checked for a field that has moved."""
 CROWD_PATIENCE_FRAMES = 12
 REFUSALS = 4
