@@ -125,7 +125,7 @@ def display_for_tests():
     if has_display() and complete:
         return [], []
     if complete and shutil.which("xvfb-run"):
-        return ["xvfb-run", "-a", "-s", "-screen 0 1920x1200x24"], []
+        return ["xvfb-run", "-a", "-s", "-screen 0 1920x1200x24 -noreset"], []
     return [], ["--ignore=tests/viewer", "-p", "no:pytestqt"]
 
 

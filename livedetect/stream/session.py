@@ -220,6 +220,8 @@ class Session:
     def _time(self, arrival: Arrival, begun_s: float) -> None:
         if isinstance(arrival.item, Frame):
             now = time.monotonic()
+            # a long step is no silence of the source: what came meanwhile has yet to be taken
+            self._heard_s = max(self._heard_s, now)
             self._last_latency_ms = 1e3 * (now - arrival.at_s)
             self._latency.add(self._last_latency_ms)
             self._step_times.append(now)

@@ -7,7 +7,11 @@ import ctypes.util
 import importlib.util
 import os
 import sys
+import threading
 
+TRIALS = 4
+PAUSE_S = 0.25
+"""A virtual X server begins anew, and is deaf meanwhile, when its last client has left."""
 _INSTALL = 'pip install "livedetect[viewer]"'
 
 
@@ -43,7 +47,11 @@ def _no_display() -> str | None:
             "there is no display: neither DISPLAY nor WAYLAND_DISPLAY is set. "
             "On a server use xvfb-run, or watch from a desktop through an SSH tunnel"
         )
-    return None if _answers(display) else f"the display {display} does not answer"
+    for _ in range(TRIALS):
+        if _answers(display):
+            return None
+        threading.Event().wait(PAUSE_S)
+    return f"the display {display} does not answer"
 
 
 def _answers(display: str) -> bool:

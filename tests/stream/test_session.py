@@ -210,6 +210,24 @@ def test_silence_ends_the_session_after_the_idle_time(engine, listed, frames, no
     assert stop.is_set()
 
 
+def test_a_step_longer_than_the_idle_time_is_no_silence(engine, listed, frames, notes, stop):
+    learn, learning = engine.step, threading.Event()
+
+    def slowly(item):
+        if getattr(item, "index", 0) == 2:
+            learning.set()
+            stop.wait(0.8)
+        return learn(item)
+
+    engine.step = slowly
+    first, later = frames(8)[:3], frames(8)[3:]
+    source = listed([*first, lambda: learning.wait(10), *later, lambda: stop.wait(10)], live=True)
+    options = SessionOptions(stop=stop, idle_timeout_s=0.4)
+    outcome = run_session(source, engine, sinks=[notes], options=options)
+    assert outcome.reason == "idle_timeout"
+    assert len([result for result in notes.results if result.disposition != "none"]) == 8
+
+
 def test_the_status_is_told_after_every_result(engine, listed, frames, notes):
     run_session(listed(frames(6)), engine, sinks=[notes])
     last = notes.statuses[-1]
