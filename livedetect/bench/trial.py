@@ -115,6 +115,6 @@ def code_digest(method: str) -> str:
     for package in IDEAL if method == MATCHED else JUDGING:
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for path in sorted(Path(folder).glob("*.py")):
+            for path in sorted(Path(folder).rglob("*.py")):
                 digest.update(path.read_bytes())
     return digest.hexdigest()[:10]

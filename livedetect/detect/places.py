@@ -146,7 +146,7 @@ class Places:
         Raises `SettingsError` if it has not, or if the crystal is just being learnt.
         """
         present = self.area
-        if area_id not in present.offers:
+        if not isinstance(area_id, int) or area_id not in present.offers:
             offered = ", ".join(map(str, present.offers)) or "none"
             raise SettingsError(f"area {area_id!r} has not been offered; on offer: {offered}")
         if present.model is None:

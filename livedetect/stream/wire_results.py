@@ -346,12 +346,12 @@ def command(request: Request) -> Command:
     """The checked command of a request, or a `ProtocolError` that says what is allowed."""
     allowed = {"accept": {"defect_id"}, "dismiss": {"defect_id"}, "roi": {"rectangle"}}
     allowed["set_alarm"] = {"rule", "limit", "action"}
-    allowed["note"] = {"text", "by"}
+    allowed |= {"note": {"text", "by"}, "return_to_area": {"area_id"}}
     extra = set(request.args) - allowed.get(request.cmd, set())
     if extra:
         raise ProtocolError(f"{request.cmd}: unknown argument {min(extra)!r}")
-    if request.cmd in ("accept", "dismiss"):
-        check_keys(request.args, {"defect_id": (int,)})
+    if request.cmd in ("accept", "dismiss", "return_to_area"):
+        check_keys(request.args, dict.fromkeys(allowed[request.cmd], (int,)))
     if request.cmd == "roi":
         _check_rectangle(request.args.get("rectangle"))
     if request.cmd == "set_alarm":

@@ -212,7 +212,7 @@ class LiveSession:
     def _forget_run(self) -> None:
         self.inspections = Inspections()
         self._selected, self._frozen, self._held = None, False, None
-        self._dismissed, self._regions, self._outlines = set(), {}, {}
+        self._dismissed, self._regions, self._outlines, self._announced = set(), {}, {}, {}
         self._epoch = ""
 
     def launch(self, source: str) -> None:
