@@ -22,7 +22,7 @@ from livedetect.types import DefectEvent, FrameResult, NoticeEvent, Phase, Regio
 
 REARM = 0.9
 RATE_FRAMES = 20
-_RATE_FRAMES_MIN = 5
+RATE_FRAMES_MIN = 5
 
 
 class Alarm:
@@ -102,7 +102,7 @@ class Alarm:
         return None
 
     def _rate_per_1000_e_per_A2(self) -> float | None:  # noqa: N802 - the unit is written A
-        if len(self._births) <= _RATE_FRAMES_MIN:
+        if len(self._births) <= RATE_FRAMES_MIN:
             return None
         first, last = self._births[0][0], self._births[-1][0]
         if first is None or last is None or last <= first:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from livedetect.settings import AlarmSettings
+from livedetect.stream.alarm import RATE_FRAMES, RATE_FRAMES_MIN
 
-RATE_FRAMES = 20
 _DEED = {"stop_scan": "stopped the scan", "blank": "blanked"}
 RULE_WORDS = {
     "none": "no alarm",
@@ -87,7 +87,9 @@ def _values(
     if rule == "region_area":
         regions = [event for event in events if event["event"] == "region_confirmed"]
         areas = [event.get("area_nm2") or 0.0 for event in regions]
-        return _counted(frames, [event["frame"] for event in regions], areas)
+        at = [event["frame"] for event in regions]
+        begun = _begun(frames, events)
+        return _counted(frames, at, areas) - _counted(begun - 0.5, at, areas)
     return None
 
 
@@ -101,11 +103,23 @@ def _rate(
         return None
     born = [event["frame"] for event in events if event["event"] == "defect_confirmed"]
     total = _counted(frames, born, [1.0] * len(born))
-    before = np.searchsorted(frames, frames - RATE_FRAMES)
+    begun = np.searchsorted(frames, _begun(frames, events))
+    before = np.maximum(np.searchsorted(frames, frames - RATE_FRAMES), begun)
     gained = dose - dose[before]
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = 1000.0 * (total - total[before]) / gained
-    return np.where(gained > 0, rate, np.nan)
+    enough = frames - frames[before] >= RATE_FRAMES_MIN
+    return np.where(enough & (gained > 0), rate, np.nan)
+
+
+def _begun(frames: NDArray[np.float64], events: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """First frame of the area that each of `frames` belongs to; the engine counts from there."""
+    starts, area = [float(frames[0])], 0
+    for event in events:
+        if event.get("area_id", area) != area:
+            area = event["area_id"]
+            starts.append(float(event["frame"]))
+    return np.asarray(starts)[np.searchsorted(starts, frames, side="right") - 1]
 
 
 def _counted(
