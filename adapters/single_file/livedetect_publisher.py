@@ -9,7 +9,8 @@ Needs numpy, pyzmq and msgpack; livedetect itself is not needed on this computer
             publisher.send(image, pixel_size_nm=0.02, dwell_us=2.0, current_pA=50.0)
 
 and on the computer that analyses: ``livedetect run tcp://127.0.0.1:5590``. `send` copies the
-image and returns at once; a thread sends it.
+image and returns at once; a thread sends it. What comes faster than it can be sent is dropped,
+oldest first, counted in `dropped`, and seen as a gap by whoever listens.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from zmq.utils import z85
 
 DTYPES = ("|u1", "<u2", "<u4", "<i2", "<i4", "<f4", "<f8")
 DETAILS = ("dwell_us", "current_pA", "high_tension_kv", "sat", "scan_id", "src", "valid_rows")
-WAITING_FRAMES = 32
+STATUSES = ("success", "abort", "fail")
+MAX_WAITING = 32
+MAX_WAITING_BYTES = 256 * 2**20
 IDLE_S = 1.0
 
 
@@ -109,11 +112,21 @@ class FramePublisher:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.SNDHWM, 32)
         self._socket.setsockopt(zmq.LINGER, 2000)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._door: Any = self._lock_door(curve) if curve else None
-        self._socket.bind(endpoint)
-        self.endpoint = self._socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
-        self._waiting: collections.deque[list[bytes]] = collections.deque(maxlen=WAITING_FRAMES)
+        self._door: Any = None
+        try:
+            self._door = self._lock_door(curve) if curve else None
+            self._socket.bind(endpoint)
+        except Exception:
+            self._release()
+            raise
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+        self.dropped = 0
+        """Frames left out because they came faster than the thread could send them."""
+        self._lock = threading.Lock()
+        self._waiting: collections.deque[list[bytes]] = collections.deque()
+        self._waiting_bytes = 0
         self._next_seq = 0
         self._told_s = 0.0
         self._status = "success"
@@ -123,30 +136,55 @@ class FramePublisher:
         self._thread.start()
 
     def send(self, image: Any, **told: Any) -> int:
-        """Publish a frame (H, W); its number is returned.
+        """Publish a frame (H, W); its number is returned. May be called from any thread.
 
-        `told`: pixel_size_nm, pixel_aspect, meta (a dict), and the names in `DETAILS`.
+        `told`: pixel_size_nm, pixel_aspect, meta (a dict), and the names in `DETAILS`. What is
+        no frame is a ValueError; so is a frame after `close`.
         """
-        numbers = (self._next_seq, time.time_ns(), time.monotonic_ns())
-        parts = frame_parts(envelope("frame", *self._names), numbers, image, told)
-        self._next_seq += 1
-        self._waiting.append(parts)
+        with self._lock:
+            if self._closing.is_set():
+                raise ValueError("the publisher is closed; open another one")
+            numbers = (self._next_seq, time.time_ns(), time.monotonic_ns())
+            parts = frame_parts(envelope("frame", *self._names), numbers, image, told)
+            self._next_seq += 1
+            self._keep(parts)
         self._wake.set()
         return numbers[0]
 
     def close(self, status: str = "success") -> None:
         """Send what waits, and that nothing follows (success, abort or fail)."""
-        if not self._closing.is_set():
-            self._status = status
-            self._closing.set()
-            self._wake.set()
-            self._thread.join()
+        if status not in STATUSES:
+            raise ValueError(f"status {status!r}: one of {', '.join(STATUSES)}")
+        with self._lock:
+            if not self._closing.is_set():
+                self._status = status
+                self._closing.set()
+        self._wake.set()
+        self._thread.join()
 
     def __enter__(self) -> FramePublisher:
         return self
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self.close("success" if error is None else "abort")
+
+    def _keep(self, parts: list[bytes]) -> None:
+        """Let `parts` wait; the oldest give way, but the newest frame always stays."""
+        self._waiting.append(parts)
+        self._waiting_bytes += len(parts[1])
+        while len(self._waiting) > 1 and (
+            len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
+        ):
+            self._waiting_bytes -= len(self._waiting.popleft()[1])
+            self.dropped += 1
+
+    def _taken(self) -> list[bytes] | None:
+        with self._lock:
+            if not self._waiting:
+                return None
+            parts = self._waiting.popleft()
+            self._waiting_bytes -= len(parts[1])
+            return parts
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -158,6 +196,9 @@ class FramePublisher:
         for _ in range(3):
             self._control("end")
             threading.Event().wait(0.2)
+        self._release()
+
+    def _release(self) -> None:
         if self._door is not None:
             self._door.close(0)
         self._socket.close()
@@ -169,17 +210,21 @@ class FramePublisher:
         while self._socket.poll(0):
             if self._socket.recv()[:1] == b"\1":
                 self._control("start")
-        while self._waiting:
-            self._socket.send_multipart(self._waiting.popleft(), copy=False)
+        parts = self._taken()
+        while parts:
+            self._socket.send_multipart(parts, copy=False)
             self._told_s = time.monotonic()
+            parts = self._taken()
         if time.monotonic() - self._told_s >= IDLE_S:
             self._control("heartbeat" if self._next_seq else "start")
 
     def _control(self, kind: str) -> None:
-        if self._waiting:
-            return  # a frame is about to say the same
+        with self._lock:
+            if self._waiting:
+                return  # a frame is about to say the same
+            last_seq = self._next_seq - 1
         head = envelope(kind, *self._names)
-        self._socket.send(control_part(kind, head, self._next_seq - 1, self._status))
+        self._socket.send(control_part(kind, head, last_seq, self._status))
         self._told_s = time.monotonic()
 
     def _lock_door(self, path: str) -> Any:

@@ -5,15 +5,17 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import msgpack
 import numpy as np
 import pytest
+import zmq
 
 import livedetect
 from livedetect.stream import wire_frames as wire
-from livedetect.types import Frame
+from livedetect.types import Frame, Gap
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "adapters" / "single_file" / "livedetect_publisher.py"
@@ -98,6 +100,94 @@ def test_it_opens_nothing_to_the_network(single):
     for endpoint in ("tcp://0.0.0.0:0", "tcp://*:0", "tcp://192.0.2.1:5590"):
         with pytest.raises(ValueError, match="open to the network"):
             single.FramePublisher(endpoint)
+
+
+class BusySocket:
+    """Stands before the real socket and sends nothing until it is let go."""
+
+    def __init__(self, socket):
+        self.socket, self.free, self.reached = socket, threading.Event(), threading.Event()
+
+    def send_multipart(self, parts, **how):
+        self.reached.set()
+        assert self.free.wait(30)
+        self.socket.send_multipart(parts, **how)
+
+    def __getattr__(self, name):
+        return getattr(self.socket, name)
+
+
+@pytest.fixture
+def busy(single):
+    """A publisher whose thread holds frame 0 and cannot send it."""
+    with single.FramePublisher("tcp://127.0.0.1:0") as publisher:
+        publisher._socket = socket = BusySocket(publisher._socket)
+        publisher.send(PIXELS)
+        assert socket.reached.wait(30)
+        yield publisher
+        socket.free.set()
+
+
+def waiting_numbers(publisher):
+    return [msgpack.unpackb(header)["seq"] for header, _ in publisher._waiting]
+
+
+def test_frames_that_come_too_fast_are_dropped_oldest_first_and_counted(single, busy):
+    for number in range(1, single.MAX_WAITING + 4):
+        assert busy.send(PIXELS) == number
+    assert busy.dropped == 3
+    assert waiting_numbers(busy) == list(range(4, single.MAX_WAITING + 4))
+
+
+def test_what_waits_is_bounded_in_bytes_too(single, busy, monkeypatch):
+    monkeypatch.setattr(single, "MAX_WAITING_BYTES", 3 * PIXELS.nbytes)
+    for _ in range(5):
+        busy.send(PIXELS)
+    assert (busy.dropped, waiting_numbers(busy)) == (2, [3, 4, 5])
+    busy.send(np.zeros((64, 64), "u2"))  # larger than all that may wait: it is kept alone
+    assert (busy.dropped, waiting_numbers(busy)) == (5, [6])
+
+
+def test_what_was_dropped_is_a_gap_where_frames_arrive(single, busy):
+    source = livedetect.open_source(busy.endpoint)
+    items = []
+    thread = threading.Thread(target=lambda: items.extend(source), daemon=True)
+    for _ in range(single.MAX_WAITING + 4):
+        busy.send(PIXELS)
+    thread.start()
+    busy._socket.free.set()
+    # the first frames go to nobody until the listener is there
+    deadline = time.monotonic() + 30
+    while not any(isinstance(item, Frame) for item in items):
+        assert time.monotonic() < deadline
+        busy.send(PIXELS)
+        threading.Event().wait(0.05)
+    last = busy.send(PIXELS)
+    busy.close()
+    thread.join(20)
+    seen = sum(isinstance(item, Frame) for item in items)
+    missing = sum(item.missing_frames for item in items if isinstance(item, Gap))
+    assert busy.dropped >= 4
+    assert missing >= busy.dropped
+    assert seen + missing == last + 1
+
+
+def test_nothing_is_taken_after_it_was_closed(single):
+    publisher = single.FramePublisher("tcp://127.0.0.1:0")
+    publisher.send(PIXELS)
+    publisher.close()
+    publisher.close("abort")  # says nothing any more
+    with pytest.raises(ValueError, match="closed"):
+        publisher.send(PIXELS)
+    with pytest.raises(ValueError, match="success, abort, fail"):
+        publisher.close("done")
+
+
+def test_a_port_that_is_taken_is_said_and_left_alone(single):
+    with single.FramePublisher("tcp://127.0.0.1:0") as first, pytest.raises(zmq.ZMQError):
+        single.FramePublisher(first.endpoint)
+    # nothing of the failed one is left that would hold the address
+    single.FramePublisher(first.endpoint).close()
 
 
 def test_its_frames_arrive_from_a_program_without_livedetect(tmp_path):
