@@ -29,7 +29,7 @@ class PlainConsole:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._phase: Phase | None = None
+        self._told: tuple[Phase, bool] | None = None
         self._defects = 0
         self._result: FrameResult | None = None
         self._status = SessionStatus()
@@ -44,8 +44,9 @@ class PlainConsole:
         if at_start:
             self._defects += at_start
             self._say(f"Frame {result.frame}: {at_start} defects were there from the start")
-        if result.phase is not self._phase:
-            self._phase = result.phase
+        state = (result.phase, _is_about_to_learn(result))
+        if state != self._told:
+            self._told = state
             self._say(f"Frame {result.frame}: {_phase(result)}")
 
     def on_event(self, event: Event) -> None:
@@ -83,13 +84,16 @@ class PlainConsole:
         self._stream.write(line + "\n")
         self._stream.flush()
 
+    def _phase_words(self) -> str:
+        return "no frames coming" if self._status.stale else _phase(self._result)
+
     def _status_values(self) -> dict[str, str]:
         result, status = self._result, self._status
         latency, dose = status.last_latency_ms, result.dose_e_per_A2 if result else None
         ledger = status.ledger
         return {
             "frame": str(status.frame),
-            "phase": "no frames coming" if status.stale else _phase(result),
+            "phase": self._phase_words(),
             "defects": str(self._defects),
             "dose": "unknown" if dose is None else f"{dose:.3g} e/Å²",
             "frames/s": f"{status.frames_per_s:.1f}",
@@ -113,14 +117,17 @@ class LiveConsole(PlainConsole):
             console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
         self._drawn_s = 0.0
+        self._drawn_phase = ""
         self._live.start()
 
     def on_status(self, status: SessionStatus) -> None:
-        """Redraw the status, ten times a second at most."""
+        """Redraw the status, ten times a second at most, and at once for another phase."""
         self._status = status
-        now = time.monotonic()
-        if self._live is not None and now - self._drawn_s >= _REFRESH_S:
-            self._drawn_s = now
+        now, phase = time.monotonic(), self._phase_words()
+        # what stands there when the crystal is to be learnt stays for the seconds that this takes
+        due = phase != self._drawn_phase or now - self._drawn_s >= _REFRESH_S
+        if self._live is not None and due:
+            self._drawn_s, self._drawn_phase = now, phase
             self._live.update(self._drawing(), refresh=True)
 
     def close(self) -> None:
@@ -147,11 +154,21 @@ class LiveConsole(PlainConsole):
 def _phase(result: FrameResult | None) -> str:
     if result is None:
         return "waiting for frames"
-    if result.phase is Phase.WARMING_UP:
-        return f"warming up {result.warm_up_done}/{result.warm_up_frames}"
-    return _PHASES[result.phase]
+    if result.phase is not Phase.WARMING_UP:
+        return _PHASES[result.phase]
+    done, wanted = result.warm_up_done, result.warm_up_frames
+    if not _is_about_to_learn(result):
+        return f"warming up {done}/{wanted}"
+    return _LEARNING if done >= wanted else f"warming up {done}/{wanted}, then {_LEARNING}"
 
 
+def _is_about_to_learn(result: FrameResult) -> bool:
+    """The next frame is the last of the warm-up: its result comes when all is learnt."""
+    wanted = result.warm_up_frames
+    return result.phase is Phase.WARMING_UP and wanted > 0 and result.warm_up_done >= wanted - 1
+
+
+_LEARNING = "learning the crystal…"
 _PHASES = {
     Phase.WAITING: "waiting for frames",
     Phase.LIVE: "live",

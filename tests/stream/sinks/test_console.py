@@ -139,6 +139,19 @@ def test_plain_lines_tell_phases_defects_and_the_end():
     assert lines[8] == "Defects marked: 3."
 
 
+def test_learning_is_told_before_it_begins():
+    stream = io.StringIO()
+    console = PlainConsole(stream)
+    for number in range(12):
+        console.on_result(result(number, phase=Phase.WARMING_UP))
+    console.on_result(result(12))
+    assert stream.getvalue().splitlines() == [
+        "Frame 0: warming up 1/12",
+        "Frame 10: warming up 11/12, then learning the crystal…",
+        "Frame 12: live",
+    ]
+
+
 def test_a_status_line_comes_every_fifty_frames():
     stream = io.StringIO()
     console = PlainConsole(stream)
@@ -169,6 +182,22 @@ def test_a_terminal_gets_a_live_status_that_goes_away():
     assert "defect 4" in written
     assert "ALARM" in written
     assert written.endswith("Defects marked: 1.\n")
+
+
+def test_while_the_crystal_is_learnt_the_terminal_says_so_once(monkeypatch):
+    terminal = Terminal()
+    console = console_sink(terminal)
+    monkeypatch.setattr("livedetect.stream.sinks.console._REFRESH_S", 3600.0)
+    for number in range(11):  # faster than the status is drawn otherwise
+        console.on_result(result(number, phase=Phase.WARMING_UP))
+        console.on_status(SessionStatus(frame=number))
+    before = terminal.getvalue()
+    for _ in range(3):  # while it is learnt nothing changes, and nothing is drawn anew
+        console.on_status(SessionStatus(frame=10))
+    assert terminal.getvalue() == before
+    console.close()
+    status = before.rpartition("Frame 10: ")[2].partition("\n")[2]
+    assert "learning the crystal…" in status
 
 
 def test_elsewhere_lines_are_plain():
