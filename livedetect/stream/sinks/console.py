@@ -94,16 +94,16 @@ class PlainConsole:
         return {
             "frame": str(status.frame),
             "phase": self._phase_words(),
-            "defects": str(self._defects),
-            "dose": "unknown" if dose is None else f"{dose:.3g} e/Å²",
-            "frames/s": f"{status.frames_per_s:.1f}",
-            "latency": "–" if latency is None else f"{latency:.1f} ms",
-            "lost": str(ledger.get("missing", 0) + ledger.get("skipped", 0)),
             **(
                 {"ALARM": f"{status.alarm_value:.4g}"}
                 if status.alarm_value and status.alarm
                 else {}
             ),
+            "defects": str(self._defects),
+            "dose": "unknown" if dose is None else f"{dose:.3g} e/Å²",
+            "frames/s": f"{status.frames_per_s:.1f}",
+            "lost": str(ledger.get("missing", 0) + ledger.get("skipped", 0)),
+            "latency": "–" if latency is None else f"{latency:.1f} ms",
         }
 
 
@@ -144,7 +144,9 @@ class LiveConsole(PlainConsole):
         self._console.print(line, markup=False, soft_wrap=True)
 
     def _drawing(self) -> Text:
-        text = Text(style="bold red" if self._status.alarm else "")
+        # one line, cut at its end where the terminal is narrow: two would jump about
+        style = "bold red" if self._status.alarm else ""
+        text = Text(style=style, no_wrap=True, overflow="ellipsis")
         for name, value in self._status_values().items():
             text.append(f" {name} ", style="dim")
             text.append(value, style="bold")

@@ -200,5 +200,18 @@ def test_while_the_crystal_is_learnt_the_terminal_says_so_once(monkeypatch):
     assert "learning the crystal…" in status
 
 
+def test_the_status_keeps_to_one_line_where_the_terminal_is_narrow(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    terminal = Terminal()
+    console = console_sink(terminal)
+    console.on_result(result(5))
+    console.on_status(SessionStatus(frame=5, alarm=True, alarm_value=12.0, frames_per_s=29.9))
+    status = terminal.getvalue().rpartition("live")[2]
+    assert "ALARM" in status
+    assert "\n" not in status
+    assert "…" in status
+    console.close()
+
+
 def test_elsewhere_lines_are_plain():
     assert type(console_sink(io.StringIO())) is PlainConsole
