@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 import zmq
 from numpy.typing import NDArray
 
 from livedetect.bench.sending import COPIES, QUEUE_FRAMES, kinds, send, send_plain
+from livedetect.errors import SourceError
 from livedetect.stream.frame_store import FrameStore
 from livedetect.stream.record import Recorder
 from livedetect.stream.registry import open_source
@@ -29,7 +31,8 @@ from livedetect.types import Frame
 
 EDGES_PX = (512, 1024, 2048)
 RECORDED_EDGE_PX = 1024
-START_S = 30.0
+PATIENCE_S = 30.0
+"""For a sender to begin, and for its first frame to arrive."""
 _AHEAD_FRAMES = 16
 
 
@@ -59,7 +62,8 @@ def rates(seconds: float, directory: Path | None = None) -> Iterator[Rate]:
     with tempfile.TemporaryDirectory(dir=directory, ignore_cleanup_errors=True) as folder:
         for what, frames in kinds(RECORDED_EDGE_PX).items():
             plain = _plain_files_per_s(frames, Path(folder) / "plain", seconds)
-            for name, record in (("compress", _store_per_s), ("record", _record_per_s)):
+            ways = {"raw": _raw_per_s, "compress": _store_per_s, "record": _record_per_s}
+            for name, record in ways.items():
                 rate = record(frames, Path(folder) / f"{name} {what}", seconds)
                 yield Rate(
                     what=f"{name} {what}",
@@ -114,6 +118,15 @@ def _plain_files_per_s(frames: list[NDArray[np.uint16]], path: Path, seconds: fl
     return rate
 
 
+def _raw_per_s(frames: list[NDArray[np.uint16]], folder: Path, seconds: float) -> float:
+    """Chunks without compression: what it gains, or costs."""
+    shape, dtype = frames[0].shape, frames[0].dtype
+    array = zarr.create_array(
+        store=str(folder), shape=(10**6, *shape), chunks=(1, *shape), dtype=dtype, compressors=None
+    )
+    return _per_s(lambda n: array.__setitem__(n, frames[n % COPIES]), seconds)
+
+
 def _store_per_s(frames: list[NDArray[np.uint16]], folder: Path, seconds: float) -> float:
     """Chunks only: what Blosc and the file system take."""
     folder.mkdir()
@@ -160,12 +173,15 @@ def _received_per_s(
     sender = processes.Process(target=sending, args=(address, edge, ready, stop), daemon=True)
     sender.start()
     try:
-        if not ready.wait(START_S):
-            return float("nan"), float("nan")
+        if not ready.wait(PATIENCE_S):
+            raise SourceError(
+                f"the sender for {address} did not begin within {PATIENCE_S:g} s; is the computer "
+                "very busy, or does something keep new processes from starting?"
+            )
         received, span, took_s = receive(address, seconds)
     finally:
         stop.set()
-        sender.join(START_S)
+        sender.join(PATIENCE_S)
         sender.kill()
     return received / took_s, 1 - received / span if span else float("nan")
 
@@ -178,27 +194,43 @@ def _receive_plain(address: str, seconds: float) -> tuple[int, int, float]:
         socket.connect(address)
 
         def numbers() -> Iterator[int]:
-            while socket.poll(int(1e3 * START_S)):
+            while socket.poll(int(1e3 * PATIENCE_S)):
                 number, pixels = socket.recv_multipart(copy=False)
                 np.frombuffer(pixels.buffer, np.uint16)
                 yield int.from_bytes(number.bytes, "big")
 
-        return _counted(numbers(), seconds)
+        return _counted(numbers(), address, seconds)
 
 
 def _receive(address: str, seconds: float) -> tuple[int, int, float]:
     stop = threading.Event()
     source = open_source(address, stop=stop)
+    # a source waits for its producer as long as it must; a measurement does not
+    patience = threading.Timer(PATIENCE_S + seconds, stop.set)
+    patience.daemon = True
+    patience.start()
     try:
         frames = (item.index for item in source if isinstance(item, Frame))
-        return _counted(frames, seconds)
+        return _counted(frames, address, seconds)
     finally:
+        patience.cancel()
         stop.set()
 
 
-def _counted(numbers: Iterator[int], seconds: float) -> tuple[int, int, float]:
-    """Frames that came, numbers they span, and the time between the first and the last, s."""
-    first = next(numbers)
+def _counted(numbers: Iterator[int], address: str, seconds: float) -> tuple[int, int, float]:
+    """Frames that came, numbers they span, and the time between the first and the last, s.
+
+    Raises
+    ------
+    SourceError
+        Not a single one came.
+    """
+    first = next(numbers, None)
+    if first is None:
+        raise SourceError(
+            f"no frame arrived at {address} within {PATIENCE_S:g} s; does a firewall or another "
+            "program hold the port?"
+        )
     begun = time.monotonic()
     in_time = itertools.takewhile(lambda _: time.monotonic() - begun < seconds, numbers)
     came = list(in_time)

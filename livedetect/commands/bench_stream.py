@@ -24,11 +24,13 @@ def stream(
     from livedetect.bench.streaming import rates, table
 
     measured = []
-    for rate in rates(seconds, directory):
-        measured.append(rate)
-        sys.stderr.write(f"{rate.what}, {rate.edge_px} px: {rate.frames_per_s:.0f} frames/s\n")
-    if as_json:
-        values = [dataclasses.asdict(rate) | {"ratio": rate.ratio} for rate in measured]
-        sys.stdout.write(json.dumps(values, indent=1) + "\n")
-    else:
-        sys.stdout.write(table(measured) + "\n")
+    try:
+        for rate in rates(seconds, directory):
+            measured.append(rate)
+            sys.stderr.write(f"{rate.what}, {rate.edge_px} px: {rate.frames_per_s:.0f} frames/s\n")
+    finally:  # what was measured before something failed is told as well
+        if as_json:
+            values = [dataclasses.asdict(rate) | {"ratio": rate.ratio} for rate in measured]
+            sys.stdout.write(json.dumps(values, indent=1) + "\n")
+        else:
+            sys.stdout.write(table(measured) + "\n")
