@@ -86,6 +86,25 @@ def test_view_record_view_keeps_a_model_for_each() -> None:
     assert max(misplaced(run, 47)) < 4
 
 
+@pytest.mark.parametrize(
+    ("spec", "areas"),
+    [
+        # a quarter of the new field was seen before, but all of the old one is in it
+        ("a_px=28&zoom=22:0.5", {0}),
+        # a quarter of the old field is seen again, which is all of the new one
+        ("a_px=14&zoom=22:2", {0}),
+        # the same zoom beside the old field
+        ("a_px=14&zoom=22:2&stage=22:0.7", {1}),
+    ],
+)
+def test_overlap_is_the_share_of_the_smaller_field(spec: str, areas: set[int]) -> None:
+    run = operated(f"mos2?{BORN}&preexisting=0.01&frames=32&{spec}&seed=1")
+    assert {result.area_id for result in run.results[30:]} == areas
+    recognised = said(run, "place_recognised")
+    assert [event["certain"] for event in recognised] == ([True] if areas == {0} else [])
+    assert all(event["overlap"] > 0.9 for event in recognised)
+
+
 FIELD = "preexisting=0.006&damage=0&detected_e_per_px=8&size=256"
 
 
