@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -318,6 +319,18 @@ def test_a_disturbed_source_keeps_what_was_analysed(tmp_path):
     assert [e["event"] for e in events[1:-1]] == ["frame_rejected"] * 3
     assert events[-1]["ledger"]["invalid"] == 3
     assert "3 unreadable" in done.stderr
+
+
+def test_too_few_frames_are_no_failure_and_what_to_do_is_said():
+    few = "sim:square?size=128&frames=8"
+    done = livedetect("run", few, "--events", "-")
+    assert done.returncode == 0, done.stderr
+    ended = events_of(done.stdout)[-1]
+    assert (ended["status"], ended["ledger"]["scored"]) == ("success", 0)
+    assert "8 of the 12 warm-up frames" in ended["message"]
+    advice = re.search(r"--set (warm_up_frames=\d+) leaves (\d+)", done.stderr)
+    followed = livedetect("run", few, "--events", "-", "--set", advice[1])
+    assert events_of(followed.stdout)[-1]["ledger"]["scored"] == int(advice[2])
 
 
 def test_the_demo_ends_by_itself_and_leaves_a_report(tmp_path):

@@ -9,6 +9,9 @@ from typing import Literal
 from livedetect.errors import LivedetectError
 from livedetect.stream.ledger import Ledger
 
+FEWEST_WARM_UP_FRAMES = 3
+"""That `Settings.warm_up_frames` allows."""
+
 Status = Literal["success", "abort", "fail"]
 Reason = Literal["source_ended", "frames", "idle_timeout", "command", "interrupted", "failed"]
 
@@ -53,19 +56,31 @@ def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
     if reason == "interrupted" or ledger.fate("scored"):
         return ""
     if not ledger.received:
-        why = "within the idle time" if reason == "idle_timeout" else "from the source"
-        return f"No frame came {why}: nothing was analysed."
+        return f"{_NO_FRAME.get(reason, 'No frame came')}: nothing was analysed."
     done = ledger.fate("warm_up")
     rejected = ledger.received - done - ledger.counts()["pending"]
     turned_away = f"; {rejected} frames were turned away, see the reasons above" if rejected else ""
     if done >= warm_up_frames:
-        return f"Nothing was scored: no frame came after the {done} warm-up frames{turned_away}."
-    advice = (
-        " Give more frames, or ask for fewer with --set warm_up_frames=N."
-        if done or not rejected
-        else ""
-    )
+        said = f"no frame came after the {done} warm-up frames"
+    else:
+        said = f"{done} of the {warm_up_frames} warm-up frames could be used"
+    advice = _advice(done) if done or not rejected else ""
+    return f"Nothing was scored: {said}{turned_away}.{advice}"
+
+
+def _advice(frames: int) -> str:
+    """How a stream of so few usable frames can be analysed after all."""
+    if frames <= FEWEST_WARM_UP_FRAMES:
+        return f" Give more frames: {FEWEST_WARM_UP_FRAMES + 1} are the fewest that can be judged."
+    fewer = max(FEWEST_WARM_UP_FRAMES, frames // 2)
     return (
-        f"Nothing was scored: {done} of the {warm_up_frames} warm-up frames could be "
-        f"used{turned_away}.{advice}"
+        f" Give more frames, or learn the crystal from fewer of them: --set warm_up_frames={fewer} "
+        f"leaves {frames - fewer} to be judged, with less certainty."
     )
+
+
+_NO_FRAME = {
+    "idle_timeout": "No frame came within the idle time; does the source send, and to this "
+    "address or folder? A longer --idle-timeout waits longer",
+    "source_ended": "No frame came from the source",
+}
