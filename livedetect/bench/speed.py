@@ -183,7 +183,7 @@ def _one(run: Callable[[Sequence[np.ndarray]], float], data: Sequence[np.ndarray
 
 def _resident_mb() -> float:
     try:
-        import psutil  # noqa: PLC0415 - not a dependency
+        import psutil  # noqa: PLC0415 - comes with the extra viewer
     except ImportError:
         return 0.0
     return float(psutil.Process().memory_info().rss / 2**20)
