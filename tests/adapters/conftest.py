@@ -14,6 +14,7 @@ import pytest
 
 import livedetect
 from livedetect.types import Frame, Rejection
+from tests.adapters.socket_sessions import Running
 
 
 class Watching:
@@ -111,3 +112,17 @@ def data() -> Path:
     if not path.is_dir():
         pytest.skip("no real data: set LIVEDETECT_DATA")
     return path
+
+
+@pytest.fixture
+def running():
+    sessions = []
+
+    def begin(*args, **options):
+        sessions.append(Running(*args, **options))
+        return sessions[-1]
+
+    yield begin
+    for session in sessions:
+        session.stop.set()
+        session.thread.join(10)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from livedetect.stream.client import ResultsClient
+from livedetect.stream.publish import ResultsPublisher
 from livedetect.types import (
     Command,
     DefectEvent,
@@ -187,3 +189,34 @@ def listed():
 def stop():
     """A stop event."""
     return threading.Event()
+
+
+@pytest.fixture
+def client():
+    """client(endpoint): somebody who follows the results."""
+    clients = []
+
+    def attach(endpoint: str) -> ResultsClient:
+        clients.append(ResultsClient(endpoint))
+        return clients[-1]
+
+    yield attach
+    for attached in clients:
+        attached.close()
+
+
+@pytest.fixture
+def publisher():
+    """Results at any free port."""
+    made = ResultsPublisher("tcp://127.0.0.1:0")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small(tmp_path, frames, engine, notes, listed):
+    """A session of ten small frames."""
+    from tests.stream.recorded_runs import record
+
+    record(listed(frames(10)), engine, tmp_path / "s", notes)
+    return tmp_path / "s"

@@ -1,4 +1,4 @@
-"""Recording and playing again, inside one process: what goes in comes out."""
+"""Recording, inside one process: what goes in comes out."""
 
 import dataclasses
 import json
@@ -14,140 +14,26 @@ import pytest
 import zarr
 
 from livedetect.detect.detector import Detector
-from livedetect.errors import RecordingError, SettingsError, SourceError
-from livedetect.protocols import SourceRequest
+from livedetect.errors import RecordingError, SettingsError
 from livedetect.settings import Settings
 from livedetect.stream.frame_store import GROWTH_FRAMES
-from livedetect.stream.playback import RecordedCommands, SessionSource
 from livedetect.stream.record import Recorder
 from livedetect.stream.recording import Recording
 from livedetect.stream.recording_queue import Happened, RecordingQueue
-from livedetect.stream.recover import recover
 from livedetect.stream.registry import open_source
-from livedetect.stream.session import SessionOptions, run_session
 from livedetect.types import (
     Calibration,
-    Command,
     Frame,
     Gap,
     Notice,
     NoticeEvent,
     Rejection,
-    SourceInfo,
 )
-
-SPEC = "sim:square?size=128&frames=40&damage_from=14"
-FOR_THE_RUN = ("session_id", "source", "latency_ms", "duration_s")
-
-
-class Script:
-    """Commands at the frames that a list says."""
-
-    def __init__(self, *orders):
-        self.orders = list(orders)
-        self.seen = 0
-
-    def on_frame(self, _):
-        self.seen += 1
-
-    def poll(self):
-        due = [command for at, command in self.orders if self.seen > at]
-        self.orders = [order for order in self.orders if self.seen <= order[0]]
-        return due
-
-
-class Slow:
-    """A detector that needs 30 ms more for each frame."""
-
-    def __init__(self, settings=None):
-        self.detector = Detector(settings)
-
-    def step(self, item):
-        if isinstance(item, Frame):
-            threading.Event().wait(0.03)
-        return self.detector.step(item)
-
-    def apply(self, command):
-        return self.detector.apply(command)
-
-    def state(self):
-        return self.detector.state()
-
-
-class Live:
-    """Frames that come by themselves, every 10 ms."""
-
-    info = SourceInfo(name="live", live=True)
-
-    def __init__(self, frames):
-        self.frames = frames
-
-    def __iter__(self):
-        for frame in self.frames:
-            threading.Event().wait(0.01)
-            yield frame
-
-    def close(self):
-        pass
-
-
-def record(source, engine, directory, notes, **options):
-    recorder = Recorder(directory)
-    script = options.pop("script", Script())
-    return run_session(
-        source,
-        engine,
-        taps=[recorder, script],
-        sinks=[recorder, notes],
-        options=SessionOptions(commands=[script], backlog_frames=2, **options),
-    )
-
-
-def session_of(directory, settings=None, **options):
-    return SessionSource(
-        SourceRequest(target=str(directory), settings=settings or Settings(), options=options)
-    )
-
-
-def replayed(directory, notes, engine=None, **options):
-    recording = Recording(directory)
-    commands = RecordedCommands(recording, same_run=not options)
-    outcome = run_session(
-        session_of(directory, recording.settings, **options),
-        engine or Detector(recording.settings),
-        taps=[commands, notes],
-        sinks=[commands, notes],
-        options=SessionOptions(settings=recording.settings, commands=[commands]),
-    )
-    assert outcome.status == "success"
-    return comparable(notes.events)
-
-
-def comparable(events):
-    told = [event if isinstance(event, dict) else event.as_dict() for event in events]
-    return [{k: v for k, v in event.items() if k not in FOR_THE_RUN} for event in told]
-
-
-def all_frames(spec=SPEC):
-    return list(open_source(spec))
-
-
-@pytest.fixture(scope="module")
-def simulated():
-    return all_frames()
-
-
-@pytest.fixture
-def fresh(notes):
-    """A new notebook with each call."""
-    return type(notes)
-
-
-@pytest.fixture
-def small(tmp_path, frames, engine, notes, listed):
-    """A session of ten small frames."""
-    record(listed(frames(10)), engine, tmp_path / "s", notes)
-    return tmp_path / "s"
+from tests.stream.recorded_runs import (
+    Live,
+    record,
+    session_of,
+)
 
 
 def test_frames_come_back_as_they_were_received(tmp_path, engine, notes, listed):
@@ -228,86 +114,6 @@ def test_the_tables_say_what_became_of_each_frame(tmp_path, engine, notes, frame
         )
         assert late.fetchall() == [(8, 1)]
     database.close()
-
-
-def test_everything_odd_gives_equal_events_again_and_again(
-    tmp_path, engine, notes, fresh, frame, listed
-):
-    items = [
-        frame(2),
-        *(frame(n) for n in range(3, 8)),
-        frame(5),
-        Rejection(index=8, reason="invalid", message="torn", time_s=0.8),
-        Notice(event="source_restarted", index=8, time_s=0.85, values={"reason": "x"}),
-        Gap(first_missing=9, missing_frames=3, reason="lost", time_s=0.9),
-        frame(14, (1, 2)),
-        frame(10),
-        frame(15, (3, 3)),
-    ]
-    record(listed(items), engine, tmp_path / "a", notes)
-    kind = type(engine)
-    first = replayed(tmp_path / "a", fresh(), kind())
-    assert first == comparable(notes.events)
-    again = fresh()
-    record(session_of(tmp_path / "a"), kind(), tmp_path / "b", again)
-    assert comparable(again.events) == first
-    assert replayed(tmp_path / "b", fresh(), kind()) == first
-
-
-def test_a_slow_engine_skips_and_the_replay_skips_the_same(tmp_path, simulated, notes, fresh):
-    outcome = record(Live(simulated), Slow(), tmp_path / "s", notes)
-    assert outcome.ledger["skipped"] > 0
-    assert outcome.ledger["scored"] > 0
-    first = replayed(tmp_path / "s", fresh())
-    assert first == comparable(notes.events)
-    assert replayed(tmp_path / "s", fresh()) == first
-    every = fresh()
-    replayed(tmp_path / "s", every, all="1")
-    assert every.named("run_ended")[0]["ledger"]["skipped"] == 0
-    pixels = [item for item in every.items if isinstance(item, Frame)]
-    assert len(pixels) == len(simulated)
-
-
-def test_commands_come_back_at_their_frames(tmp_path, simulated, notes, fresh, listed):
-    script = Script(
-        (16, Command(name="set_alarm", args={"rule": "count", "limit": 1.0})),
-        (20, Command(name="dismiss", args={"defect_id": 0})),
-        (20, Command(name="dismiss", args={"defect_id": 999})),
-        (22, Command(name="rebaseline")),
-        (30, Command(name="roi", args={"rectangle": [10, 10, 100, 100]})),
-    )
-    record(listed(simulated), Detector(), tmp_path / "s", notes, script=script)
-    told = notes.named("command")
-    assert [event["ok"] for event in told] == [True, True, False, True, True]
-    assert len(notes.named("model_ready")) == 2
-    assert notes.named("alarm")
-    assert replayed(tmp_path / "s", fresh()) == comparable(notes.events)
-    changed = RecordedCommands(Recording(tmp_path / "s"), same_run=False)
-    changed._arrived = changed._judged = 99
-    assert [c.name for c in changed.poll()] == ["set_alarm", "rebaseline", "roi"]
-
-
-def test_a_stop_ends_the_replay_where_it_ended_the_run(tmp_path, frames, engine, notes, fresh):
-    script = Script((6, Command(name="stop")))
-    live = Live(frames(20))
-    record(live, engine, tmp_path / "s", notes, script=script)
-    assert notes.named("run_ended")[0]["reason"] == "command"
-    again = fresh()
-    events = replayed(tmp_path / "s", again, type(engine)())
-    assert again.named("run_ended")[0]["reason"] == "command"
-    assert [e["event"] for e in events[:-1]] == [e.event for e in notes.events[:-1]]
-
-
-def test_operators_values_can_be_corrected_afterwards(tmp_path, engine, notes, frame, listed):
-    scan = Calibration(pixel_size_nm=0.05, dwell_us=2.0)
-    frames = [dataclasses.replace(frame(n), calibration=scan) for n in range(3)]
-    settings = Settings(pixel_size_nm=0.05)
-    record(listed(frames), engine, tmp_path / "s", notes, settings=settings)
-    wanted = Settings(pixel_size_nm=0.02, dwell_us=9.0, current_pA=30.0)
-    for got in session_of(tmp_path / "s", wanted):
-        assert got.calibration.pixel_size_nm == 0.02
-        assert got.calibration.dwell_us == 2.0
-        assert (got.calibration.current_pA, got.calibration.current_source) == (30.0, "operator")
 
 
 def test_a_directory_is_never_written_over(small, tmp_path):
@@ -413,94 +219,6 @@ def crowded(place):
     Recorder(place / "t")
 
 
-def remove(*parts):
-    def damage(session):
-        path = session.joinpath(*parts)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    return damage
-
-
-def write(data, *parts):
-    return lambda session: session.joinpath(*parts).write_bytes(data)
-
-
-def cut(session):
-    path = session / "events.sqlite"
-    path.write_bytes(path.read_bytes()[:5000])
-
-
-def forget_tables(session):
-    with sqlite3.connect(session / "events.sqlite") as database:
-        database.execute("DROP TABLE frames")
-    database.close()
-
-
-def spoil_rows(session):
-    with sqlite3.connect(session / "events.sqlite") as database:
-        database.execute("UPDATE frames SET details = '{', calibration = '[1]'")
-    database.close()
-
-
-DAMAGE = {
-    "no session.json": (remove("session.json"), "session.json does not exist"),
-    "garbage in session.json": (write(b"\x00\xff{", "session.json"), "session.json is damaged"),
-    "no table in session.json": (write(b"[1]", "session.json"), "session.json is damaged"),
-    "other version": (write(b'{"schema_version": 99}', "session.json"), "version 99"),
-    "no settings": (write(b'{"schema_version": 1}', "session.json"), "settings"),
-    "odd settings": (
-        write(b'{"schema_version": 1, "settings": {"magic": 1}}', "session.json"), "magic",
-    ),
-    "no events.sqlite": (remove("events.sqlite"), "events.sqlite does not exist"),
-    "garbage in events.sqlite": (write(b"garbage" * 999, "events.sqlite"), "events.sqlite is dam"),
-    "truncated events.sqlite": (cut, "events.sqlite is damaged"),
-    "no tables": (forget_tables, "events.sqlite is damaged"),
-    "rows of garbage": (spoil_rows, "a row is damaged"),
-    "no array": (remove("frames-0001.zarr"), "frames-0001.zarr is missing or damaged"),
-    "no description of the array": (remove("frames-0001.zarr", "zarr.json"), "frames-0001.zarr is"),
-    "garbage for an array": (write(b"{", "frames-0001.zarr", "zarr.json"), "frames-0001.zarr is"),
-    "a chunk missing": (remove("frames-0001.zarr", "c", "4", "0", "0"), "livedetect recover"),
-    "a chunk cut": (write(b"123", "frames-0001.zarr", "c", "4", "0", "0"), "livedetect recover"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("damage", "said"), DAMAGE.values(), ids=DAMAGE)
-def test_damaged_sessions_say_what_is_wrong(small, damage, said):
-    damage(small)
-    with pytest.raises(SourceError, match=said):
-        list(session_of(small))
-
-
-@pytest.mark.parametrize(
-    "damage", [remove("frames-0001.zarr", "c", "4", "0", "0"),
-               write(b"123", "frames-0001.zarr", "c", "4", "0", "0")],
-)  # fmt: skip
-def test_a_lost_chunk_is_marked_and_the_rest_can_be_used(small, damage):
-    damage(small)
-    found = recover(small)
-    assert (found.was_closed, found.frames, found.lost) == (True, 9, 1)
-    items = list(session_of(small))
-    assert [type(item) for item in items].count(Frame) == 9
-    assert items[4].reason == "invalid"
-    assert "lost" in items[4].message
-    assert recover(small).lost == 0
-
-
-@pytest.mark.parametrize("name", ["garbage in events.sqlite", "truncated events.sqlite",
-                                  "no session.json", "no events.sqlite"])  # fmt: skip
-def test_what_cannot_be_recovered_is_told(small, name):
-    DAMAGE[name][0](small)
-    with pytest.raises(SourceError):
-        recover(small)
-
-
-def test_a_session_that_cannot_be_closed_is_told(small):
-    (small / "END.json").unlink()
-    (small / "END.json.part").mkdir()
-    with pytest.raises(SourceError, match="cannot be written to"):
-        recover(small)
-
-
 def test_a_session_is_a_source_like_any_other(small):
     assert len(list(open_source(small))) == 10
     assert open_source(f"{small}?all=1").info.frame_count == 10
@@ -512,28 +230,3 @@ def test_reading_a_closed_session_leaves_it_as_it_is(small):
     before = sorted(small.iterdir())
     list(session_of(small))
     assert sorted(small.iterdir()) == before
-
-
-def test_a_session_in_recording_is_not_recovered(tmp_path, frames):
-    recorder = Recorder(tmp_path / "s")
-    recorder.on_event(NoticeEvent(event="run_started", frame=0, time_s=0.0, values={}))
-    for frame in frames(3):
-        recorder.on_frame(frame)
-    until(lambda: (tmp_path / "s" / "events.sqlite").exists() and rows(tmp_path / "s") == 3)
-    with pytest.raises(SourceError, match="still being recorded"):
-        recover(tmp_path / "s")
-    recorder.close()
-
-
-def rows(directory):
-    try:
-        return Recording(directory).count()
-    except SourceError:
-        return 0
-
-
-def until(holds, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.02)
