@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised
 
@@ -27,6 +28,8 @@ SPARSE = 7
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
+LEAST_OUTSIDE = 3
+"""Frames that must be left to compare a held-out block with."""
 NEW_SITE_FRAMES = 12
 """Frames a newly entered place must have of its own before it is judged."""
 WARM_UP_SITE_FRAMES = 6
@@ -69,6 +72,8 @@ class Baseline:
         self._grid = grid
         self._kernels = kernels
         self._warm_up = (values, covered)
+        self.correlations = frame_correlations(values, covered)
+        """(lags,) of the noise of frames 0, 1, 2, ... apart."""
         frames = covered.sum(axis=0).astype(np.float32)
         level = (values.sum(axis=0) / np.maximum(frames, 1)).astype(np.float32)
         self._ground = Ground(
@@ -133,14 +138,13 @@ class Baseline:
 
     def held_out(self) -> Iterator[Window]:
         """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
-        values, covered = self._warm_up
-        total, count = (values * covered).sum(axis=0), covered.sum(axis=0)
+        values, _ = self._warm_up
         for length in CALIBRATED_WINDOWS:
             if len(values) < 2 * length:
                 continue
             for start in range(0, len(values) - length + 1, length):
                 block = slice(start, start + length)
-                yield self._held_out_window(block, length, total, count)
+                yield self._held_out_window(block, length)
 
     def difference_sd(self, before: int, after: int) -> FloatArray:
         """(P, Q) standard deviation of the difference between two means of frames."""
@@ -252,22 +256,38 @@ class Baseline:
         longest = max(rms)
         for row, length in enumerate(WINDOWS):
             calibrated = min((known for known in rms if known >= length), default=longest)
-            self._ground.inflation[row] = max(1.0, rms[calibrated] / max(1.0, rms[1]))
+            inflation = max(1.0, rms[calibrated] / max(1.0, rms[1]))
+            self._ground.inflation[row] = inflation * self._beyond(calibrated, length)
 
-    def _held_out_window(
-        self, block: slice, length: int, total: FloatArray, count: IntArray
-    ) -> Window:
+    def _beyond(self, calibrated: int, length: int) -> float:
+        """What averaged frames add to windows longer than those that could be calibrated."""
+        excess = [
+            excess_variance(self.correlations, n) for n in (calibrated, max(calibrated, length))
+        ]
+        return float(np.sqrt(excess[1] / excess[0]))
+
+    def _held_out_window(self, block: slice, length: int) -> Window:
         values, covered = self._warm_up
-        inside = covered[block].sum(axis=0)
-        outside = count - inside
+        others = self._independent_of(block)
+        inside, outside = covered[block].sum(axis=0), covered[others].sum(axis=0)
         mean_in = (values[block] * covered[block]).sum(axis=0)
-        mean_out = (total - mean_in) / np.maximum(outside, 1)
-        enough = min(WARM_UP_SITE_FRAMES, len(values) - length) - 1
+        mean_out = (values[others] * covered[others]).sum(axis=0) / np.maximum(outside, 1)
+        enough = min(WARM_UP_SITE_FRAMES, int(others.sum())) - 1
         valid = (inside == length) & (outside >= max(enough, 1))
         variance = self.variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
         z = np.where(valid, (mean_in / length - mean_out) / np.sqrt(variance), 0)
         inflation = self._ground.inflation[WINDOWS.index(length)]
         return Window(frames=length, z=(z / inflation).astype(np.float32), valid=valid)
+
+    def _independent_of(self, block: slice) -> BoolArray:
+        """(K,) warm-up frames that share no noise with those of `block`, as far as there are."""
+        count = len(self._warm_up[0])
+        index = np.arange(count)
+        away = np.maximum(block.start - index, index - block.stop + 1)
+        for guard in range(len(self.correlations) - 1, 0, -1):
+            if self.correlations[guard] > 0 and (away > guard).sum() >= LEAST_OUTSIDE:
+                return np.asarray(away > guard)
+        return np.asarray(away > 0)
 
     def variance(self) -> FloatArray:
         """(P, Q) noise variance of one frame; kept until the scale changes."""

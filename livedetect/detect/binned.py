@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
-from livedetect.detect.method import Candidate, Method, Scored
+from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.regions import Region
 from livedetect.settings import Settings
 from livedetect.types import Registration
@@ -78,6 +78,10 @@ class BinnedMethod:
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up frames."""
         return [(first, self._outward(entry)) for first, entry in self._inner.in_warm_up()]
+
+    def findings(self) -> Findings:
+        """As binned."""
+        return self._inner.findings()
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""

@@ -11,9 +11,10 @@ from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.binned import BinnedMethod, binning_factor
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.drift_alarm import BURST_SHARE
+from livedetect.detect.independence import averaging_warning
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.lattice import find_lattice
-from livedetect.detect.method import Candidate, Method, Scored
+from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import GATE_Z, Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
@@ -22,7 +23,6 @@ from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
-from livedetect.types import Registration
 
 SUPPRESSION_RADIUS = 0.664
 """1.15 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -119,6 +119,14 @@ class LatticeMethod:
         """Defects born within the warm-up, with the position of their first frame."""
         return self._births
 
+    def findings(self) -> Findings:
+        """Whether the frames are independent."""
+        correlations = self._baseline.correlations
+        return Findings(
+            frame_correlation=round(float(correlations[1:2].sum()), 3),
+            warnings=averaging_warning(correlations),
+        )
+
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
         drift = self._front.locate(frame)
@@ -146,7 +154,7 @@ class LatticeMethod:
             candidates=self._announced(candidates, share > 0),
             regions=regions,
             shift=residual.shift,
-            registration=_registration(residual),
+            registration=residual.registration,
             watched=block_map(watched, self._front.shape),
             outlier_share=outlier_share,
             innovation_px=residual.innovation_px,
@@ -385,13 +393,3 @@ def lattice_method(
         return LatticeMethod(frames, settings, dwell_us)
     dwell = None if dwell_us is None else dwell_us * factor
     return BinnedMethod(factor, frames, settings, lambda f, s: LatticeMethod(f, s, dwell))
-
-
-def _registration(residual: Residual) -> Registration:
-    return Registration(
-        drift_x_px=float(residual.shift[0]),
-        drift_y_px=float(residual.shift[1]),
-        gain=residual.gain,
-        offset=residual.offset,
-        row_jitter_rms_px=residual.jitter_rms_px,
-    )

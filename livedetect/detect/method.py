@@ -61,6 +61,16 @@ class Scored:
         return cls(candidates=(), shift=shift, suspect=why)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the warm-up frames showed besides defects."""
+
+    frame_correlation: float = 0.0
+    """Correlation of the noise of successive frames; averaged frames are not independent."""
+    warnings: tuple[str, ...] = ()
+    """What the user should know, in sentences."""
+
+
 class Method(Protocol):
     """A model of one crystal: 1. fitted on construction, 2. `score`, 3. `learn`, in turns."""
 
@@ -95,6 +105,10 @@ class Method(Protocol):
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up frames, each with the frame it appeared in."""
+        ...
+
+    def findings(self) -> Findings:
+        """What the first frames showed besides defects."""
         ...
 
     def score(self, frame: FloatArray) -> Scored:

@@ -73,6 +73,7 @@ def model_values(
         "threshold": model.method.threshold,
         "sensitivity": dict(model.method.sensitivity()),
         "dose_used_e_per_A2": dose,
+        "frame_correlation": model.method.findings().frame_correlation,
         "warnings": _warnings(model, warm_up),
     }
 
@@ -111,4 +112,4 @@ def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
         )
     if model.fallback:
         warnings.append("no lattice found: watching by Patterson windows, less sensitively")
-    return warnings
+    return [*warnings, *model.method.findings().warnings]

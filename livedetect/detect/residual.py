@@ -27,6 +27,7 @@ from livedetect.detect.registration import (
     RowJitter,
 )
 from livedetect.detect.warp import Warp
+from livedetect.types import Registration
 
 PROBE_SIGMA = 0.145
 """Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
@@ -63,6 +64,17 @@ class Residual:
     """Running rms of the row displacement, px."""
     moved_cells: tuple[int, int]
     """Cells by which every map on the grid had to move before this frame."""
+
+    @property
+    def registration(self) -> Registration:
+        """As it is reported."""
+        return Registration(
+            drift_x_px=float(self.shift[0]),
+            drift_y_px=float(self.shift[1]),
+            gain=self.gain,
+            offset=self.offset,
+            row_jitter_rms_px=self.jitter_rms_px,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from skimage.registration import phase_cross_correlation
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.decision import Tail, fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.lattice import Lattice, find_lattice, hann_window
-from livedetect.detect.method import Candidate, Scored
+from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import NoveltyModel, fit_novelty
 from livedetect.detect.phases import classify, interior
 from livedetect.detect.registration import BraggRegistration
@@ -85,6 +85,10 @@ class SegmentMethod(ABC):
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Nothing: these schemes look at one frame at a time."""
         return ()
+
+    def findings(self) -> Findings:
+        """Nothing: these schemes look at one frame at a time."""
+        return Findings()
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
