@@ -8,17 +8,16 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline, Window
-from livedetect.detect.binned import BinnedMethod, binning_factor
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.independence import averaging_warning
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
-from livedetect.detect.lattice import find_lattice
-from livedetect.detect.method import Candidate, Findings, Method, Scored
+from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import GATE_Z, Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
+from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
@@ -38,8 +37,6 @@ MIN_SITES_TO_COMPARE = 50
 AT_START_FALSE = 0.1
 """False markers expected among the defects reported at the start."""
 LOST_BRAGG = 0.3
-SAMPLING_FRAMES = 3
-"""Frames from which it is decided how far frames are binned."""
 SLIP_CELLS = 0.4
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
@@ -55,6 +52,7 @@ class LatticeMethod:
     ) -> None:
         """Learn from float32 frames (H, W); raises `LatticeNotFoundError`."""
         self._settings = settings
+        self.shift: FloatArray = np.zeros(2)
         self._front = FrontEnd(frames)
         scale = self._front.columns.scale_px
         self._border_px = BORDER_PX + BORDER_CELLS * self._front.lattice.constant_px
@@ -78,6 +76,8 @@ class LatticeMethod:
         if self._births:
             training = self._training_patches(self._away_from_births())
         self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
+        self._rows = RowSearch(self._front.grid, self._patches, self._judgement.filters)
+        self._rows.calibrate(self._baseline.held_out(), self._patches, self._site_probability)
         self._baseline.end_warm_up()
 
     @property
@@ -140,11 +140,13 @@ class LatticeMethod:
             self._patches.move(self._front.grid)
             self._regions.move(self._front.grid, residual.moved_cells)
             self._crowds.move(residual.moved_cells)
+            self._rows.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         patches = self._most_novel(self._windows, self._baseline.largest)
+        self._rows.look(self._windows, self._patches, self._watched, self._frozen)
         share = self._patches.share_of_cells(patches.site[patches.score > self.threshold])
         outlier_share = self._baseline.outlier_share
         regions = self._new_regions(share) if outlier_share < BURST_SHARE else []
@@ -360,36 +362,28 @@ class LatticeMethod:
     def _announced(self, candidates: list[Candidate], flagged: BoolArray) -> list[Candidate]:
         """Without the members of crowds that are about to become regions."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
-        silent = self._crowds.silent(
-            flagged & ~self._regions.surroundings,
-            self._patches.cell_of(positions),
-            ~self._patches.values_at(self._frozen, positions),
-        )
+        cells = self._patches.cell_of(positions)
+        new = ~self._patches.values_at(self._frozen, positions)
+        silent = self._crowds.silent(flagged & ~self._regions.surroundings, cells, new)
+        silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 
     def _new_regions(self, share: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
+        lines = self._new_lines()
         new = self._regions.grow(share > 0)
         change = self._baseline.change() if new else np.zeros(0)
         template = self._front.template
-        return [self._regions.describe(number, share, change, template) for number in new]
+        return lines + [self._regions.describe(number, share, change, template) for number in new]
+
+    def _new_lines(self) -> list[Region]:
+        """A row of columns that has changed together."""
+        row = self._rows.find(np.ones(self._front.grid.cells, bool), self._site_probability)
+        number = -1 if row is None else self._regions.claim(row.cells)
+        if row is None or number < 0:
+            return []
+        return [as_region(row, number, self._front.grid, self._patches)]
 
     def _slip_px(self, residual: Residual) -> float:
         limit = SLIP_CELLS * self._front.lattice.constant_px
         return residual.innovation_px if residual.innovation_px > limit else 0.0
-
-
-def lattice_method(
-    frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
-) -> Method:
-    """The default method at the sampling that suits the crystal.
-
-    Raises `LatticeNotFoundError`.
-    """
-    factor = binning_factor(find_lattice(frames[:SAMPLING_FRAMES]).constant_px)
-    if factor > 1:  # a large cell may hold columns that are close together
-        factor = binning_factor(FrontEnd(frames[:SAMPLING_FRAMES]).columns.scale_px)
-    if factor == 1:
-        return LatticeMethod(frames, settings, dwell_us)
-    dwell = None if dwell_us is None else dwell_us * factor
-    return BinnedMethod(factor, frames, settings, lambda f, s: LatticeMethod(f, s, dwell))

@@ -130,6 +130,32 @@ class SitePatches:
         inner = cells[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS].ravel()
         return np.tile(inner, len(self._cell_sites))
 
+    def on_cells(
+        self, values: FloatArray, sublattice: int, weights: FloatArray, watched: BoolArray
+    ) -> FloatArray:
+        """(n1, n2) weighted sum (d,) of a map (P, Q) around one site of every cell.
+
+        0 where the site is not `watched` (sites,).
+        """
+        sites = np.arange(self._cells_used) + sublattice * self._cells_used
+        result = np.zeros(self._grid.cells, np.float32)
+        inner = result[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS]
+        sums = (self.take(values, sites) @ weights) * watched[sites]
+        inner[...] = sums.reshape(inner.shape)
+        return result
+
+    def at_sites(self, values: BoolArray, sublattice: int) -> BoolArray:
+        """(n1, n2) value of a map (P, Q) at one site of every cell."""
+        first, second = self._cell_sites[sublattice]
+        return np.asarray(self._grid.by_cell(values)[:, first, :, second])
+
+    def place_in(self, cells: IntArray, sublattice: int) -> FloatArray:
+        """(n, 2) sample coordinates of a site in unit cells (n, 2), px."""
+        samples = cells * np.array(self._grid.samples) + self._cell_sites[sublattice]
+        return np.asarray(self._grid.origin + samples @ self._grid.steps) + self.to_column(
+            sublattice
+        )
+
     @property
     def sites_per_cell(self) -> int:
         """Columns and hollows of one cell."""

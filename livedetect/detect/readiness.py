@@ -12,7 +12,7 @@ from livedetect.detect.announce import Stamp, View, defect_event
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel, native_placement
-from livedetect.detect.lattice_method import lattice_method
+from livedetect.detect.default_method import lattice_method
 from livedetect.detect.method import Method
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.scan_setting import ScanSetting

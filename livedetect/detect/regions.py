@@ -86,6 +86,14 @@ class Regions:
                 self._count += 1
         return new
 
+    def claim(self, cells: IntArray) -> int:
+        """Make cells (n, 2) a region; returns its number, -1 if a known one has grown."""
+        known = self.number[tuple(cells.T)].max()
+        number = self._count if known < 0 else int(known)
+        self.number[tuple(cells.T)] = number
+        self._count += known < 0
+        return number if known < 0 else -1
+
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid

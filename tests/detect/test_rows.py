@@ -1,0 +1,37 @@
+"""Rows of columns that change together are one line, told in time and in shape."""
+
+import numpy as np
+import pytest
+
+from livedetect import Detector
+from livedetect.bench.areas import TrueAreas, told_of
+from livedetect.detect.rows import _best_stretch, _has_company
+from livedetect.stream.registry import open_simulator
+
+LINE = "size=256&frames=44&max_defects=0&births_until=20&damage_from=14&lines=1&edge_barn=1000"
+
+
+def test_the_likeliest_stretch_of_a_row() -> None:
+    assert _best_stretch(np.array([-1.0, 2, 3, -1, 4, -6, 2])) == (1, 5)
+    assert _best_stretch(np.array([-2.0, -1.0])) == (1, 2)
+
+
+def test_a_marker_has_company_if_its_neighbours_changed_alike() -> None:
+    row = np.array([0.2, -0.5, 4.0, 3.5, 4.5, 4.0, 0.1, -0.3])
+    assert _has_company(row, 3)
+    lonely = np.array([0.2, -0.5, 0.7, 9.0, 1.0, 0.4, 0.1, -0.3])
+    assert not _has_company(lonely, 3)
+
+
+@pytest.mark.parametrize(("crystal", "seed"), [("ws2", 2), ("mos2", 3)])
+def test_a_growing_line_is_one_event(crystal: str, seed: int) -> None:
+    simulator = open_simulator(f"{crystal}?{LINE}&detected_e_per_px=3&seed={seed}")
+    detector = Detector()
+    events = [event for s in simulator for event in detector.step(s.frame).events]
+    areas = TrueAreas(simulator=simulator, frames=44, cell_px2=16**2 * np.sqrt(3) / 2)
+    told = told_of(areas, [event.as_dict() for event in events])
+    assert told["kind"] == "line"
+    assert told["confirmed"] <= told["due"] + 3
+    assert told["iou"] > 0.55
+    assert (told["regions"], told["elsewhere"], told["announced"]) == (1, 0, 1)
+    assert told["points_at"] + told["points_away"] <= 2  # the first columns stood alone
