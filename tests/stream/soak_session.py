@@ -2,8 +2,9 @@
 
 ``python soak_session.py DIRECTORY seconds=600 fps=30 size=512 engine=light`` starts a producer
 and a subscriber to the results, each in a process of its own, records and analyses, and writes a
-JSON line every few seconds: resident memory, open files, p99 of the latency since the last line.
-The last line is the ledger. ``engine=detector`` analyses truly.
+JSON line every few seconds: resident memory, open files, p99 of the latency since the last line,
+frames skipped so far and the load of the computer. The last line is the ledger.
+``engine=detector`` analyses truly: the frames show a crystal that drifts, in fresh noise.
 """
 
 import json
@@ -26,6 +27,9 @@ from livedetect.stream.session import SessionOptions, run_session
 from livedetect.types import Frame, FrameResult, Phase
 
 LOOP_FRAMES = 24
+ROOM_PX = 24
+SIGNAL, CLEAR = 5, 2000
+DARK_LEVEL = 16
 
 
 class LightEngine:
@@ -53,14 +57,16 @@ class Latencies:
 
     def __init__(self):
         self.values, self.lock = [], threading.Lock()
+        self.skipped, self.phase, self.confirmed = 0, "", 0
 
     def on_result(self, result):
-        pass
+        self.confirmed += sum(event.event == "defect_confirmed" for event in result.events)
 
     def on_event(self, event):
         pass
 
     def on_status(self, status):
+        self.skipped, self.phase = status.ledger.get("skipped", 0), str(status.phase)
         if status.last_latency_ms is not None:
             with self.lock:
                 self.values.append(status.last_latency_ms)
@@ -74,18 +80,36 @@ class Latencies:
         pass
 
 
+class Crystal:
+    """A crystal under a drifting stage; noise is as cheap as a loop and never the same."""
+
+    def __init__(self, size):
+        self.size, self.rng = size, np.random.default_rng(0)
+        spec = f"mos2?size={size + 2 * ROOM_PX}&frames=1&damage=0&detected_e_per_px={CLEAR}"
+        (clear,) = (simulated.frame.data for simulated in open_simulator(spec))
+        self.mean = clear * (SIGNAL / CLEAR) + DARK_LEVEL
+        field = self.mean[:size, :size] - DARK_LEVEL
+        self.noise = [self.rng.poisson(field) - field for _ in range(LOOP_FRAMES)]
+
+    def frame(self, number):
+        """The field of view at its drift, with noise from somewhere else in the pool."""
+        noise = self.noise[number % LOOP_FRAMES]
+        noise = np.roll(noise, self.rng.integers(self.size, size=2), axis=(0, 1))
+        y, x = (round(ROOM_PX * (1 + np.sin(number / slow))) for slow in (570, 730))
+        field = self.mean[y : y + self.size, x : x + self.size]
+        return np.round(np.maximum(field + noise, 0)).astype(np.uint16)
+
+
 def produce(address, seconds, fps, size, ready):
-    """Publish crystal frames in a loop, at their pace."""
-    spec = f"mos2?size={size}&frames={LOOP_FRAMES}&damage=0&drift_px=0"
-    frames = [np.round(simulated.frame.data) for simulated in open_simulator(spec)]
-    frames = [frame.astype(np.uint16) for frame in frames]
+    """Publish frames of a crystal at their pace."""
+    crystal = Crystal(size)
     with FramePublisher(address, stream="soak") as publisher:
         ready.put(publisher.endpoint)
-        publisher.wait_for_listener(60)
+        publisher.wait_for_listener(120)
         begun, pause = time.monotonic(), threading.Event()
         for number in range(int(seconds * fps)):
             pause.wait(max(0.0, begun + number / fps - time.monotonic()))
-            publisher.send(frames[number % LOOP_FRAMES])
+            publisher.send(crystal.frame(number))
 
 
 def subscribe(endpoint, heard, ended):
@@ -106,6 +130,10 @@ def sample(latencies, began_s):
         "files": len(list(Path("/proc/self/fd").iterdir())),
         "threads": threading.active_count(),
         "frames": len(values),
+        "phase": latencies.phase,
+        "skipped": latencies.skipped,
+        "load": round(os.getloadavg()[0], 1),
+        "p50_ms": round(float(np.percentile(values, 50)), 1) if values else None,
         "p99_ms": round(float(np.percentile(values, 99)), 1) if values else None,
     }
 
@@ -118,8 +146,10 @@ def tell(values):
 def engine_named(name):
     if name == "light":
         return LightEngine()
+    from livedetect.commands.preparation import prepare_numerics
     from livedetect.detect.detector import Detector
 
+    prepare_numerics(lambda _: None)
     return Detector(Settings())
 
 
@@ -137,6 +167,7 @@ def main():
     viewer = processes.Process(target=subscribe, args=(publisher.endpoint, heard, ended))
     viewer.start()
     latencies, recorder = Latencies(), Recorder(Path(sys.argv[1]))
+    engine = engine_named(options["engine"])
     begun, over = time.monotonic(), threading.Event()
 
     def watch():
@@ -147,7 +178,7 @@ def main():
     threading.Thread(target=watch, daemon=True).start()
     outcome = run_session(
         source,
-        engine_named(options["engine"]),
+        engine,
         taps=[recorder, publisher],
         sinks=[recorder, publisher, latencies],
         options=SessionOptions(commands=[publisher], idle_timeout_s=60),
@@ -155,7 +186,14 @@ def main():
     over.set()
     ended.set()
     viewer.join(10)
-    tell({"ledger": outcome.ledger, "faults": outcome.faults, "previews": heard.value})
+    tell(
+        {
+            "ledger": outcome.ledger,
+            "faults": outcome.faults,
+            "previews": heard.value,
+            "confirmed": latencies.confirmed,
+        }
+    )
 
 
 if __name__ == "__main__":

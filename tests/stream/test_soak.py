@@ -25,6 +25,7 @@ SOAK_S = float(os.environ.get("LIVEDETECT_SOAK_S", "600"))
 SOAK_FPS = float(os.environ.get("LIVEDETECT_SOAK_FPS", "30"))
 OUTAGE_S = float(os.environ.get("LIVEDETECT_OUTAGE_S", "1800"))
 PROGRAM = Path(__file__).with_name("soak_session.py")
+CORES = os.cpu_count() or 1
 BYTES_PER_FRAME = 512 * 512 * 2
 
 pytestmark = pytest.mark.slow
@@ -33,17 +34,14 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="memory and files are
 
 @linux
 @pytest.mark.timeout(int(SOAK_S) + 300)
-@pytest.mark.parametrize(
-    ("engine", "fps"), [("light", SOAK_FPS), ("detector", 5.0)], ids=["light", "detector"]
-)
-def test_nothing_grows_and_nothing_is_lost(tmp_path, engine, fps):
-    seconds = SOAK_S if engine == "light" else min(SOAK_S, 120)
-    needed = int(seconds * fps * BYTES_PER_FRAME)
+@pytest.mark.parametrize("engine", ["light", "detector"])
+def test_nothing_grows_and_nothing_is_lost(tmp_path, engine):
+    needed = int(SOAK_S * SOAK_FPS * BYTES_PER_FRAME)
     if shutil.disk_usage(tmp_path).free < 2 * needed:
         pytest.skip(f"{needed / 2**30:.0f} GiB of frames need twice as much free disk")
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), str(tmp_path / "s"), f"seconds={seconds}", f"fps={fps}",
-         f"engine={engine}", f"every={max(1.0, seconds / 60)}"],
+        [sys.executable, str(PROGRAM), str(tmp_path / "s"), f"seconds={SOAK_S}", f"fps={SOAK_FPS}",
+         f"engine={engine}", f"every={max(1.0, SOAK_S / 60)}"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     shutil.rmtree(tmp_path / "s")
@@ -51,17 +49,24 @@ def test_nothing_grows_and_nothing_is_lost(tmp_path, engine, fps):
     sys.stdout.write(done.stdout)
     ledger = end["ledger"]
     assert end["faults"] == []
-    assert ledger["received"] == ledger["sent"] == int(seconds * fps)
-    assert ledger["missing"] == 0
-    # a detector that is still being compiled may skip; what it skips is recorded and counted
-    assert engine == "detector" or ledger["skipped"] == 0
+    assert ledger["received"] == ledger["sent"] == int(SOAK_S * SOAK_FPS)
+    assert ledger["missing"] == ledger["invalid"] == ledger["suspect"] == ledger["pending"] == 0
     assert end["previews"] > 0
-    # the first third fills caches and histories, which are bounded
+    # the first third learns the crystal and fills caches and histories, which are bounded
     steady = [sample for sample in samples[len(samples) // 3 : -2] if sample["frames"]]
     first, last = steady[: len(steady) // 2], steady[len(steady) // 2 :]
+    assert {sample["phase"] for sample in steady} == {"live"}
     assert abs(median(last, "files") - median(first, "files")) <= 2
+    assert median(last, "threads") <= median(first, "threads") + 1
     assert median(last, "rss_mib") - median(first, "rss_mib") < 0.1 * median(first, "rss_mib")
     assert median(last, "p99_ms") < 3 * median(first, "p99_ms") + 50
+    # nothing is born in this crystal: one false marker in 1000 frames is the budget
+    assert end["confirmed"] <= 5 + 3 * int(SOAK_S * SOAK_FPS) / 1000
+    if engine == "detector" and median(steady, "load") > CORES:
+        pytest.skip(f"the computer does other work: {end}")  # what follows is about speed
+    # while the crystal is learnt frames wait, and are caught up with
+    assert steady[-1]["skipped"] == steady[0]["skipped"]
+    assert median(steady, "p99_ms") < 1000 / SOAK_FPS * 5
 
 
 def median(samples, name):
