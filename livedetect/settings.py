@@ -7,7 +7,6 @@ the key, the value and what is allowed.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import tomllib
 import types
@@ -18,22 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.errors import SettingsError
+from livedetect.setting_fields import did_you_mean, limits_of
+from livedetect.setting_fields import setting as _setting
 
 METHODS = ("lattice", "patterson", "semantic")
 ALARM_RULES = ("none", "count", "density", "rate", "region_area")
 ALARM_ACTIONS = ("none", "notify", "stop_scan", "blank")
-
-
-def _setting(
-    default: Any,
-    text: str,
-    *,
-    choices: tuple[str, ...] = (),
-    minimum: float = -math.inf,
-    maximum: float = math.inf,
-) -> Any:
-    metadata = {"text": text, "choices": choices, "minimum": minimum, "maximum": maximum}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,9 +200,7 @@ def _tuples(value: Any) -> Any:
 
 def _unknown_key(key: str) -> str:
     known = sorted(allowed_keys())
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"unknown setting {key!r}{hint} Allowed keys: {', '.join(known)}"
+    return f"unknown setting {key!r}{did_you_mean(key, known)} Allowed keys: {', '.join(known)}"
 
 
 def _check(section: Any, prefix: str = "") -> None:
@@ -263,6 +250,4 @@ def _allowed(cls: type, entry: dataclasses.Field[Any]) -> str:
     if entry.metadata["choices"]:
         return "one of " + ", ".join(entry.metadata["choices"])
     kind = typing.get_type_hints(cls)[entry.name]
-    low, high = entry.metadata["minimum"], entry.metadata["maximum"]
-    limits = [f">= {low:g}"] * math.isfinite(low) + [f"<= {high:g}"] * math.isfinite(high)
-    return " ".join([_KINDS[str(kind)], *limits])
+    return " ".join([_KINDS[str(kind)], *limits_of(entry)])

@@ -165,8 +165,8 @@ class FramePublisher:
     def __enter__(self) -> FramePublisher:
         return self
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self.close("success" if error is None else "abort")
+    def __exit__(self, kind: Any, *_: Any) -> None:
+        self.close("success" if kind is None else "abort")
 
     def _keep(self, parts: list[bytes]) -> None:
         """Let `parts` wait; the oldest give way, but the newest frame always stays."""

@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 
 from livedetect.errors import MissingExtraError
+from livedetect.stream.programs import end_program
 from livedetect.viewer.display import display_problem
 from livedetect.viewer.display import has_display as has_display  # noqa: PLC0414 - for commands
 from livedetect.viewer.display import has_napari as has_napari  # noqa: PLC0414 - for commands
 
 _READY_S = 45.0
-_PATIENCE_S = 3.0
 
 
 def wants_view(view: bool | None) -> bool:
@@ -63,11 +63,4 @@ class ViewerProgram:
 
     def close(self) -> None:
         """End the viewer."""
-        if not self.running:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end_program(self._process)

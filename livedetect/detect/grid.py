@@ -78,10 +78,6 @@ class Grid:
         """View (P, Q) as (n1, m1, n2, m2)."""
         return values.reshape(self.cells[0], self.samples[0], self.cells[1], self.samples[1])
 
-    def cell_mean(self, values: FloatArray) -> FloatArray:
-        """(P, Q) averaged over each cell, (n1, n2)."""
-        return np.asarray(self.by_cell(values).mean(axis=(1, 3)))
-
     def tiled(self, cell: FloatArray) -> FloatArray:
         """One cell (m1, m2) repeated over the grid, (P, Q)."""
         return np.tile(cell, self.cells)

@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import zmq
@@ -186,13 +185,8 @@ class FramePublisher:
     def __enter__(self) -> FramePublisher:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close("success" if error is None else "abort")
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close("success" if kind is None else "abort")
 
     def _put(
         self, stream: str, pixels: NDArray[Any], calibration: Calibration, details: dict[str, Any]

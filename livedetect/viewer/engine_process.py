@@ -9,8 +9,9 @@ import threading
 from collections import deque
 from typing import IO
 
+from livedetect.stream.programs import end_program
+
 _KEPT_LINES = 20
-_PATIENCE_S = 3.0
 
 
 class EngineProcess:
@@ -60,13 +61,7 @@ class EngineProcess:
 
     def end(self) -> None:
         """Ask it to end, then make it; returns when it has ended."""
-        if self.running:
-            self._process.terminate()
-            try:
-                self._process.wait(_PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        end_program(self._process)
         self._reader.join(1.0)
         if self._process.stderr is not None:
             self._process.stderr.close()

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import psutil
 
-PATTERNS = ("mailbox", "queued")
 PROBE_MS = 10
 _MEMORY_S = 1.0
 _SETTLE_S = 3.0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from livedetect.errors import SettingsError
+from livedetect.setting_fields import did_you_mean, limits_of
+from livedetect.setting_fields import setting as _key
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
 DEFECT_KINDS = (
@@ -27,18 +28,6 @@ Steps = tuple[tuple[int, float], ...]
 """``FRAME:VALUE,...``: the value holds from that frame on."""
 REFERENCE_PIXELS = 512 * 512
 REFERENCE_DWELL_US = 8.0
-
-
-def _key(
-    default: Any,
-    text: str,
-    *,
-    choices: tuple[str, ...] = (),
-    minimum: float = -math.inf,
-    maximum: float = math.inf,
-) -> Any:
-    metadata = {"text": text, "choices": choices, "minimum": minimum, "maximum": maximum}
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +304,7 @@ def _shown(default: Any) -> str:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(key, known)
     return f"unknown key {key!r} of the simulator{hint} Allowed keys: {', '.join(known)}"
 
 
@@ -390,6 +378,4 @@ def _allowed(entry: dataclasses.Field[Any]) -> str:
         "int": "a whole number",
         "float": "a number",
     }
-    low, high = entry.metadata["minimum"], entry.metadata["maximum"]
-    limits = [f">= {low:g}"] * math.isfinite(low) + [f"<= {high:g}"] * math.isfinite(high)
-    return " ".join([names[kind], *limits])
+    return " ".join([names[kind], *limits_of(entry)])
