@@ -16,7 +16,7 @@ import numpy as np
 from scipy import optimize
 
 from livedetect.detect.arrays import BoolArray, FloatArray
-from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.grid import Grid
 from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised
@@ -207,8 +207,7 @@ class Baseline:
             for index, entry in enumerate(maps):
                 maps[index] = grid.shifted(entry, cells)
         self._recent.history = grid.shifted(self._recent.history, cells)
-        entered = shifted(np.ones(grid.cells), cells) == 0
-        self._scale = np.where(entered, 1.0, shifted(self._scale, cells))
+        self._scale = moved_with_edge(self._scale, cells)
         self._rescale()
         self.restore_derived()
 
@@ -305,12 +304,24 @@ class Baseline:
         weight, square = self._now.cells / np.prod(self._grid.samples)
         mass = smooth(weight, VARIANCE_CELLS)
         mean = smooth(square, VARIANCE_CELLS)
-        ratio = self._scale * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
-        ratio = np.where(mass > 0.02, ratio, 1.0)
+        # a cell that is not judged yet is as noisy as those around it that are
+        around = smooth((weight * self._scale).astype(np.float32), VARIANCE_CELLS)
+        own = np.where(weight > 0, self._scale, around / np.maximum(mass, 1e-3))
+        ratio = own * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
+        ratio = np.where(mass > 0.02, ratio, self._scale)
         self._scored += 1
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
         self._scale = (1 - rate) * self._scale + rate * ratio
         self._rescale()
+
+
+def moved_with_edge(values: FloatArray, cells: tuple[int, int]) -> FloatArray:
+    """Map of cells (n1, n2) moved by whole cells; what enters is like the edge it enters beside."""
+    places = [
+        np.clip(np.arange(length) - step, 0, length - 1)
+        for length, step in zip(values.shape, cells, strict=True)
+    ]
+    return values[np.ix_(*places)]
 
 
 def _variance_of_steps(values: FloatArray, covered: BoolArray) -> FloatArray:

@@ -1,0 +1,46 @@
+"""The level and the noise of every place: what is new is judged by what surrounds it."""
+
+import numpy as np
+import pytest
+
+from livedetect.detect.baseline import NEW_SITE_FRAMES, Baseline, moved_with_edge
+from livedetect.detect.grid import Grid
+from livedetect.detect.lattice import Lattice
+
+BASIS = np.array([[16.0, 0.0], [0.0, 16.0]])
+LATTICE = Lattice(
+    basis_px=BASIS, reciprocal=np.linalg.inv(BASIS).T, indices=np.array([[1, 0], [0, 1], [1, 1]])
+)
+ENTERING_CELLS = 6
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_places_that_enter_a_noisier_stream_are_judged_by_its_noise(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grid = Grid.covering(LATTICE, (256, 256))
+    entered = np.zeros(grid.shape, bool)
+    entered[:, -ENTERING_CELLS * grid.samples[1] :] = True
+
+    def noise(rms: float) -> np.ndarray:
+        return (rms * rng.normal(size=grid.shape)).astype(np.float32)
+
+    warm_up = np.stack([noise(1.0) for _ in range(12)])
+    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
+    baseline.end_warm_up()
+    for number in range(60 + NEW_SITE_FRAMES + 10):
+        if number == 60:
+            baseline.move(grid, (0, -ENTERING_CELLS))
+        first = baseline.windows(noise(2.0), everything, nothing)[0]
+        judged = entered & first.valid
+        if number >= 60 and judged.any():
+            break
+        baseline.learn(np.ones(grid.cells, bool), nothing)
+    assert judged.sum() > 1000
+    assert first.z[judged].std() == pytest.approx(1.0, abs=0.1)
+
+
+def test_what_enters_is_like_the_edge_it_enters_beside() -> None:
+    values = np.arange(12.0).reshape(3, 4)
+    moved = moved_with_edge(values, (1, -2))
+    assert moved.tolist() == [[2, 3, 3, 3], [2, 3, 3, 3], [6, 7, 7, 7]]
