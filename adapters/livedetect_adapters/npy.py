@@ -111,9 +111,9 @@ class NpyFile:
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """The frame at `key`: one index per leading axis; of a single image the whole of it."""
         if self._fortran:
-            return np.asarray(
-                np.memmap(self._file, self.dtype, "r", self._start, self.shape, "F")[key]
-            )
+            # a copy: Windows keeps a file from being deleted for as long as it is mapped
+            mapped = np.memmap(self._file, self.dtype, "r", self._start, self.shape, "F")
+            return np.array(mapped[key])
         leading, shape = self.shape[:-2], self.shape[-2:]
         indexes = key if isinstance(key, tuple) else (key,)
         position = int(np.ravel_multi_index(indexes, leading)) if leading else 0

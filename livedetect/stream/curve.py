@@ -138,6 +138,17 @@ def _write_privately(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text)
     if os.name == "nt":
-        # the mode means nothing on Windows: take the inherited rights away instead
-        command = ["icacls", str(path), "/inheritance:r", "/grant:r", f"{getpass.getuser()}:F"]
-        subprocess.run(command, check=False, capture_output=True)  # noqa: S603 - fixed words
+        _restrict_to_owner(path)
+
+
+def _restrict_to_owner(path: Path) -> None:
+    """The mode means nothing on Windows: take the inherited rights away instead."""
+    command = ["icacls", str(path), "/inheritance:r", "/grant:r", f"{getpass.getuser()}:F"]
+    try:
+        subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - fixed words
+    except (OSError, subprocess.CalledProcessError) as error:
+        path.unlink(missing_ok=True)
+        raise SettingsError(
+            f"{path}: others could read it, since its rights cannot be restricted here ({error}); "
+            "choose a folder on a disk of this computer that is formatted with NTFS"
+        ) from error

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 
 from livedetect.errors import SourceError
+from livedetect.stream.open_files import despite_readers
 from livedetect.stream.session_files import array_name, sync, sync_directory
 from livedetect.types import Frame
 
@@ -106,13 +107,17 @@ class _GrowingArray:
     def append(self, data: NDArray[Any]) -> tuple[str, int]:
         slot = self._length
         if slot >= self._array.shape[0]:
-            self._array.resize((slot + GROWTH_FRAMES, *self._shape))
-        self._array[slot] = data
+            self._resize(slot + GROWTH_FRAMES)
+        despite_readers(lambda: self._array.__setitem__(slot, data))
         self._length += 1
         return self._name, slot
 
     def trim(self) -> None:
-        self._array.resize((self._length, *self._shape))
+        self._resize(self._length)
+
+    def _resize(self, length: int) -> None:
+        # whoever follows the recording may just be reading the array's description
+        despite_readers(lambda: self._array.resize((length, *self._shape)))
 
 
 class StoredFrames:

@@ -15,6 +15,7 @@ from typing import Any
 
 from livedetect.stream.held import HeldDefects
 from livedetect.stream.ledger import epoch_of
+from livedetect.stream.open_files import despite_readers
 from livedetect.stream.session_files import to_json
 from livedetect.types import (
     Event,
@@ -241,7 +242,7 @@ def _create(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(unfinished, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")
         database.executescript(SCHEMA)
-    unfinished.replace(path)
+    despite_readers(lambda: unfinished.replace(path))
 
 
 def _objection(result: FrameResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from livedetect.errors import SettingsError, SourceError
+from livedetect.stream.open_files import despite_readers
 from livedetect.stream.recording import Recording, Row
 from livedetect.stream.session_files import to_json
 from livedetect.types import Calibration
@@ -59,7 +61,7 @@ def pack(directory: Path, to: Path, *, overwrite: bool = False) -> list[Path]:
         draft = path.with_name(path.name + ".part")
         try:
             write(recording, rows, draft)
-            draft.replace(path)
+            despite_readers(partial(draft.replace, path))
         except (OSError, ValueError, TypeError) as error:
             with contextlib.suppress(OSError):
                 draft.unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.errors import SourceError
+from livedetect.stream.open_files import despite_readers
 
 SCHEMA_VERSION = 1
 SESSION_FILE = "session.json"
@@ -34,7 +35,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
         target.write("\n")
         target.flush()
         os.fsync(target.fileno())
-    draft.replace(path)
+    despite_readers(lambda: draft.replace(path))
     sync_directory(path.parent)
 
 

@@ -15,6 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from livedetect.errors import SettingsError
+from livedetect.stream.open_files import despite_readers
 from livedetect.types import Frame, SimulatedFrame, TrueDefect
 from livedetect_simulators.truth import write_meta, write_truth
 
@@ -144,7 +145,7 @@ def _renamed(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
-    partial.replace(path)
+    despite_readers(lambda: partial.replace(path))
 
 
 def _imagej(axes: str) -> dict[str, Any]:
