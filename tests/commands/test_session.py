@@ -167,6 +167,13 @@ def test_packed_as_tiff_it_keeps_frames_and_scale(session, tmp_path):
     for row, frame in zip(recording.rows(), frames, strict=True):
         np.testing.assert_array_equal(recording.pixels(row), frame)
     assert list(tmp_path.iterdir()) == [tmp_path / "f.tif"]
+    # as HyperSpy reads it
+    reader = pytest.importorskip("rsciio.tiff")
+    signal = reader.file_reader(tmp_path / "f.tif", force_read_resolution=True)[0]
+    assert signal["data"].shape == frames.shape
+    width = next(axis for axis in signal["axes"] if axis["name"] == "width")
+    to_nm = {"cm": 1e7, "µm": 1e3, "nm": 1}[width["units"]]
+    assert width["scale"] * to_nm == pytest.approx(pixel_nm, rel=1e-3)
 
 
 def test_packed_as_hdf5_others_find_data_and_axes(session, tmp_path):
