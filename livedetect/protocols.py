@@ -23,6 +23,7 @@ from livedetect.types import (
     Event,
     Frame,
     FrameResult,
+    PartialFrame,
     SimulatedFrame,
     SourceInfo,
     SourceItem,
@@ -73,6 +74,15 @@ class ManyChannels(Protocol):
 
     def divert(self, take: Callable[[Frame], None]) -> None:
         """Hand every frame of another channel to `take`, in the thread that iterates."""
+        ...
+
+
+@runtime_checkable
+class GivesRows(Protocol):
+    """What a source offers beside `Source` if frames can come to it in blocks of rows."""
+
+    def give_rows(self) -> None:
+        """Yield a `PartialFrame` with each block from now on, besides all the whole frames."""
         ...
 
 
@@ -168,6 +178,18 @@ class Engine(Protocol):
 
     def state(self) -> Mapping[str, Any]:
         """Arrays and scalars from which the engine can be rebuilt."""
+        ...
+
+
+@runtime_checkable
+class LooksAtRows(Protocol):
+    """What an engine offers beside `Engine` if it can judge a frame that is being scanned."""
+
+    def look(self, partial: PartialFrame) -> FrameResult:
+        """Judge the rows that have come since the previous look.
+
+        A look that confirms nothing leaves no trace; what it confirms is not confirmed again.
+        """
         ...
 
 

@@ -134,7 +134,37 @@ class Notice:
     """Further keys of the event."""
 
 
-SourceItem = Frame | Gap | Rejection | Notice
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialFrame:
+    """The rows so far of a frame that is being scanned; the `Frame` itself follows.
+
+    Only for engines that can `look` (`livedetect.protocols.LooksAtRows`); a source yields
+    them when it has been asked to (`livedetect.protocols.GivesRows`).
+    """
+
+    frame: Frame
+    """As it will be, (H, W); only its first `valid_rows` rows hold data, the others anything."""
+    first_row: int = 0
+    """Rows before this one have been looked at."""
+
+    @property
+    def index(self) -> int:
+        """Index that the whole frame will have."""
+        return self.frame.index
+
+    @property
+    def time_s(self) -> float:
+        """When the latest row came, s since the first frame."""
+        return self.frame.time_s
+
+    @property
+    def rows_done(self) -> int:
+        """Number of complete rows."""
+        rows = self.frame.valid_rows
+        return len(self.frame.data) if rows is None else rows
+
+
+SourceItem = Frame | Gap | Rejection | Notice | PartialFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +319,13 @@ class DefectEvent(Event):
     """The region it announces, or None."""
     during_warm_up: bool = False
     """Found when the warm-up frames were scored again."""
+    rows: tuple[int, int] | None = None
+    """Confirmed from these rows (first, end) before the frame was complete; else None."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As of every event; `rows` only where there are some."""
+        told = Event.as_dict(self)
+        return told if self.rows else {key: told[key] for key in told if key != "rows"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,10 @@ class FrameOrder:
         """
         self._aside = take
 
+    def give_rows(self) -> None:
+        """Let unfinished frames of the followed channel be seen as well."""
+        self._followed.gives_rows = True
+
     def notice(self, event: str, now_s: float, **values: Any) -> Notice:
         """A notice about the source itself; `now_s` is on the monotonic clock."""
         return self._followed.notice(event, now_s, **values)
@@ -87,7 +91,7 @@ class FrameOrder:
         if isinstance(header, wire.Control):
             yield from self._followed.obey(header, now_s)
         else:
-            yield from self._followed.number(header, buffer, now_s)
+            yield from self._followed.take(header, buffer, now_s)
 
     def _concerns_us(self, header: wire.FrameHeader | wire.Control) -> bool:
         if self._chosen is None and self._is_choice(header):
@@ -124,7 +128,7 @@ class FrameOrder:
         assert self._aside is not None  # noqa: S101 - asked before
         for _ in channel.follow_restart(header.origin.epoch, now_s):
             pass  # a restart is told once, by the followed channel
-        for item in channel.number(header, buffer, now_s):
+        for item in channel.take(header, buffer, now_s):
             if isinstance(item, Frame):
                 self._aside(item)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import NDArray
+
 from livedetect.errors import ProtocolError
 from livedetect.settings import Settings
 from livedetect.stream import wire_frames as wire
+from livedetect.stream.assembly import Assembly
 from livedetect.stream.ledger import Ledger
-from livedetect.types import Calibration, Frame, Gap, Notice, Rejection, SourceItem
+from livedetect.types import Calibration, Frame, Gap, Notice, PartialFrame, Rejection, SourceItem
 from livedetect_adapters import calibration as cal
 
 Part = bytes | memoryview
@@ -34,6 +38,22 @@ class _Epoch:
     """Highest number known."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """A frame that arrives in blocks of rows."""
+
+    header: wire.FrameHeader
+    """Of its first block."""
+    rows: Assembly
+    """Its pixels so far."""
+
+    def is_of(self, header: wire.FrameHeader) -> bool:
+        """Whether a message speaks of the same frame."""
+        mine = self.header
+        same = (mine.origin.epoch, mine.seq) == (header.origin.epoch, header.seq)
+        return same and (mine.shape, mine.dtype) == (header.shape, header.dtype)
+
+
 class ChannelNumbering:
     """Turns checked messages of one channel into items in order.
 
@@ -52,6 +72,9 @@ class ChannelNumbering:
         self._epoch_id: bytes | None = None
         self._epochs: OrderedDict[bytes, _Epoch] = OrderedDict()
         self._latest: tuple[float, float] | None = None
+        self._unfinished: _Unfinished | None = None
+        self.gives_rows = False
+        """Unfinished frames are yielded as well, with every block that comes."""
         self.ended = False
         """The producer has said that nothing follows."""
         self.strays = 0
@@ -66,6 +89,7 @@ class ChannelNumbering:
         """Begin to count anew where `epoch` is a new start of the producer."""
         if epoch in self._epochs:
             return
+        yield from self._tear(now_s)
         first = self._epoch_id is None
         self._epochs[epoch] = _Epoch(base=self._next_base(), time_s=self._time_now_s(now_s))
         self._epoch_id = epoch
@@ -85,6 +109,9 @@ class ChannelNumbering:
         if control.origin.epoch != self._epoch_id:
             return
         epoch = self._epochs[control.origin.epoch]
+        open_seq = self._unfinished.header.seq if self._unfinished else control.last_seq + 1
+        if control.kind == "end" or control.last_seq >= open_seq:
+            yield from self._tear(now_s)
         missing = control.last_seq - epoch.last_seq
         if missing > 0 and control.kind != "start":
             first = epoch.base + epoch.last_seq + 1
@@ -97,6 +124,71 @@ class ChannelNumbering:
             )
             yield from self._ledger.admit(gap)
         self.ended = control.kind == "end"
+
+    def take(self, header: wire.FrameHeader, buffer: Part, now_s: float) -> Iterator[SourceItem]:
+        """What follows from a frame, or from a block of its rows."""
+        if self._unfinished is not None and not self._unfinished.is_of(header):
+            yield from self._tear(now_s)
+        if header.rows is not None:
+            yield from self._assemble(header, buffer, now_s)
+            return
+        self._unfinished = None  # the whole frame is worth more than its rows
+        yield from self.number(header, buffer, now_s)
+
+    def _assemble(
+        self, header: wire.FrameHeader, buffer: Part, now_s: float
+    ) -> Iterator[SourceItem]:
+        """The frame with its last rows; before, its state if that is wanted."""
+        assert header.rows is not None  # noqa: S101 - asked before
+        epoch = self._epochs[header.origin.epoch]
+        if header.origin.epoch != self._epoch_id or header.seq <= epoch.last_seq:
+            self.strays += 1
+            return
+        if self._unfinished is None:
+            yield from self._hole_before(epoch, header)
+            assembly = Assembly(header.shape, wire.DTYPES[header.dtype].newbyteorder("="))
+            self._unfinished = _Unfinished(header, assembly)
+        rows, first = self._unfinished.rows, header.rows[0]
+        with contextlib.suppress(ProtocolError):  # a damaged block leaves the frame torn
+            rows.add(first, wire.decode_pixels(header, buffer))
+        if rows.complete:
+            self._unfinished = None
+            yield from self._number(header, rows.pixels(), now_s)
+        elif self.gives_rows and rows.rows_done == header.rows[1]:
+            time_s = self._time_of(epoch, header)
+            frame = self._frame(header, rows.pixels(), epoch.base + header.seq, time_s)
+            state = dataclasses.replace(frame, valid_rows=rows.rows_done)
+            yield PartialFrame(frame=state, first_row=first)
+
+    def _hole_before(self, epoch: _Epoch, header: wire.FrameHeader) -> Iterator[SourceItem]:
+        """What is missing before a frame is known as soon as its first rows are here."""
+        gap = Gap(first_missing=epoch.base + header.seq, missing_frames=0)
+        for item in self._ledger.admit(gap):
+            yield _of_epoch(item, header.origin.epoch)
+        epoch.last_seq = header.seq - 1
+
+    def _tear(self, now_s: float) -> Iterator[SourceItem]:
+        """Give up a frame whose other rows will not come: what was scanned of it is passed on."""
+        torn, self._unfinished = self._unfinished, None
+        if torn is not None and torn.rows.rows_done:
+            yield from self._number(torn.header, torn.rows.pixels(), now_s, torn.rows.rows_done)
+
+    def _number(
+        self,
+        header: wire.FrameHeader,
+        data: NDArray[Any],
+        now_s: float,
+        valid_rows: int | None = None,
+    ) -> Iterator[SourceItem]:
+        """An assembled frame in its place."""
+        epoch = self._epochs[header.origin.epoch]
+        epoch.last_seq = max(epoch.last_seq, header.seq)
+        time_s = self._begin(epoch, header, now_s)
+        frame = self._frame(header, data, epoch.base + header.seq, time_s)
+        if valid_rows is not None:
+            frame = dataclasses.replace(frame, valid_rows=valid_rows)
+        for admitted in self._ledger.admit(frame):
+            yield _of_epoch(admitted, header.origin.epoch)
 
     def number(self, header: wire.FrameHeader, buffer: Part, now_s: float) -> Iterator[SourceItem]:
         """The frame, after the gap that it shows; or why it is turned away."""
@@ -113,15 +205,28 @@ class ChannelNumbering:
     def _item(
         self, header: wire.FrameHeader, buffer: Part, epoch: _Epoch, now_s: float
     ) -> Frame | Rejection:
-        if epoch.mono_ns is None:
-            epoch.mono_ns = header.mono_ns
-        index = epoch.base + header.seq
-        time_s = epoch.time_s + (header.mono_ns - epoch.mono_ns) / 1e9
-        self._latest = (time_s, now_s)
+        index, time_s = epoch.base + header.seq, self._begin(epoch, header, now_s)
         try:
             data = wire.decode_pixels(header, buffer)
         except ProtocolError as error:
             return Rejection(index=index, message=str(error), time_s=time_s)
+        return self._frame(header, data, index, time_s)
+
+    def _begin(self, epoch: _Epoch, header: wire.FrameHeader, now_s: float) -> float:
+        """Time of a frame that has come; the first one's is where its epoch begins, s."""
+        if epoch.mono_ns is None:
+            epoch.mono_ns = header.mono_ns
+        time_s = self._time_of(epoch, header)
+        self._latest = (time_s, now_s)
+        return time_s
+
+    def _time_of(self, epoch: _Epoch, header: wire.FrameHeader) -> float:
+        begun_ns = header.mono_ns if epoch.mono_ns is None else epoch.mono_ns
+        return epoch.time_s + (header.mono_ns - begun_ns) / 1e9
+
+    def _frame(
+        self, header: wire.FrameHeader, data: NDArray[Any], index: int, time_s: float
+    ) -> Frame:
         details = header.details
         rows = details.get("valid_rows")
         return Frame(

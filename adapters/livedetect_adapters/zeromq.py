@@ -94,6 +94,10 @@ class ZeroMQSource:
         """Hand the frames of other channels to `take`, see `livedetect.protocols.ManyChannels`."""
         self._order.divert(take)
 
+    def give_rows(self) -> None:
+        """Yield the state of unfinished frames too, see `livedetect.protocols.GivesRows`."""
+        self._order.give_rows()
+
     def close(self) -> None:
         """Let the iteration end soon; it releases the socket itself."""
         self._closed.set()

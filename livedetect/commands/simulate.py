@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import parse_qs
 
 import typer
 
@@ -16,6 +17,7 @@ from livedetect.errors import SettingsError
 
 if TYPE_CHECKING:
     from livedetect.stream.frame_publisher import FramePublisher
+    from livedetect.types import Frame
 
 _ADDRESS = re.compile(r"(tcp|ipc)://")
 PUBLISHED_FPS = 10
@@ -43,6 +45,14 @@ def simulate(
             metavar="S", min=0, help="Publishing: wait up to S seconds for a first listener (5)."
         ),
     ] = None,
+    row_blocks: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Publishing: send each frame in N blocks of rows, spread over its time.",
+        ),
+    ] = 1,
 ) -> None:
     """Play the microscope: write simulated frames, with their truth in truth.csv and meta.json.
 
@@ -53,21 +63,23 @@ def simulate(
 
     wanted = spec if frames is None else with_option(spec, "frames", frames)
     if _ADDRESS.match(to):
-        raise typer.Exit(publish(wanted, to, USUAL_WAIT_S if wait is None else wait))
-    if wait is not None:
-        raise SettingsError(f"--wait is for addresses; {to} is none")
+        raise typer.Exit(publish(wanted, to, USUAL_WAIT_S if wait is None else wait, row_blocks))
+    if wait is not None or row_blocks > 1:
+        raise SettingsError(f"--wait and --row-blocks are for addresses; {to} is none")
     open_simulator(wanted).write(Path(to), progress=tell_progress)
     tell(f"Written to {to}, with the truth beside it.")
 
 
-def publish(spec: str, address: str, wait_s: float) -> int:
-    """Publish the frames of `spec` at their pace; the exit code."""
+def publish(spec: str, address: str, wait_s: float, row_blocks: int = 1) -> int:
+    """Publish the frames of `spec` at their pace, whole or in blocks of rows; the exit code."""
     from livedetect.commands.interruption import interruptible
     from livedetect.stream.frame_address import curve_file
     from livedetect.stream.frame_publisher import FramePublisher
     from livedetect.stream.registry import open_simulator, resolve
 
-    simulator = open_simulator(spec if "fps=" in spec else with_option(spec, "fps", PUBLISHED_FPS))
+    paced = spec if "fps=" in spec else with_option(spec, "fps", PUBLISHED_FPS)
+    simulator = open_simulator(paced)
+    frame_s = 1 / float(parse_qs(paced.partition("?")[2])["fps"][-1])
     scheme, target, options = resolve(address)
     curve = curve_file(options)
     stop = threading.Event()
@@ -83,10 +95,32 @@ def publish(spec: str, address: str, wait_s: float) -> int:
             if stop.is_set():
                 publisher.close("abort")
                 break
-            publisher.send_frame(frame)
+            if row_blocks > 1:
+                send_in_blocks(publisher, frame, (row_blocks, frame_s), stop)
+            else:
+                publisher.send_frame(frame)
             sent += 1
     tell(f"{sent} frames published.")
     return 130 if stop.is_set() else 0
+
+
+def send_in_blocks(
+    publisher: FramePublisher, frame: Frame, pace: tuple[int, float], stop: threading.Event
+) -> None:
+    """Send the rows of `frame` as a scan gives them; `pace` is blocks per frame and its time, s."""
+    height, (blocks, frame_s) = len(frame.data), pace
+    row_s, begun_s = frame_s / height, time.monotonic()
+    edges = [height * block // blocks for block in range(blocks + 1)]
+    for first, end in itertools.pairwise(edges):
+        if end > first and not stop.wait(max(0.0, begun_s + end * row_s - time.monotonic())):
+            publisher.send_rows(
+                frame.data[first:end],
+                first_row=first,
+                height=height,
+                calibration=frame.calibration,
+                stream=frame.stream or None,
+                details={"scan_id": frame.scan_id} if frame.scan_id else None,
+            )
 
 
 def await_listener(publisher: FramePublisher, wait_s: float, stop: threading.Event) -> None:

@@ -11,7 +11,16 @@ from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate
 from livedetect.detect.regions import Region
 from livedetect.detect.tracking import Defect, positions_of
-from livedetect.types import Calibration, DefectEvent, Detection, NoticeEvent, RegionEvent, Track
+from livedetect.types import (
+    Calibration,
+    DefectEvent,
+    Detection,
+    Gap,
+    NoticeEvent,
+    RegionEvent,
+    Rejection,
+    Track,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +78,18 @@ def _placed(defect: Defect, view: View, place: FloatArray | None = None) -> dict
 def notice_event(event: str, stamp: Stamp, values: Mapping[str, Any]) -> NoticeEvent:
     """Any event that is not about one defect."""
     return NoticeEvent(event=event, values=dict(values), **_common(stamp))
+
+
+def gap_event(gap: Gap, stamp: Stamp) -> NoticeEvent:
+    """Frames are missing."""
+    names = ("first_missing", "missing_frames", "reason")
+    return notice_event("gap", stamp, {name: getattr(gap, name) for name in names})
+
+
+def rejected_event(rejection: Rejection, stamp: Stamp) -> NoticeEvent:
+    """A frame was turned away."""
+    values = {"reason": rejection.reason, "message": rejection.message}
+    return notice_event("frame_rejected", stamp, values)
 
 
 def defect_event(

@@ -6,6 +6,7 @@ pixels of the frame and those of the binned frame.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.regions import Region
+from livedetect.detect.unfinished import Look, LooksAtBand, Rows
 from livedetect.settings import Settings
 from livedetect.types import Registration
 
@@ -85,14 +87,28 @@ class BinnedMethod:
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
-        scored = self._inner.score(binned(frame, self._factor))
+        return self._outward_scored(self._inner.score(binned(frame, self._factor)), frame.shape)
+
+    def look(self, rows: Rows) -> Look | None:
+        """Judge the rows of an unfinished frame, where the inner method can."""
+        if not isinstance(self._inner, LooksAtBand):
+            return None
+        frame, latest = binned(rows.frame, self._factor), binned(rows.latest, self._factor)
+        seen = self._inner.look(Rows(frame, latest, rows.done // self._factor))
+        if seen is None:
+            return None
+        trial = copy.copy(self)
+        trial._inner = seen.method
+        return Look(trial, self._outward_scored(seen.scored, rows.frame.shape))
+
+    def _outward_scored(self, scored: Scored, shape: tuple[int, ...]) -> Scored:
         return dataclasses.replace(
             scored,
             candidates=[self._outward(candidate) for candidate in scored.candidates],
             shift=self._factor * scored.shift,
             registration=_scaled(scored.registration, self._factor),
             regions=[self._outward_region(region) for region in scored.regions],
-            watched=_enlarged(scored.watched, self._factor, frame.shape),
+            watched=_enlarged(scored.watched, self._factor, shape),
             innovation_px=self._factor * scored.innovation_px,
             slip_px=self._factor * scored.slip_px,
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livedetect.detect.announce import Stamp, View, defect_event, region_event
@@ -10,7 +11,7 @@ from livedetect.detect.method import Candidate
 from livedetect.detect.regions import Region
 from livedetect.detect.tracking import Defect, Tracker
 from livedetect.errors import SettingsError
-from livedetect.types import Event
+from livedetect.types import Event, PartialFrame
 
 
 class DefectBook:
@@ -44,6 +45,22 @@ class DefectBook:
         if not at_start:
             tracker.supersede(defect)
         return defect
+
+    def enter_early(
+        self,
+        tracker: Tracker,
+        fresh: Sequence[Candidate],
+        partial: PartialFrame,
+        stamp: Stamp,
+        view: View,
+    ) -> list[Event]:
+        """New defects that the rows of an unfinished frame show, each with its event."""
+        rows, events = (partial.first_row, partial.rows_done), []
+        for candidate in fresh:
+            defect = self.enter(tracker, candidate, stamp.frame, stamp.frame)
+            event = defect_event("defect_confirmed", defect, stamp, view)
+            events.append(dataclasses.replace(event, rows=rows))
+        return list(events)
 
     def region(self, tracker: Tracker, region: Region, stamp: Stamp, view: View) -> list[Event]:
         """A region, and the one defect that stands for it; points inside are part of it."""

@@ -18,13 +18,15 @@ from livedetect.detect.announce import (
     Stamp,
     View,
     defect_event,
+    gap_event,
     notice_event,
+    rejected_event,
     shown,
 )
 from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import COUNTED_BEFORE
-from livedetect.detect.drift_alarm import RECOVERED_SHARE
+from livedetect.detect.early import CROWD, look_at, told_early
 from livedetect.detect.inspection import Looks, inspect
 from livedetect.detect.kernels import is_available
 from livedetect.detect.method import Scored
@@ -45,17 +47,14 @@ from livedetect.types import (
     Frame,
     FrameResult,
     Gap,
+    PartialFrame,
     Phase,
     Rejection,
     RejectionReason,
     SourceItem,
 )
 
-CROWD = 8
-"""So many new defects in one frame are checked for a field that has moved."""
 CROWD_PATIENCE_FRAMES = 12
-REFUSALS = 4
-"""Frames without its crystal after which a model taken up again is given up."""
 
 
 class Detector:
@@ -95,8 +94,22 @@ class Detector:
         if isinstance(item, Rejection):
             self._places.area.dose.add(item)
             return self._reject(item, [])
+        if isinstance(item, PartialFrame):
+            return self.look(item)
         stamp = self._stamp(item.index, item.time_s)
         return self._result(stamp, "none", [notice_event(item.event, stamp, item.values)])
+
+    def look(self, partial: PartialFrame) -> FrameResult:
+        """Judge the rows of an unfinished frame, see `livedetect.protocols.LooksAtRows`."""
+        stamp, model = self._stamp(partial.index, partial.time_s), self._model
+        doubt = self._check or self._sharpness.changing or self._pace.would_pause(partial.frame)
+        seen = None if doubt else look_at(partial, self._latest, model)
+        if model is None or seen is None:
+            return self._result(stamp, "none", [])
+        view = dataclasses.replace(self._view(model), to_frame=seen.method.to_frame)
+        fresh = told_early(seen, partial, self._tracker, self._jumps.limit_px(seen.cell_px))
+        events = self._book.enter_early(self._tracker, fresh, partial, stamp, view)
+        return dataclasses.replace(self._result(stamp, "none", events), watched=seen.scored.watched)
 
     def apply(self, command: Command) -> Sequence[Event]:
         """Carry out an operator's command; it takes effect before the next frame.
@@ -286,13 +299,9 @@ class Detector:
         if verdict == "elsewhere":
             self._learn_anew()
             return self._quiet_result(frame, scored, events)
-        if check.cause == "refocus" and check.outliers > RECOVERED_SHARE * check.frames:
+        if check.sees_another_crystal:
             model.alarm.raise_now()
-            values = {
-                "reason": "the optics make another crystal of it: set the baseline here",
-                "outlier_share": check.outliers / check.frames,
-            }
-            events += self._stamped(frame, [("model_drifted", values)])
+            events += self._stamped(frame, [check.other_crystal()])
         elif not said:
             stamp = self._stamp(frame.index, frame.time_s)
             for region in check.regions:
@@ -301,13 +310,11 @@ class Detector:
 
     def _refuse(self, frame: Frame, message: str, events: list[Event]) -> FrameResult:
         """A frame without the crystal; too many of them, and a model taken up again is left."""
-        if self._check is not None and self._check.cause == "return":
-            self._check.refused += 1
-            if self._check.refused >= REFUSALS:
-                self._places.drop_model()
-                self._learn_anew()
-                said = {"reason": "the earlier model does not fit; warming up again"}
-                events += self._stamped(frame, [("source_changed", said)])
+        if self._check is not None and self._check.refuse():
+            self._places.drop_model()
+            self._learn_anew()
+            said = {"reason": "the earlier model does not fit; warming up again"}
+            events += self._stamped(frame, [("source_changed", said)])
         return self._reject(_rejected(frame, "suspect", message), events)
 
     def _quiet_result(self, frame: Frame, scored: Scored, events: list[Event]) -> FrameResult:
@@ -320,21 +327,14 @@ class Detector:
         if self._model is not None:
             self._model.method.miss(gap.missing_frames)
         stamp = self._stamp(gap.first_missing, gap.time_s)
-        values = {
-            "first_missing": gap.first_missing,
-            "missing_frames": gap.missing_frames,
-            "reason": gap.reason,
-        }
-        return self._result(stamp, "none", [notice_event("gap", stamp, values)])
+        return self._result(stamp, "none", [gap_event(gap, stamp)])
 
     def _reject(self, rejection: Rejection, events: list[Event]) -> FrameResult:
         if self._model is not None and rejection.reason not in COUNTED_BEFORE:
             self._model.method.miss(1)
         stamp = self._stamp(rejection.index, rejection.time_s)
-        values = {"reason": rejection.reason, "message": rejection.message}
-        return self._result(
-            stamp, rejection.reason, [*events, notice_event("frame_rejected", stamp, values)]
-        )
+        events = [*events, rejected_event(rejection, stamp)]
+        return self._result(stamp, rejection.reason, events)
 
     def _set_roi(self, args: Mapping[str, Any]) -> None:
         self._settings = self._settings.with_values({"roi": args.get("rectangle")})

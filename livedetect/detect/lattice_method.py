@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -19,6 +20,7 @@ from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
+from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
@@ -162,6 +164,12 @@ class LatticeMethod:
             innovation_px=residual.innovation_px,
             slip_px=self._slip_px(residual),
         )
+
+    def look(self, rows: Rows) -> Look:
+        """Judge the rows of an unfinished frame; this method is left as it is."""
+        trial = copy.deepcopy(self)
+        trial._front.registration = self._front.registration.by_rows(rows.latest, rows.done)
+        return Look(trial, trial.score(rows.completed(trial._front.registration)))
 
     def to_frame(self, positions: FloatArray) -> FloatArray:
         """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""

@@ -17,6 +17,7 @@ from livedetect.detect.area import LEAST_OVERLAP, Area
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import DoseMeter
+from livedetect.detect.drift_alarm import RECOVERED_SHARE
 from livedetect.detect.place_matching import Match, Seen, best_match
 from livedetect.detect.regions import Region
 from livedetect.detect.scan_setting import ScanSetting
@@ -25,6 +26,8 @@ from livedetect.detect.tracking import positions_of
 from livedetect.errors import SettingsError
 
 CHECK_FRAMES = 4
+REFUSALS = 4
+"""Frames without its crystal after which a model taken up again is given up."""
 SLIP_CELLS = 0.5
 """A displacement beyond this is none that the registration has followed."""
 
@@ -61,6 +64,21 @@ class PlaceCheck:
         self.outliers += outlier_share
         self.frames += 1
         return self.frames >= CHECK_FRAMES
+
+    def refuse(self) -> bool:
+        """Note a frame without the crystal; True once a model taken up again is to be left."""
+        self.refused += self.cause == "return"
+        return self.refused >= REFUSALS
+
+    @property
+    def sees_another_crystal(self) -> bool:
+        """Whether a change of the optics has left too much that the model does not know."""
+        return self.cause == "refocus" and self.outliers > RECOVERED_SHARE * self.frames
+
+    def other_crystal(self) -> Said:
+        """What is said then."""
+        reason = "the optics make another crystal of it: set the baseline here"
+        return "model_drifted", {"reason": reason, "outlier_share": self.outliers / self.frames}
 
 
 class Places:

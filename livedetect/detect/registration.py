@@ -8,6 +8,7 @@ is therefore known up to a lattice vector only; a velocity prediction picks the 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,28 @@ class BraggRegistration:
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
         self._missed += frames
+
+    def by_rows(self, latest: FloatArray, rows: int) -> BraggRegistration:
+        """A copy that sees the first `rows` of a frame only.
+
+        Its reference are the same rows of `latest` (H, W), the frame last registered: the
+        phases of a band differ from those of the whole by the scan's static warp, which both
+        frames share.
+        """
+        view = copy.copy(self)
+        height = len(self._wave_y)
+        phase_y = np.outer(np.arange(height) - height / 2, self._vectors[:, 1])
+        window = np.zeros(height)
+        window[:rows] = np.hanning(rows)
+        view._wave_y = (np.exp(-2j * np.pi * phase_y) * window[:, None]).astype(np.complex64)
+        band = view._reflections(latest) * np.exp(2j * np.pi * (self._vectors @ self.shift))
+        view._reference = band / max(self.strength_of(latest), 1e-6)
+        return view
+
+    def strength_of(self, frame: FloatArray) -> float:
+        """Bragg amplitude of a frame (H, W) relative to the fitted ones; nothing is followed."""
+        scale = np.abs(self._reference)
+        return float(np.abs(self._reflections(frame)) @ scale / (scale @ scale))
 
     def strength(self, drift: Drift) -> float:
         """Bragg amplitude relative to the fitted frames, dimensionless."""

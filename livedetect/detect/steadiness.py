@@ -119,16 +119,25 @@ class Pace:
 
     def paused(self, frame: Frame) -> bool:
         """Whether `frame` comes after a pause; missing frames are none."""
-        before, self._latest = self._latest, (frame.index, frame.time_s)
-        if before is None or frame.index <= before[0]:
-            return False
-        interval = (frame.time_s - before[1]) / (frame.index - before[0])
-        usual = float(np.median(self._intervals)) if self._intervals else 0.0
-        known = len(self._intervals) >= USUAL_FRAMES and usual > 0
-        pause = known and interval > max(LONG_PAUSE * usual, usual + SHORTEST_PAUSE_S)
-        if not pause:
+        interval, pause = self._interval(frame), self.would_pause(frame)
+        self._latest = (frame.index, frame.time_s)
+        if interval is not None and not pause:
             self._intervals.append(interval)
         return pause
+
+    def would_pause(self, frame: Frame) -> bool:
+        """As `paused`, of a frame that is not complete yet: nothing is noted."""
+        interval = self._interval(frame)
+        usual = float(np.median(self._intervals)) if self._intervals else 0.0
+        if interval is None or len(self._intervals) < USUAL_FRAMES or usual <= 0:
+            return False
+        return interval > max(LONG_PAUSE * usual, usual + SHORTEST_PAUSE_S)
+
+    def _interval(self, frame: Frame) -> float | None:
+        """Time since the latest frame over the number of frames, s; None without one before."""
+        if self._latest is None or frame.index <= self._latest[0]:
+            return None
+        return (frame.time_s - self._latest[1]) / (frame.index - self._latest[0])
 
     def forget(self) -> None:
         """Other scan settings have another pace; the latest frame stays known."""
@@ -144,9 +153,13 @@ class Jumps:
 
     def step(self, innovation_px: float, cell_px: float) -> bool:
         """Whether a frame with this innovation may lie elsewhere."""
-        limit = max(JUMP_CELLS * cell_px, JUMP_USUAL * float(np.sqrt(self._square)))
+        limit = self.limit_px(cell_px)
         self._frames += 1
         jump = self._frames > USUAL_FRAMES and innovation_px > limit
         share = max(FOLLOWING / 3, 1 / self._frames)
         self._square += share * (min(innovation_px, limit) ** 2 - self._square)
         return jump
+
+    def limit_px(self, cell_px: float) -> float:
+        """Innovation beyond which a frame may lie elsewhere, px."""
+        return max(JUMP_CELLS * cell_px, JUMP_USUAL * float(np.sqrt(self._square)))

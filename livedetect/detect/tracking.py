@@ -116,6 +116,17 @@ class Tracker:
                 fresh.append(candidate)
         return fresh
 
+    def news(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """As `unexplained`, but no note is taken of what was seen."""
+        fresh: list[Candidate] = []
+        known = self._owners()
+        positions = positions_of(known)
+        for candidate in candidates:
+            shadow = _in_shadow(candidate, fresh, self.merge_radius_px)
+            if not shadow and self._owner(candidate, known, positions) is None:
+                fresh.append(candidate)
+        return fresh
+
     def absorb(self, outline: FloatArray) -> None:
         """Point defects inside a new region's outline (n, 2) become part of it."""
         points = [defect for defect in self.active if defect.region_id is None]

@@ -35,6 +35,7 @@ class Alarm:
         self._area_id = 0
         self._births: deque[tuple[float | None, int]] = deque(maxlen=RATE_FRAMES + 1)
         self._regions_nm2: dict[int, float] = {}
+        self._early = 0  # confirmed before their frame was complete
 
     @property
     def settings(self) -> AlarmSettings:
@@ -87,8 +88,11 @@ class Alarm:
         for event in result.events:
             if isinstance(event, RegionEvent) and event.area_nm2 is not None:
                 self._regions_nm2[event.region_id] = event.area_nm2
+        self._early += _births(result)
         if result.disposition == "scored":
-            self._births.append((result.dose_e_per_A2, _births(result)))
+            self._births.append((result.dose_e_per_A2, self._early))
+        if result.disposition != "none":
+            self._early = 0
 
     def _measure(self, result: FrameResult, watched_nm2: float | None) -> float | None:
         if self._settings.rule == "count":

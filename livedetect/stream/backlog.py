@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import logging
 import statistics
@@ -10,8 +11,8 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from livedetect.protocols import ManyChannels, Source
-from livedetect.types import Frame, Rejection, SourceItem
+from livedetect.protocols import GivesRows, ManyChannels, Source
+from livedetect.types import Frame, PartialFrame, Rejection, SourceItem
 
 _WAITING_BYTES_MAX = 256 * 2**20
 _WAITING_ITEMS_MIN = 4
@@ -72,8 +73,10 @@ class Receiver:
         """Messages that gave no item of the analysed channel, by what they were."""
         return dict(self._source.counts) if isinstance(self._source, ManyChannels) else {}
 
-    def start(self, *, other_channels: bool = False) -> None:
-        """Begin to receive; with `other_channels`, what comes on those as well."""
+    def start(self, *, other_channels: bool = False, rows: bool = False) -> None:
+        """Begin to receive; with `other_channels` and `rows`, those as well."""
+        if rows and isinstance(self._source, GivesRows):
+            self._source.give_rows()
         if other_channels and isinstance(self._source, ManyChannels):
             self._source.divert(self._put_other)
         self._thread.start()
@@ -158,8 +161,11 @@ class Backlog:
             self._came_s.append(arrival.at_s)
 
     def take(self) -> Arrival:
-        """Remove the oldest item."""
-        return self._pending.popleft()
+        """Remove the oldest item; of an unfinished frame the latest state, if nothing followed."""
+        arrival = self._pending.popleft()
+        while isinstance(arrival.item, PartialFrame) and self._pending:
+            arrival = _superseding(arrival.item, self._pending.popleft())
+        return arrival
 
     def put_back(self, arrival: Arrival) -> None:
         """Undo `take`."""
@@ -194,6 +200,14 @@ class Backlog:
             return True
         interval_s = statistics.median(b - a for a, b in itertools.pairwise(self._came_s))
         return statistics.median(self._steps_s) < _KEEPING_UP * interval_s
+
+
+def _superseding(partial: PartialFrame, arrival: Arrival) -> Arrival:
+    """What follows `partial`; more rows of the same frame are looked at together."""
+    item = arrival.item
+    if isinstance(item, PartialFrame) and item.index == partial.index:
+        item = dataclasses.replace(item, first_row=partial.first_row)
+    return dataclasses.replace(arrival, item=item)
 
 
 def _skipped(arrival: Arrival, newest: Frame) -> Arrival:

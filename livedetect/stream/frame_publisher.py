@@ -53,6 +53,20 @@ class _Waiting:
     nbytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    shape: tuple[int, int]
+    rows: tuple[int, int] | None
+
+    @property
+    def begins(self) -> bool:
+        return self.rows is None or self.rows[0] == 0
+
+    @property
+    def ends(self) -> bool:
+        return self.rows is None or self.rows[1] == self.shape[0]
+
+
 class FramePublisher:
     """Binds `endpoint` at once and publishes until `close`, or the end of a ``with`` block.
 
@@ -101,6 +115,7 @@ class FramePublisher:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._next_seq: dict[str, int] = {stream: 0}
+        self._rows_sent: dict[str, int] = {}
         self._told_s: dict[str, float] = {}
         self._dropped = 0
         self._listened = threading.Event()
@@ -148,6 +163,41 @@ class FramePublisher:
         told = dict(details or {}) | ({"scan_id": scan_id} if scan_id else {})
         return self._put(stream or self._stream, pixels, calibration or Calibration(), told)
 
+    def send_rows(
+        self,
+        block: ArrayLike,
+        *,
+        first_row: int,
+        height: int,
+        calibration: Calibration | None = None,
+        stream: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Publish the rows of a frame that is being scanned; the number it has is returned.
+
+        The frame is complete with its last rows; it is not sent once more. Where the scan is
+        aborted, begin the next frame with its row 0.
+
+        Parameters
+        ----------
+        block : (n, W) of real numbers, the same dtype for all of a frame; copied.
+        first_row : the row of the frame that `block` begins with, from 0, without holes.
+        height : rows of the whole frame.
+        calibration, stream, details : as in `send`; ``scan_id`` is one of the details.
+
+        Raises
+        ------
+        ProtocolError
+            These are no rows of such a frame.
+        EndpointError
+            The publisher is closed.
+        """
+        pixels = wire.sendable(block)
+        rows = (first_row, first_row + len(pixels))
+        layout = _Layout((height, pixels.shape[1]), rows)
+        told = dict(details or {})
+        return self._put(stream or self._stream, pixels, calibration or Calibration(), told, layout)
+
     def send_frame(self, frame: Frame) -> int:
         """Publish `frame` with all it knows; its own index and time are replaced."""
         details = {
@@ -189,25 +239,35 @@ class FramePublisher:
         self.close("success" if kind is None else "abort")
 
     def _put(
-        self, stream: str, pixels: NDArray[Any], calibration: Calibration, details: dict[str, Any]
+        self,
+        stream: str,
+        pixels: NDArray[Any],
+        calibration: Calibration,
+        details: dict[str, Any],
+        layout: _Layout | None = None,
     ) -> int:
+        layout = layout or _Layout((pixels.shape[0], pixels.shape[1]), None)
         with self._lock:
             seq = self._next_seq.get(stream, 0)
             if self._closing.is_set():
                 raise EndpointError("the publisher is closed; open another one")
+            if self._rows_sent.get(stream) and layout.begins:
+                seq += 1  # the frame before was aborted
             header = wire.FrameHeader(
                 origin=self._origin(stream),
                 seq=seq,
                 t_ns=time.time_ns(),
                 mono_ns=time.monotonic_ns(),
                 dtype=_name(pixels),
-                shape=(pixels.shape[0], pixels.shape[1]),
+                shape=layout.shape,
+                rows=layout.rows,
                 cal=axes(calibration),
                 details={**scan_details(calibration), **details, "crc32": wire.crc32(pixels)},
             )
             parts = wire.encode_frame(header, pixels)
             wire.decode_header(parts)  # what the other end would refuse is refused here
-            self._next_seq[stream] = seq + 1
+            self._next_seq[stream] = seq + layout.ends
+            self._rows_sent[stream] = 0 if layout.rows is None or layout.ends else layout.rows[1]
             self._waiting.append(_Waiting(stream, parts, pixels.nbytes))
             self._waiting_bytes += pixels.nbytes
             while len(self._waiting) > 1 and self._is_full():

@@ -23,6 +23,7 @@ from livedetect.types import (
     FrameResult,
     Gap,
     NoticeEvent,
+    PartialFrame,
     Rejection,
     SourceItem,
 )
@@ -277,6 +278,8 @@ def _columns(item: SourceItem) -> dict[str, Any]:
             "disposition": "pending",
             "details": to_json({"reason": item.reason, "source_message": item.message}),
         }
+    if isinstance(item, PartialFrame):  # taps never see one: its frame follows
+        raise TypeError("an unfinished frame is not recorded")
     return {
         "kind": "notice",
         "index": item.index,

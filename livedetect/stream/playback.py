@@ -9,9 +9,9 @@ one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from livedetect.errors import SettingsError
 from livedetect.protocols import SourceRequest
@@ -21,9 +21,11 @@ from livedetect.types import (
     Calibration,
     Command,
     Event,
+    Frame,
     FrameResult,
     Gap,
     Notice,
+    PartialFrame,
     Rejection,
     RejectionReason,
     SourceInfo,
@@ -54,6 +56,7 @@ class SessionSource:
         self._recorded = self._recording.settings
         self._settings = request.settings
         others = self._recording.other_channels()
+        self._gives_rows = False
         self._count = others[self._channel] if self._channel else self._recording.count()
 
     @property
@@ -62,13 +65,20 @@ class SessionSource:
         name = str(self._recording.directory)
         return SourceInfo(name=name, live=False, frame_count=self._count, has_channels=True)
 
+    def give_rows(self) -> None:
+        """Yield the rows of unfinished frames in which something was confirmed, too."""
+        self._gives_rows = self._channel is None
+
     def __iter__(self) -> Iterator[SourceItem]:
         other = self._recording.other_rows(self._channel) if self._channel else None
+        looks = looks_of(self._recording.events()) if self._gives_rows else {}
         for row in other or self._recording.rows():
             if self._stop.is_set():
                 return
             if row.disposition != "pending" or self._all:
-                yield self._item(row)
+                item = self._item(row)
+                yield from _partial(item, looks.pop(row.index, {}))
+                yield item
 
     def close(self) -> None:
         """Nothing stays open between two reads."""
@@ -142,6 +152,24 @@ class RecordedCommands:
         # only once the next item is here: the command's event names its frame
         here = self._arrived > entry.after_items or entry.after_items >= self._total
         return here and self._judged >= entry.after_items
+
+
+def looks_of(events: Iterable[Mapping[str, Any]]) -> dict[int, dict[tuple[int, int], float]]:
+    """The rows in which something was confirmed early, with their time: frame -> rows -> s."""
+    looks: dict[int, dict[tuple[int, int], float]] = {}
+    for event in events:
+        if "rows" in event:
+            first, end = event["rows"]
+            looks.setdefault(event["frame"], {})[first, end] = event["time_s"]
+    return looks
+
+
+def _partial(item: SourceItem, looks: Mapping[tuple[int, int], float]) -> Iterator[SourceItem]:
+    """The states of a frame that were looked at before it was complete."""
+    for (first, end), time_s in looks.items():
+        if isinstance(item, Frame):
+            state = dataclasses.replace(item, valid_rows=end, time_s=time_s)
+            yield PartialFrame(frame=state, first_row=first)
 
 
 def _rejection(row: Row, reason: str, message: str) -> Rejection:

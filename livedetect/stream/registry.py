@@ -22,6 +22,7 @@ from urllib.parse import unquote
 
 from livedetect.errors import SettingsError, SourceError
 from livedetect.protocols import (
+    GivesRows,
     ManyChannels,
     Reader,
     Simulator,
@@ -72,6 +73,11 @@ class OpenedSource:
         """Hand frames of other channels to `take`, see `ManyChannels`."""
         if isinstance(self._source, ManyChannels):
             self._source.divert(take)
+
+    def give_rows(self) -> None:
+        """Yield what has come of unfinished frames as well, where the source knows."""
+        if isinstance(self._source, GivesRows):
+            self._source.give_rows()
 
     def __iter__(self) -> Iterator[SourceItem]:
         try:

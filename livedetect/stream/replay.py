@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 
 from livedetect.errors import SettingsError
-from livedetect.protocols import Source
-from livedetect.types import Frame, SourceInfo, SourceItem
+from livedetect.protocols import GivesRows, Source
+from livedetect.types import Frame, PartialFrame, SourceInfo, SourceItem
 
 
 class Paced:
@@ -36,10 +36,15 @@ class Paced:
         """Of the source itself."""
         return self._source.info
 
+    def give_rows(self) -> None:
+        """Yield what was looked at of unfinished frames as well, where the source knows."""
+        if isinstance(self._source, GivesRows):
+            self._source.give_rows()
+
     def __iter__(self) -> Iterator[SourceItem]:
         started_s: float | None = None
         for number, item in enumerate(self._source):
-            if isinstance(item, Frame):
+            if isinstance(item, (Frame, PartialFrame)):
                 due_s = self._due_s(number, item)
                 started_s = time.monotonic() - due_s if started_s is None else started_s
                 if self._stop.wait(max(0.0, started_s + due_s - time.monotonic())):
@@ -50,7 +55,7 @@ class Paced:
         """Release the source."""
         self._source.close()
 
-    def _due_s(self, number: int, frame: Frame) -> float:
+    def _due_s(self, number: int, frame: Frame | PartialFrame) -> float:
         if self._fps is not None:
             return number / self._fps
         return frame.time_s / self._speed if self._speed is not None else 0.0

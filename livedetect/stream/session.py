@@ -14,7 +14,7 @@ from typing import Any
 
 import livedetect
 from livedetect.errors import LivedetectError, SettingsError
-from livedetect.protocols import Engine, FrameTap, ResultSink, Source
+from livedetect.protocols import Engine, FrameTap, LooksAtRows, ResultSink, Source
 from livedetect.settings import Settings
 from livedetect.stream.alarm import Alarm, watched_area_nm2
 from livedetect.stream.backlog import Arrival, Backlog, Receiver
@@ -38,6 +38,7 @@ from livedetect.types import (
     FrameResult,
     Gap,
     NoticeEvent,
+    PartialFrame,
     Phase,
     Rejection,
     SourceItem,
@@ -109,6 +110,7 @@ class Session:
         self._heard_s = self._status_s = self._started_s = time.monotonic()
         self._stalled = False
         self._told_to_stop = False
+        self._last_command_at = -1
 
     def run(self) -> RunOutcome:
         """Run to the end; see `run_session`."""
@@ -130,7 +132,10 @@ class Session:
         self._outputs.on_event(self._event("run_started", max(self._latest.frame, 0), values))
 
     def _run_guarded(self) -> tuple[Reason, str]:
-        self._receiver.start(other_channels=self._outputs.wants_other_channels)
+        self._receiver.start(
+            other_channels=self._outputs.wants_other_channels,
+            rows=isinstance(self._engine, LooksAtRows),
+        )
         try:
             reason = self._loop()
         except Exception as error:  # noqa: BLE001 - what was analysed must be saved
@@ -193,6 +198,12 @@ class Session:
         if arrival.other_channel:
             self._outputs.on_other_frame(arrival.item)
             return
+        if isinstance(arrival.item, (Frame, PartialFrame)):
+            self._heard_s = time.monotonic()
+            self._stalled = False
+        if isinstance(arrival.item, PartialFrame):
+            self._backlog.put(arrival)
+            return
         waited = not self._info.live or arrival.stored
         at_s = time.monotonic() if waited else arrival.at_s
         for item in self._ledger.admit(arrival.item):
@@ -200,11 +211,26 @@ class Session:
             # a late frame is no use to the analysis any more, but its pixels are worth keeping
             self._outputs.on_frame(arrival.item if is_late else item)
             self._backlog.put(Arrival(item=item, at_s=at_s, stored=arrival.stored))
-        if isinstance(arrival.item, Frame):
-            self._heard_s = time.monotonic()
-            self._stalled = False
+
+    def _look(self, partial: PartialFrame) -> None:
+        """Show the engine an unfinished frame, which is neither counted nor recorded.
+
+        A replay looks again where something was confirmed, all looks before the commands that
+        came during the scan; so there is none any more once a command has come.
+        """
+        known = partial.index == self._ledger.next_index
+        told = partial.index == self._last_command_at
+        if told or not known or not isinstance(self._engine, LooksAtRows):
+            return
+        result = self._engine.look(partial)
+        if result.events:
+            for event in self._with_alarm(partial.frame, result).events:
+                self._outputs.on_event(event)
 
     def _step(self, arrival: Arrival) -> None:
+        if isinstance(arrival.item, PartialFrame):
+            self._look(arrival.item)
+            return
         self._obey(first_index(arrival.item))
         if self._told_to_stop:
             self._backlog.put_back(arrival)
@@ -249,6 +275,7 @@ class Session:
                     answer_query(query, self._engine)
 
     def _obey_one(self, command: Command, frame: int) -> None:
+        self._last_command_at = frame
         events: Sequence[Event] = ()
         fault: str | None = None
         try:

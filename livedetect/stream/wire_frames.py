@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ from livedetect.stream.wire import (
 
 FRAMES_PROTOCOL = "livedetect"
 FRAMES_VERSION = 1
-KINDS = ("start", "frame", "heartbeat", "end")
+KINDS = ("start", "frame", "rows", "heartbeat", "end")
+WITH_PIXELS = ("frame", "rows")
 STATUSES = ("success", "abort", "fail")
 MAX_HEADER_BYTES = 64 * 1024
 MAX_EDGE_PX = 32_768
@@ -112,6 +113,13 @@ class FrameHeader:
     """Calibration (y, x)."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """The optional keys that were there: crc32, sat, dwell_us, current_pA, meta, ..."""
+    rows: tuple[int, int] | None = None
+    """Of a block of rows: the first, and the one after the last; None for a whole frame."""
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Rows and columns that travel with the header."""
+        return self.shape if self.rows is None else (self.rows[1] - self.rows[0], self.shape[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +157,10 @@ def sendable(array: ArrayLike) -> NDArray[Any]:
 
 def encode_frame(header: FrameHeader, pixels: NDArray[Any]) -> list[bytes | memoryview]:
     """The two parts of a frame; `pixels` as `sendable` gives them, of the header's layout."""
-    if pixels.dtype != DTYPES[header.dtype] or pixels.shape != header.shape:
+    if pixels.dtype != DTYPES[header.dtype] or pixels.shape != header.pixels:
         raise ProtocolError("the pixels are not those that the header describes")
     message = {
-        **_envelope("frame", header.origin),
+        **_envelope("frame" if header.rows is None else "rows", header.origin),
         "seq": header.seq,
         "t_ns": header.t_ns,
         "mono_ns": header.mono_ns,
@@ -160,6 +168,7 @@ def encode_frame(header: FrameHeader, pixels: NDArray[Any]) -> list[bytes | memo
         "shape": list(header.shape),
         "cal": [{"scale": a.scale, "offset": a.offset, "units": a.units} for a in header.cal],
         **header.details,
+        **({} if header.rows is None else {"rows": list(header.rows)}),
     }
     return [encode_map(message), pixels.data.cast("B")]
 
@@ -204,15 +213,21 @@ def decode_header(parts: Sequence[bytes | memoryview]) -> FrameHeader | Control:
     kind = message.get("kind")
     if type(kind) is not str or kind not in KINDS:
         raise ProtocolError("unknown kind of message")
-    if len(parts) != (2 if kind == "frame" else 1):
+    if len(parts) != (2 if kind in WITH_PIXELS else 1):
         raise ProtocolError(f"wrong number of parts for a message of kind {kind}")
     origin = _origin(message)
-    return _frame(message, origin) if kind == "frame" else _control(message, kind, origin)
+    if kind not in WITH_PIXELS:
+        return _control(message, kind, origin)
+    header = _frame(message, origin)
+    return header if kind == "frame" else replace(header, rows=_rows(message, header.shape[0]))
 
 
 def decode_pixels(header: FrameHeader, buffer: bytes | memoryview) -> NDArray[Any]:
-    """The frame (H, W), read-only and in native byte order, without a copy where possible."""
-    dtype, (height, width) = DTYPES[header.dtype], header.shape
+    """The frame (H, W), or the block of its rows, read-only and in native byte order.
+
+    Without a copy where possible.
+    """
+    dtype, (height, width) = DTYPES[header.dtype], header.pixels
     if height * width * dtype.itemsize != len(buffer):
         raise ProtocolError(
             f"{len(buffer)} bytes of pixels, {height} × {width} of {header.dtype} need "
@@ -220,7 +235,7 @@ def decode_pixels(header: FrameHeader, buffer: bytes | memoryview) -> NDArray[An
         )
     if "crc32" in header.details and header.details["crc32"] != zlib.crc32(buffer):
         raise ProtocolError("the checksum of the pixels is wrong")
-    data = np.frombuffer(buffer, dtype).reshape(header.shape)
+    data = np.frombuffer(buffer, dtype).reshape(header.pixels)
     if sys.byteorder != "little" or not data.flags.aligned:
         data = data.astype(dtype.newbyteorder("="), copy=True)
     data.setflags(write=False)
@@ -291,6 +306,14 @@ def _shape(values: list[Any], itemsize: int) -> tuple[int, int]:
     if height * width * itemsize > MAX_FRAME_BYTES:
         raise ProtocolError(f"a frame has at most {MAX_FRAME_BYTES} bytes")
     return height, width
+
+
+def _rows(message: Mapping[str, Any], height: int) -> tuple[int, int]:
+    check_keys(message, {"rows": (list,)})
+    first, end = check_numbers(message["rows"], 2, int)
+    if not 0 <= first < end <= height:
+        raise ProtocolError("rows is [first, end] within the frame")
+    return first, end
 
 
 def _axes(values: list[Any]) -> tuple[Axis, Axis]:
