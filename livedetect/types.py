@@ -9,7 +9,6 @@ pixel being (0, 0). A higher score is more anomalous, everywhere.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from livedetect.calibration import Calibration as Calibration  # noqa: PLC0414 - exported
+from livedetect.jsonable import jsonable
 from livedetect.true_defect import TrueDefect as TrueDefect  # noqa: PLC0414 - exported
 
 RejectionReason = Literal["invalid", "suspect", "duplicate", "late", "skipped"]
@@ -136,11 +136,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartialFrame:
-    """The rows so far of a frame that is being scanned; the `Frame` itself follows.
-
-    Only for engines that can `look` (`livedetect.protocols.LooksAtRows`); a source yields
-    them when it has been asked to (`livedetect.protocols.GivesRows`).
-    """
+    """The rows so far of a frame that is being scanned, see `livedetect.protocols.GivesRows`."""
 
     frame: Frame
     """As it will be, (H, W); only its first `valid_rows` rows hold data, the others anything."""
@@ -276,7 +272,9 @@ class Event:
         """The event as JSON-ready mapping: finite numbers, None, strings, lists."""
         raw = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         raw.update(raw.pop("values", None) or {})
-        return {key: _jsonable(value) for key, value in raw.items()}
+        if raw.get("rows", ()) is None:  # only early events name their rows
+            del raw["rows"]
+        return {key: jsonable(value) for key, value in raw.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,11 +319,6 @@ class DefectEvent(Event):
     """Found when the warm-up frames were scored again."""
     rows: tuple[int, int] | None = None
     """Confirmed from these rows (first, end) before the frame was complete; else None."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """As of every event; `rows` only where there are some."""
-        told = Event.as_dict(self)
-        return told if self.rows else {key: told[key] for key in told if key != "rows"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,20 +397,3 @@ class SimulatedFrame:
     """Every defect present in it; those of the first frame are born in frame 0."""
     region: NDArray[np.bool_] | None = None
     """True inside a growing domain, on blocks of 4 x 4 px; None in a stream without one."""
-
-
-def _jsonable(value: Any) -> Any:
-    """Plain JSON value: numpy scalars unwrapped, NaN and infinities turned into None."""
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) and abs(value) > 1e-3 else _small(value)
-    return value
-
-
-def _small(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -65,7 +65,8 @@ def simulate(
     if _ADDRESS.match(to):
         raise typer.Exit(publish(wanted, to, USUAL_WAIT_S if wait is None else wait, row_blocks))
     if wait is not None or row_blocks > 1:
-        raise SettingsError(f"--wait and --row-blocks are for addresses; {to} is none")
+        wrong = "--row-blocks" if wait is None else "--wait"
+        raise SettingsError(f"{wrong} is for addresses; {to} is none")
     open_simulator(wanted).write(Path(to), progress=tell_progress)
     tell(f"Written to {to}, with the truth beside it.")
 
