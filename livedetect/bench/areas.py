@@ -81,7 +81,7 @@ def told_of(areas: TrueAreas, events: Sequence[Event]) -> dict[str, Any]:
             for event in events
             if event["event"] == "defect_confirmed"
         )
-    return told | _points(areas, events)
+    return told | _points(areas, events, due)
 
 
 def _overlap(areas: TrueAreas, event: Event) -> float:
@@ -93,15 +93,19 @@ def _overlap(areas: TrueAreas, event: Event) -> float:
     return round(float((true & inside).sum() / union), 3) if union else 0.0
 
 
-def _points(areas: TrueAreas, events: Sequence[Event]) -> dict[str, int]:
-    """Markers without a region: at the change, and away from it."""
-    at, away = 0, 0
+def _points(areas: TrueAreas, events: Sequence[Event], due: int | None) -> dict[str, int]:
+    """Markers without a region: at the change while it was small and after, and away from it."""
+    counts = {"points_before": 0, "points_at": 0, "points_away": 0}
     for event in events:
         if event["event"] != "defect_confirmed" or event.get("region_id") is not None:
             continue
-        near = _distance_px(areas, event) <= NEAR_PX
-        at, away = at + near, away + (not near)
-    return {"points_at": at, "points_away": away}
+        if _distance_px(areas, event) > NEAR_PX:
+            counts["points_away"] += 1
+        elif due is None or event["frame"] < due:
+            counts["points_before"] += 1
+        else:
+            counts["points_at"] += 1
+    return counts
 
 
 def _distance_px(areas: TrueAreas, event: Event) -> float:
@@ -115,6 +119,9 @@ def _distance_px(areas: TrueAreas, event: Event) -> float:
     return float(distance[row, col])
 
 
+POINTS = ("points_before", "points_at", "points_away")
+SHOWER = 3
+"""More markers than this of something that is no region yet are a shower."""
 AREA_FIGURES = (
     "streams",
     "told of",
@@ -124,6 +131,7 @@ AREA_FIGURES = (
     "regions",
     "elsewhere",
     "announced",
+    "points before",
     "points at it",
     "points away",
     "holds",
@@ -131,7 +139,11 @@ AREA_FIGURES = (
 
 
 def by_area(rows: Sequence[Answered]) -> str:
-    """Delay after 12 unit cells, outline and markers of every kind of extended change."""
+    """Delay after 12 unit cells, outline and markers of every kind of extended change.
+
+    What is smaller than 12 cells is not asked to be a region: its first columns may be told
+    as points.
+    """
     return markdown(
         [*heads_of(rows), *AREA_FIGURES],
         [[*row.label.values(), *_area_figures(row)] for row in rows],
@@ -144,7 +156,7 @@ def _area_figures(row: Answered) -> list[str]:
     found = [entry for entry in due if "confirmed" in entry]
     delays = [entry["confirmed"] - entry["due"] for entry in found]
     sums = [sum(entry[key] for entry in told) for key in ("regions", "elsewhere")]
-    points = [sum(entry[key] for entry in told) for key in ("points_at", "points_away")]
+    points = [sum(entry[key] for entry in told) for key in POINTS]
     return [
         str(len(told)),
         f"{len(found)}/{len(due)}",
@@ -164,4 +176,5 @@ def _good(entry: Mapping[str, Any]) -> bool:
         return False
     in_time = entry["confirmed"] - entry["due"] <= REGION_DELAY
     quiet = entry["points_at"] + entry["points_away"] + entry["elsewhere"] == 0
+    quiet = quiet and entry["points_before"] <= SHOWER
     return bool(in_time and entry["iou"] >= OUTLINE_FLOOR and quiet)

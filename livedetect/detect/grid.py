@@ -74,6 +74,11 @@ class Grid:
         y = self.origin[1] + p * ay + q * by
         return x.astype(np.float32), y.astype(np.float32)
 
+    def cell_centres(self) -> FloatArray:
+        """(n1 n2, 2) centres (x, y) of the cells, sample coordinates, px."""
+        cells = np.indices(self.cells).reshape(2, -1).T + 0.5
+        return np.asarray(self.origin + cells @ self.lattice.basis_px)
+
     def by_cell(self, values: FloatArray) -> FloatArray:
         """View (P, Q) as (n1, m1, n2, m2)."""
         return values.reshape(self.cells[0], self.samples[0], self.cells[1], self.samples[1])

@@ -16,7 +16,7 @@ from livedetect.detect.judgement import Judgement, Training, joined, matched_fil
 from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import GATE_Z, Patches, SitePatches
-from livedetect.detect.regions import Crowds, Region, Regions
+from livedetect.detect.regions import Crowds, InView, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
@@ -364,7 +364,7 @@ class LatticeMethod:
 
     def _outside_regions(self, patches: Patches) -> Patches:
         """Patches that may become markers."""
-        outside = ~self._patches.of_cell(self._regions.surroundings)[patches.site]
+        outside = ~self._patches.of_cell(self._regions.doubtful)[patches.site]
         return patches.select(outside)
 
     def _announced(self, candidates: list[Candidate], flagged: BoolArray) -> list[Candidate]:
@@ -380,9 +380,21 @@ class LatticeMethod:
         """Regions that appear with this frame's flagged cells; known ones grow."""
         lines = self._new_lines()
         new = self._regions.grow(share > 0)
-        change = self._baseline.change() if new else np.zeros(0)
-        template = self._front.template
-        return lines + [self._regions.describe(number, share, change, template) for number in new]
+        if not new:
+            return lines
+        change, template, view = (
+            self._baseline.change(),
+            self._front.template,
+            self._cells_in_view(),
+        )
+        return lines + [self._regions.describe(n, share, change, template, view) for n in new]
+
+    def _cells_in_view(self) -> InView:
+        judged = self._patches.share_of_cells(np.flatnonzero(self._watched))
+        x, y = self._front.to_frame(self._front.grid.cell_centres(), self.shift).T
+        height, width = self._front.shape
+        shown = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        return InView(judged=judged > 0.5, shown=shown.reshape(judged.shape))
 
     def _new_lines(self) -> list[Region]:
         """A row of columns that has changed together."""

@@ -25,12 +25,26 @@ SOLID_SHARE = 0.5
 CROWD_MARKERS = 3
 HELD_FRAMES = 4
 """A region shows itself within so many frames of its first markers."""
+WIDE_CELLS = 7
+"""Of a 3 x 3 block; more of it than neighbouring point defects flag."""
+WIDE_HELD_FRAMES = 12
 LINE_ELONGATION = 4.0
 LINE_CELLS = 10.0
 HOLE_SHARE = 0.6
 """Of the mean signal above the darkest place of the cell that has to be gone."""
 PERIODIC_SHARE = 0.15
 """Contrast of the mean changed cell, relative to the crystal's, that makes a domain."""
+FINE = 4
+"""Steps per cell in which an outline is drawn, so that it does not cut corners."""
+SETTLING_FRAMES = 2
+ENTERING_REACH = 3
+"""Cells around what moves into the view: its front shows piece by piece."""
+SETTLING_REACH = 5
+"""Cells around a region that has just been found, in which no marker is set yet."""
+RIM_CELLS = 3
+"""So far into what cannot be judged a region is taken to go on."""
+ENTERING_SHARE = 0.3
+"""Of an elongated region that lies along the rim: what enters the view there is no line."""
 EVERYWHERE = np.ones((3, 3), bool)
 
 
@@ -50,6 +64,24 @@ class Region:
     """Area, px²."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InView:
+    """Which unit cells lie in the frame, and which of them are judged."""
+
+    judged: BoolArray
+    """(n1, n2)."""
+    shown: BoolArray
+    """(n1, n2), the rim of the frame included."""
+
+    def continued(self, mask: BoolArray) -> BoolArray:
+        """A mask (n1, n2) of judged cells, carried on into the rim beside it."""
+        if not self.judged.any():
+            return mask
+        distance, nearest = ndimage.distance_transform_edt(~self.judged, return_indices=True)
+        rim = self.shown & ~self.judged & (distance <= RIM_CELLS)
+        return np.asarray(mask | (rim & mask[tuple(nearest)]))
+
+
 class Regions:
     """All regions of a grid, by unit cell."""
 
@@ -58,6 +90,8 @@ class Regions:
         self.number = np.full(grid.cells, -1)
         """(n1, n2) number of the region a cell belongs to, -1 for the crystal."""
         self._count = 0
+        self._settling: list[tuple[int, int]] = []  # number, frames until it is told of
+        self._entering: list[int] = []
 
     @property
     def cells(self) -> BoolArray:
@@ -71,10 +105,24 @@ class Regions:
             return np.zeros(self._grid.cells, bool)
         return np.asarray(ndimage.binary_dilation(self.cells, EVERYWHERE))
 
+    @property
+    def doubtful(self) -> BoolArray:
+        """(n1, n2) True where a marker may turn out to belong to a region that fills in."""
+        unsettled = [number for number, left in self._settling if left > 0]
+        near = self.surroundings
+        for numbers, reach in ((unsettled, SETTLING_REACH), (self._entering, ENTERING_REACH)):
+            if numbers:
+                cells = np.isin(self.number, numbers)
+                near = near | ndimage.binary_dilation(cells, EVERYWHERE, iterations=reach)
+        return near
+
     def grow(self, flagged: BoolArray) -> list[int]:
-        """Take in the flagged cells (n1, n2) of a frame; returns the numbers of new regions."""
-        labels, count = ndimage.label(flagged | self.cells, EVERYWHERE)
-        new = []
+        """Take in the flagged cells (n1, n2) of a frame; returns the numbers of new regions.
+
+        A region is told of a little after it was found, when its outline has filled in.
+        """
+        labels, count = ndimage.label(flagged | self.surroundings, EVERYWHERE)
+        self._settling = [(number, left - 1) for number, left in self._settling if left > 0]
         for label in range(1, count + 1):
             component = labels == label
             known = self.number[component & self.cells]
@@ -82,9 +130,9 @@ class Regions:
                 self.number[component & flagged & ~self.cells] = known[0]
             elif is_extended(component):
                 self.number[component] = self._count
-                new.append(self._count)
+                self._settling.append((self._count, SETTLING_FRAMES))
                 self._count += 1
-        return new
+        return [number for number, left in self._settling if left == 0]
 
     def claim(self, cells: IntArray) -> int:
         """Make cells (n, 2) a region; returns its number, -1 if a known one has grown."""
@@ -100,7 +148,7 @@ class Regions:
         self.number = shifted(self.number + 1, cells) - 1
 
     def describe(
-        self, number: int, share: FloatArray, change: FloatArray, template: FloatArray
+        self, number: int, share: FloatArray, change: FloatArray, template: FloatArray, view: InView
     ) -> Region:
         """A region's shape and kind.
 
@@ -109,21 +157,31 @@ class Regions:
         share : (n1, n2) part of each cell's sites that are flagged now.
         change : (P, Q) what differs from the baseline now, in units of the template.
         template : (m1, m2) mean unit cell.
+        view : which cells can be judged.
         """
         mask = _solid(self.number == number, share)
+        whole = view.continued(mask)
         cell_area = abs(float(np.linalg.det(self._grid.lattice.basis_px)))
+        changed = self._grid.by_cell(change).transpose(0, 2, 1, 3)[mask]
+        kind = _kind(changed, template)
+        if _enters(mask, whole):
+            self._entering.append(number)
+        elif _is_line(mask):
+            kind = "line"
         return Region(
             number=number,
-            kind=_kind(mask, self._grid.by_cell(change).transpose(0, 2, 1, 3)[mask], template),
-            outline=self._outline(mask),
+            kind=kind,
+            outline=self._outline(whole),
             centre=self._place(np.array(_innermost(mask), float)),
-            area_px2=float(mask.sum()) * cell_area,
+            area_px2=float(whole.sum()) * cell_area,
         )
 
     def _outline(self, mask: BoolArray) -> FloatArray:
         """Longest contour of a mask (n1, n2) as polygon (x, y) in sample coordinates."""
-        contours = measure.find_contours(np.pad(mask, 1).astype(float), 0.5)
-        return self._place(max(contours, key=len) - 1)
+        fine = np.kron(np.pad(mask, 1), np.ones((FINE, FINE)))
+        longest = max(measure.find_contours(fine, 0.5), key=len)
+        corners = measure.approximate_polygon(longest, FINE / 4)
+        return self._place((corners + 0.5) / FINE - 1.5)
 
     def _place(self, cells: FloatArray) -> FloatArray:
         """Sample positions (..., 2) of the centres of cells (..., 2)."""
@@ -134,7 +192,8 @@ class Crowds:
     """Several new markers side by side in one frame are one change until it is clear what.
 
     A crowd gets one marker; when it has not become a region after a while, its members are
-    point defects after all.
+    point defects after all. What is too wide for point defects is one object: it gets one
+    marker, once it has had its time to become a region.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -151,17 +210,19 @@ class Crowds:
         """
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
-        solid = ndimage.binary_opening(flagged, EVERYWHERE)
+        wide = 9 * ndimage.uniform_filter(flagged.astype(float), 3) > WIDE_CELLS - 0.5
         silent = np.zeros(len(cells), bool)
         crowded = np.zeros(flagged.shape, bool)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
             component = (labels == label) & flagged
             members = np.flatnonzero((of_marker == label) & new)
             age = int(self._age[component].max(initial=0))
-            if not (age or len(members) >= CROWD_MARKERS or (solid & component).any()):
+            if not (age or len(members) >= CROWD_MARKERS or (wide & component).any()):
                 continue
             crowded |= component
-            if age < HELD_FRAMES:
+            if (wide & component).any():
+                silent[members[1:] if age == WIDE_HELD_FRAMES else members] = True
+            elif age < HELD_FRAMES:
                 silent[members if age else members[1:]] = True
         self._age = np.where(crowded, self._age + 1, 0)
         return silent
@@ -177,8 +238,7 @@ def is_extended(component: BoolArray) -> bool:
     if size < MIN_CELLS:
         return False
     core = ndimage.binary_opening(component, EVERYWHERE).sum()
-    length, width = _axes(component)
-    return bool(core >= CORE_CELLS or (length >= LINE_CELLS and length >= LINE_ELONGATION * width))
+    return bool(core >= CORE_CELLS or _is_line(component))
 
 
 def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:
@@ -201,12 +261,20 @@ def _axes(mask: BoolArray) -> tuple[float, float]:
     return float(spread[1] * np.sqrt(12)), float(spread[0] * np.sqrt(12))
 
 
-def _kind(mask: BoolArray, cells: FloatArray, template: FloatArray) -> str:
-    """Kind of the region from its shape and its changed cells (n, m1, m2)."""
-    missing = -float(cells.mean()) / max(float(template.mean() - template.min()), 1e-12)
+def _is_line(mask: BoolArray) -> bool:
     length, width = _axes(mask)
-    if length >= LINE_CELLS and length >= LINE_ELONGATION * width:
-        return "line"
+    return length >= LINE_CELLS and length >= LINE_ELONGATION * width
+
+
+def _enters(mask: BoolArray, whole: BoolArray) -> bool:
+    """True if much of a mask (n1, n2) lies beside its part `whole` that nobody can judge."""
+    beside = ndimage.binary_dilation(whole & ~mask, EVERYWHERE)
+    return float((mask & beside).sum()) > ENTERING_SHARE * float(mask.sum())
+
+
+def _kind(cells: FloatArray, template: FloatArray) -> str:
+    """Kind of a wide region from its changed cells (n, m1, m2)."""
+    missing = -float(cells.mean()) / max(float(template.mean() - template.min()), 1e-12)
     if missing > HOLE_SHARE:
         return "hole"
     periodic = cells.mean(axis=0)

@@ -34,4 +34,5 @@ def test_a_growing_line_is_one_event(crystal: str, seed: int) -> None:
     assert told["confirmed"] <= told["due"] + 3
     assert told["iou"] > 0.55
     assert (told["regions"], told["elsewhere"], told["announced"]) == (1, 0, 1)
-    assert told["points_at"] + told["points_away"] <= 2  # the first columns stood alone
+    assert told["points_at"] + told["points_away"] == 0
+    assert told["points_before"] <= 2  # the first columns stood alone
