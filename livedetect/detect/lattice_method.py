@@ -15,9 +15,11 @@ from livedetect.detect.independence import averaging_warning
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import fit_novelty
+from livedetect.detect.outlines import Surroundings, fine_outline, outlined
 from livedetect.detect.phased import GATE_Z, Patches, SitePatches
-from livedetect.detect.regions import Crowds, InView, Region, Regions
+from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd, Residual
+from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.unfinished import Look, Rows
@@ -380,29 +382,25 @@ class LatticeMethod:
         """Regions that appear with this frame's flagged cells; known ones grow."""
         lines = self._new_lines()
         new = self._regions.grow(share > 0)
-        if not new:
-            return lines
-        change, template, view = (
-            self._baseline.change(),
-            self._front.template,
-            self._cells_in_view(),
-        )
-        return lines + [self._regions.describe(n, share, change, template, view) for n in new]
+        return lines + [self._described(number, share) for number in new]
 
-    def _cells_in_view(self) -> InView:
-        judged = self._patches.share_of_cells(np.flatnonzero(self._watched))
-        x, y = self._front.to_frame(self._front.grid.cell_centres(), self.shift).T
-        height, width = self._front.shape
-        shown = (x >= 0) & (y >= 0) & (x < width) & (y < height)
-        return InView(judged=judged > 0.5, shown=shown.reshape(judged.shape))
+    def _described(self, number: int, share: FloatArray) -> Region:
+        front, patches = self._front, self._patches
+        rim = Rim(front, patches, self._watched, self.shift, self._border_px)
+        mask = self._regions.solid(number, share)
+        change = self._baseline.change()
+        region = self._regions.describe(number, mask, change, front.template, rim.cells())
+        at_hand = Surroundings(front.grid, patches, self._windows, self._watched)
+        return outlined(region, fine_outline(mask, at_hand, rim.in_reach))
 
     def _new_lines(self) -> list[Region]:
         """A row of columns that has changed together."""
-        row = self._rows.find(np.ones(self._front.grid.cells, bool), self._site_probability)
-        number = -1 if row is None else self._regions.claim(row.cells)
-        if row is None or number < 0:
+        row = self._rows.find(self._site_probability)
+        if row is None:
             return []
-        return [as_region(row, number, self._front.grid, self._patches)]
+        grid = self._front.grid
+        number = self._regions.claim(row.cells, row.ahead(grid))
+        return [as_region(row, number, grid, self._patches)] if number >= 0 else []
 
     def _slip_px(self, residual: Residual) -> float:
         limit = SLIP_CELLS * self._front.lattice.constant_px

@@ -92,6 +92,7 @@ class Regions:
         self._count = 0
         self._settling: list[tuple[int, int]] = []  # number, frames until it is told of
         self._entering: list[int] = []
+        self._ahead = np.zeros(grid.cells, bool)
 
     @property
     def cells(self) -> BoolArray:
@@ -109,7 +110,7 @@ class Regions:
     def doubtful(self) -> BoolArray:
         """(n1, n2) True where a marker may turn out to belong to a region that fills in."""
         unsettled = [number for number, left in self._settling if left > 0]
-        near = self.surroundings
+        near = self.surroundings | self._ahead
         for numbers, reach in ((unsettled, SETTLING_REACH), (self._entering, ENTERING_REACH)):
             if numbers:
                 cells = np.isin(self.number, numbers)
@@ -134,8 +135,12 @@ class Regions:
                 self._count += 1
         return [number for number, left in self._settling if left == 0]
 
-    def claim(self, cells: IntArray) -> int:
-        """Make cells (n, 2) a region; returns its number, -1 if a known one has grown."""
+    def claim(self, cells: IntArray, ahead: IntArray) -> int:
+        """Make cells (n, 2) a region; returns its number, -1 if a known one has grown.
+
+        Where it is going to grow, in the cells `ahead` (n, 2), markers are doubtful.
+        """
+        self._ahead[tuple(ahead.T)] = True
         known = self.number[tuple(cells.T)].max()
         number = self._count if known < 0 else int(known)
         self.number[tuple(cells.T)] = number
@@ -146,20 +151,29 @@ class Regions:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
         self.number = shifted(self.number + 1, cells) - 1
+        self._ahead = shifted(self._ahead, cells)
+
+    def solid(self, number: int, share: FloatArray) -> BoolArray:
+        """(n1, n2) cells of a region that are flagged for the most part, by their `share`."""
+        return _solid(self.number == number, share)
 
     def describe(
-        self, number: int, share: FloatArray, change: FloatArray, template: FloatArray, view: InView
+        self,
+        number: int,
+        mask: BoolArray,
+        change: FloatArray,
+        template: FloatArray,
+        view: InView,
     ) -> Region:
         """A region's shape and kind.
 
         Parameters
         ----------
-        share : (n1, n2) part of each cell's sites that are flagged now.
+        mask : (n1, n2) its cells, see `solid`.
         change : (P, Q) what differs from the baseline now, in units of the template.
         template : (m1, m2) mean unit cell.
         view : which cells can be judged.
         """
-        mask = _solid(self.number == number, share)
         whole = view.continued(mask)
         cell_area = abs(float(np.linalg.det(self._grid.lattice.basis_px)))
         changed = self._grid.by_cell(change).transpose(0, 2, 1, 3)[mask]

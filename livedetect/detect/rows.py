@@ -38,7 +38,10 @@ COMPANIONS = 4.5
 """Standard deviations by which the others of a row must differ to keep a marker back."""
 ALIKE = 0.5
 """Change of the others relative to a marker's own."""
+AHEAD = 5
+"""Columns in front of a line that will be the next to change."""
 NEARBY = 8
+BUSY_FRAMES = 8
 PATIENCE_FRAMES = 6
 """Markers in a row become point defects after all when no line has been found by then."""
 
@@ -54,6 +57,12 @@ class Row:
     step: tuple[int, int]
     """Cells from one to the next."""
 
+    def ahead(self, grid: Grid) -> IntArray:
+        """(n, 2) cells of the grid into which the row may grow next."""
+        steps = np.arange(1, AHEAD + 1)[:, None] * np.array(self.step)
+        cells = np.concatenate([self.cells[-1] + steps, self.cells[0] - steps])
+        return cells[((cells >= 0) & (cells < np.array(grid.cells))).all(axis=1)]
+
 
 class RowSearch:
     """Looks for rows in the time windows of every frame."""
@@ -66,7 +75,7 @@ class RowSearch:
         self._tail = Tail(start=0.0, scale=1.0)
         self._waited = np.zeros(grid.cells, np.int64)
         self._deviates = np.zeros((0, len(self._columns), *grid.cells), np.float32)
-        self._looks = 0
+        self._looks = self._busy_until = 0
         self._news = self._deviates  # without those of known defects
 
     @property
@@ -113,15 +122,15 @@ class RowSearch:
 
     @property
     def due(self) -> bool:
-        """Rows grow slowly: True in every other frame."""
-        return self._looks % 2 == 0
+        """Rows grow slowly: True in every other frame, in every one while one grows."""
+        return self._looks % 2 == 0 or self._looks < self._busy_until
 
-    def find(self, free: BoolArray, probability: float) -> Row | None:
-        """The clearest line among the cells that are `free` (n1, n2), if there is one."""
+    def find(self, probability: float) -> Row | None:
+        """The clearest line of the latest frame, if there is one."""
         if not len(self._deviates) or not self.due:
             return None
         best, found = self._tail.score_at(probability / self.tests), None
-        for length, step, sums in self._sums(self._clipped(self._deviates * free)):
+        for length, step, sums in self._sums(self._clipped(self._deviates)):
             energy = sums**2 / 2
             place = np.unravel_index(int(energy.argmax()), energy.shape)
             if energy[place] > best:
@@ -129,6 +138,7 @@ class RowSearch:
         if found is None:
             return None
         row = self._extended(*found)
+        self._busy_until = self._looks + BUSY_FRAMES
         return row if len(row.cells) >= ROW_CELLS and self._is_alone(row) else None
 
     def kept_back(

@@ -33,8 +33,17 @@ def test_a_growing_domain_is_one_event_and_no_shower(seed: int) -> None:
     assert len(regions) == 1
     announcing = [e for e in run.named("defect_confirmed") if e.region_id is not None]
     assert [event.region_id for event in announcing] == [regions[0].region_id]
-    assert len(run.named("defect_confirmed")) <= 3
-    assert outline_overlap(spec, regions[0]) > 0.4
+    assert len(run.named("defect_confirmed")) == 1
+    assert outline_overlap(spec, regions[0]) > 0.55
+
+
+def test_what_moves_into_the_view_is_a_domain_and_reaches_its_edge() -> None:
+    spec = "zro2?size=320&frames=40&domain=twin&domain_px=2&detected_e_per_px=2&seed=1"
+    run = watch(spec)
+    regions = [event for event in run.events if isinstance(event, RegionEvent)]
+    assert [region.kind for region in regions] == ["domain"]
+    assert len(run.named("defect_confirmed")) <= 3  # one row of it shows at first
+    assert outline_overlap(spec, regions[0]) > 0.55
 
 
 def outline_overlap(spec: str, region: RegionEvent) -> float:

@@ -1,0 +1,122 @@
+"""The outline of a region, finer than its unit cells.
+
+A site whose patch shows at least half of what the inside shows lies inside: on a straight
+border that goes through a site half of its patch has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import cKDTree
+from skimage import measure
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.baseline import Window
+from livedetect.detect.grid import Grid
+from livedetect.detect.phased import SitePatches
+from livedetect.detect.regions import Region
+
+EVERYWHERE = np.ones((3, 3), bool)
+FINE = 4
+"""Steps per cell in which an outline is drawn."""
+REACH_CELLS = 2
+"""Cells around those of a region that may belong to it."""
+OUTLINE_WINDOWS = (2, 4)
+INSIDE_QUANTILE = 0.7
+"""Of the changes in the region's cells, that stands for its inside: some are its rim."""
+HALF = 0.5
+TELLING = 1.0
+"""Change, in noise variances, below which a kind of site does not tell inside from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a region is judged by."""
+
+    grid: Grid
+    """That the cells belong to."""
+    patches: SitePatches
+    """Of its sites."""
+    windows: Sequence[Window]
+    """Of the latest frame."""
+    watched: BoolArray
+    """(sites,) that are judged."""
+
+
+def fine_outline(
+    mask: BoolArray,
+    at_hand: Surroundings,
+    in_reach: Callable[[FloatArray, FloatArray], BoolArray],
+) -> FloatArray | None:
+    """Polygon (n, 2) as (x, y) in sample coordinates; None if the sites do not tell.
+
+    Parameters
+    ----------
+    mask : (n1, n2) cells of the region.
+    in_reach : of points (n, 2) with their distance (n,) from the nearest judged site, which
+        may be taken to be as that site is.
+    """
+    grid, patches = at_hand.grid, at_hand.patches
+    near = np.asarray(ndimage.binary_dilation(mask, EVERYWHERE, iterations=REACH_CELLS))
+    sites = np.flatnonzero(np.asarray(patches.of_cell(near), bool) & at_hand.watched)
+    core = np.asarray(patches.of_cell(mask)[sites], bool)
+    telling, inside = _changed(sites, core, patches, at_hand.windows)
+    if not (telling & inside).any():
+        return None
+    points, corner, shape = _fine_points(near, grid)
+    tree = cKDTree(patches.positions[sites[telling]])
+    distance, nearest = tree.query(points)
+    drawn = (inside[telling][nearest] & in_reach(points, np.asarray(distance))).reshape(shape)
+    drawn = _largest(np.asarray(ndimage.median_filter(drawn, 3)))
+    if not drawn.any():
+        return None
+    longest = max(measure.find_contours(np.pad(drawn, 1).astype(float), 0.5), key=len)
+    corners = (measure.approximate_polygon(longest, 1.0) - 0.5) / FINE + corner
+    return np.asarray(grid.origin + corners @ grid.lattice.basis_px)
+
+
+def outlined(region: Region, outline: FloatArray | None) -> Region:
+    """The region with a finer outline, if there is one."""
+    if outline is None:
+        return region
+    x, y = outline.T
+    area = float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+    return replace(region, outline=outline, area_px2=area)
+
+
+def _changed(
+    sites: IntArray, core: BoolArray, patches: SitePatches, windows: Sequence[Window]
+) -> tuple[BoolArray, BoolArray]:
+    """(n,) sites of kinds that tell, and (n,) those that have changed like the `core` (n,)."""
+    kinds = patches.sublattices(sites)
+    telling, inside = np.zeros(len(sites), bool), np.zeros(len(sites), bool)
+    for window in windows:
+        if window.frames not in OUTLINE_WINDOWS:
+            continue
+        change = (patches.take(window.z, sites) ** 2).mean(axis=1) - 1
+        for kind in np.unique(kinds[core]):
+            usual = float(np.quantile(change[core & (kinds == kind)], INSIDE_QUANTILE))
+            if usual > TELLING:
+                telling |= kinds == kind
+                inside |= (kinds == kind) & (change > HALF * usual)
+    return telling, inside
+
+
+def _fine_points(near: BoolArray, grid: Grid) -> tuple[FloatArray, FloatArray, tuple[int, int]]:
+    """Points (n, 2) px that fill the box around cells, its corner in cells, and its shape."""
+    rows, cols = np.nonzero(near)
+    corner = np.array([rows.min(), cols.min()], float)
+    shape = (int(np.ptp(rows) + 1) * FINE, int(np.ptp(cols) + 1) * FINE)
+    cells = (np.indices(shape).reshape(2, -1).T + 0.5) / FINE + corner
+    return grid.origin + cells @ grid.lattice.basis_px, corner, shape
+
+
+def _largest(mask: BoolArray) -> BoolArray:
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    return np.asarray(labels == 1 + np.bincount(labels.ravel())[1:].argmax())
