@@ -35,6 +35,10 @@ NEW_SITE_FRAMES = 12
 WARM_UP_SITE_FRAMES = 6
 VARIANCE_RATE = 0.06
 VARIANCE_CELLS = 8.0
+PHASE_FRAMES = 8
+"""Every so many frames the noise of the places within the cell is looked at."""
+PHASE_RATE = 0.15
+MIN_PHASE_CELLS = 20
 CHI2_MEDIAN = 0.4549
 """Median of the square of a standard normal variable."""
 CLIPPED_Z2_MEAN = 0.97
@@ -192,6 +196,8 @@ class Baseline:
         """
         kernels = form(self._kernels)
         self._follow_variance()
+        if self._scored % PHASE_FRAMES == 0:
+            self._follow_phases(frozen)
         kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
         if self._recent.is_full:
             kernels.systematic(self._ground, self._coefficients)
@@ -313,6 +319,18 @@ class Baseline:
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
         self._scale = (1 - rate) * self._scale + rate * ratio
         self._rescale()
+
+    def _follow_phases(self, frozen: BoolArray) -> None:
+        """A growing background adds more noise to the hollows of the cell than to its columns."""
+        judged = self._now.valid[0] & ~frozen
+        count = self._grid.by_cell(judged).sum(axis=(0, 2))
+        square = np.minimum(self._now.z[0] ** 2, 9) * judged
+        mean = self._grid.by_cell(square).sum(axis=(0, 2)) / np.maximum(count, 1)
+        usual = mean[count > 0].mean() if count.any() else 0.0
+        if count.min() < MIN_PHASE_CELLS or usual <= 0:
+            return
+        self._ground.phase *= (1 + PHASE_RATE * (mean / usual - 1)).astype(np.float32)
+        self._variance_now = None
 
 
 def moved_with_edge(values: FloatArray, cells: tuple[int, int]) -> FloatArray:

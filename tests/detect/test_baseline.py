@@ -44,3 +44,24 @@ def test_what_enters_is_like_the_edge_it_enters_beside() -> None:
     values = np.arange(12.0).reshape(3, 4)
     moved = moved_with_edge(values, (1, -2))
     assert moved.tolist() == [[2, 3, 3, 3], [2, 3, 3, 3], [6, 7, 7, 7]]
+
+
+def test_noise_that_grows_in_part_of_the_cell_is_followed_there() -> None:
+    rng = np.random.default_rng(101)
+    grid = Grid.covering(LATTICE, (256, 256))
+    growth = np.ones(grid.samples)
+    growth[: grid.samples[0] // 2] = 2.0
+    warm_up = rng.normal(size=(12, *grid.shape)).astype(np.float32)
+    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
+    baseline.end_warm_up()
+    squares = []
+    for number in range(240):
+        frame = (rng.normal(size=grid.shape) * grid.tiled(growth)).astype(np.float32)
+        first = baseline.windows(frame, everything, nothing)[0]
+        if number >= 200:
+            squares.append(grid.by_cell(first.z**2).mean(axis=(0, 2)))
+        baseline.learn(np.ones(grid.cells, bool), nothing)
+    spread = np.sqrt(np.mean(squares, axis=0))
+    assert spread.min() > 0.9
+    assert spread.max() < 1.1
