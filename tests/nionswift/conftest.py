@@ -60,8 +60,8 @@ def swift(shared_swift):
 def subscribe():
     made = []
 
-    def follow(address):
-        made.append(Subscriber(address))
+    def follow(address, **options):
+        made.append(Subscriber(address, **options))
         return made[-1]
 
     yield follow

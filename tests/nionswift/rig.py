@@ -96,10 +96,10 @@ class Swift:
 
 
 class Subscriber:
-    """The engine's own source, followed in a thread."""
+    """The engine's own source, followed in a thread; `keep` makes of an item what is kept."""
 
-    def __init__(self, address):
-        self.items = []
+    def __init__(self, address, keep=lambda item: item):
+        self.items, self._keep = [], keep
         self._stop = threading.Event()
         self._source = open_source(address, Settings(), stop=self._stop, live=True)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -107,7 +107,7 @@ class Subscriber:
 
     def _run(self):
         for item in self._source:
-            self.items.append(item)
+            self.items.append(self._keep(item))
 
     def frames(self):
         return [item for item in list(self.items) if isinstance(item, Frame)]

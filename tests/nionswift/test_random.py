@@ -1,5 +1,6 @@
 """An operator who views, records, aborts and subscans at random; the ledger stays intact."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -29,6 +30,13 @@ def act(swift, random):
     else:
         swift.subscan(on=what == "subscan")
     return what
+
+
+def last_line(item):
+    """Half an hour of whole frames would not fit into memory; torn ones lack their last line."""
+    if isinstance(item, Gap):
+        return item
+    return dataclasses.replace(item, data=item.data[-1:].copy())
 
 
 def play(swift, subscriber, seconds, seed):
@@ -63,7 +71,7 @@ def check(items):
 
 
 def test_a_short_while(swift, subscribe):
-    subscriber = subscribe(f"{swift.stream()}?stream=swift/HAADF")
+    subscriber = subscribe(f"{swift.stream()}?stream=swift/HAADF", keep=last_line)
     play(swift, subscriber, seconds=8, seed=5)
     check(list(subscriber.items))
 
@@ -71,6 +79,6 @@ def test_a_short_while(swift, subscribe):
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_half_an_hour(swift, subscribe):
-    subscriber = subscribe(f"{swift.stream()}?stream=swift/HAADF")
+    subscriber = subscribe(f"{swift.stream()}?stream=swift/HAADF", keep=last_line)
     play(swift, subscriber, seconds=1800, seed=6)
     check(list(subscriber.items))
