@@ -64,7 +64,7 @@ class Looks:
         if not (0 <= place[0] < width and 0 <= place[1] < height):
             raise SettingsError(f"defect {defect.defect_id} has drifted out of the frame")
         edge = _edge_px(method)
-        seen = [_crop(frame.data, place + shift - now, edge) for frame, shift in self._recent]
+        seen = [crop(frame.data, place + shift - now, edge) for frame, shift in self._recent]
         window = defect.candidate.window_frames
         return Inspection(
             defect_id=defect.defect_id,
@@ -72,8 +72,8 @@ class Looks:
             x_px=float(place[0]),
             y_px=float(place[1]),
             edge_px=edge,
-            before=_crop(self._reference, place - now, edge),
-            after=_mean(seen),
+            before=crop(self._reference, place - now, edge),
+            after=mean_of(seen),
             residual=_residual(method, place, edge, window),
             frames_before=self._reference_frames,
             frames_after=len(self._recent),
@@ -103,8 +103,8 @@ def _offsets(edge_px: float) -> FloatArray:
     return np.linspace(-half, half, INSPECTION_SAMPLES)
 
 
-def _crop(image: FloatArray, centre: FloatArray, edge_px: float) -> FloatArray:
-    """(n, n) float32 of `image` (H, W) around `centre` (x, y), linear; NaN outside."""
+def crop(image: FloatArray, centre: FloatArray, edge_px: float) -> FloatArray:
+    """(n, n) float32 of `image` (H, W) around `centre` (x, y), px, linear; NaN outside."""
     offsets = _offsets(edge_px)
     rows, columns = np.meshgrid(centre[1] + offsets, centre[0] + offsets, indexing="ij")
     low = np.maximum(0, np.floor([rows[0, 0], columns[0, 0]]).astype(int) - 1)
@@ -119,7 +119,7 @@ def _crop(image: FloatArray, centre: FloatArray, edge_px: float) -> FloatArray:
     )
 
 
-def _mean(pictures: Sequence[FloatArray]) -> FloatArray:
+def mean_of(pictures: Sequence[FloatArray]) -> FloatArray:
     """Mean (n, n) over those that saw a place, NaN where none did."""
     stack = np.stack(pictures)
     seen = np.isfinite(stack)

@@ -1,6 +1,8 @@
 """The alarm rule: one event whenever the specimen crosses the operator's limit.
 
-Pure: it sees results and remembers what the rule needs, nothing else. The rules:
+Pure: it remembers what the rule needs of each frame, nothing else. The engine follows
+`Alarm.update`; whoever wants to know what a rule would have done plays the same `Alarm`
+(`Alarm.follow`) what is known of the frames. The rules:
 
 - ``count``: defects held now, those of the first frames included;
 - ``density``: the same per nm² of the watched area;
@@ -14,6 +16,8 @@ hovers around the limit gives one event.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +29,35 @@ RATE_FRAMES = 20
 RATE_FRAMES_MIN = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What an alarm rule may need to know of a frame."""
+
+    area_id: int = 0
+    """Place on the specimen."""
+    is_live: bool = True
+    """The engine is in the live phase; outside it nothing is raised."""
+    active: int = 0
+    """Defects held."""
+    watched_nm2: float | None = None
+    """Area in which defects can be found, nm²; None without a pixel size."""
+    dose_e_per_A2: float | None = None  # noqa: N815 - the unit is written so
+    """Cumulative incident fluence of the area, e/Å²."""
+    scored_frames: int = 1
+    """Frames that it stands for and that were scored; 0 if it was turned away."""
+    births: int = 0
+    """Defects confirmed in them."""
+    regions_nm2: Mapping[int, float] = field(default_factory=dict)
+    """Area of each region confirmed in them, nm², by region_id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    number: int
+    dose_e_per_A2: float | None  # noqa: N815 - the unit is written so
+    births: int
+
+
 class Alarm:
     """Evaluates one alarm rule, frame by frame."""
 
@@ -33,9 +66,8 @@ class Alarm:
         self._raised = False
         self._value: float | None = None
         self._area_id = 0
-        self._births: deque[tuple[float | None, int]] = deque(maxlen=RATE_FRAMES + 1)
+        self._scored: deque[_Scored] = deque()
         self._regions_nm2: dict[int, float] = {}
-        self._early = 0  # confirmed before their frame was complete
 
     @property
     def settings(self) -> AlarmSettings:
@@ -62,14 +94,16 @@ class Alarm:
         """Take in `result`; the `alarm` event if its frame crosses the limit.
 
         `watched_nm2` is the area in which defects can be found, None without a pixel size.
-        Nothing is raised outside the live phase.
         """
-        self._remember(result)
-        if result.phase is not Phase.LIVE:
-            return None
-        self._value = self._measure(result, watched_nm2)
-        crossed = self._crosses(self._value)
-        return self._event(result) if crossed else None
+        return self._event(result) if self.follow(_sample(result, watched_nm2)) else None
+
+    def follow(self, sample: Sample) -> bool:
+        """Take in what is known of a frame; True if it crosses the limit."""
+        self._remember(sample)
+        if not sample.is_live:
+            return False
+        self._value = self._measure(sample)
+        return self._crosses(self._value)
 
     def _crosses(self, value: float | None) -> bool:
         limit = self._settings.limit
@@ -80,25 +114,25 @@ class Alarm:
             self._raised = True
         return self._raised and not was_raised
 
-    def _remember(self, result: FrameResult) -> None:
-        if result.area_id != self._area_id:
-            self._area_id = result.area_id
-            self._births.clear()
+    def _remember(self, sample: Sample) -> None:
+        if sample.area_id != self._area_id:
+            self._area_id = sample.area_id
+            self._scored.clear()
             self._regions_nm2.clear()
-        for event in result.events:
-            if isinstance(event, RegionEvent) and event.area_nm2 is not None:
-                self._regions_nm2[event.region_id] = event.area_nm2
-        self._early += _births(result)
-        if result.disposition == "scored":
-            self._births.append((result.dose_e_per_A2, self._early))
-        if result.disposition != "none":
-            self._early = 0
+        self._regions_nm2.update(sample.regions_nm2)
+        if not sample.scored_frames:
+            return
+        before = self._scored[-1].number if self._scored else 0
+        number = before + sample.scored_frames
+        self._scored.append(_Scored(number, sample.dose_e_per_A2, sample.births))
+        while len(self._scored) > 2 and number - self._scored[0].number > RATE_FRAMES:
+            self._scored.popleft()
 
-    def _measure(self, result: FrameResult, watched_nm2: float | None) -> float | None:
+    def _measure(self, sample: Sample) -> float | None:
         if self._settings.rule == "count":
-            return float(len(result.active_tracks))
+            return float(sample.active)
         if self._settings.rule == "density":
-            return len(result.active_tracks) / watched_nm2 if watched_nm2 else None
+            return sample.active / sample.watched_nm2 if sample.watched_nm2 else None
         if self._settings.rule == "rate":
             return self._rate_per_1000_e_per_A2()
         if self._settings.rule == "region_area":
@@ -106,13 +140,16 @@ class Alarm:
         return None
 
     def _rate_per_1000_e_per_A2(self) -> float | None:  # noqa: N802 - the unit is written A
-        if len(self._births) <= RATE_FRAMES_MIN:
+        if not self._scored:
             return None
-        first, last = self._births[0][0], self._births[-1][0]
-        if first is None or last is None or last <= first:
+        first, last = self._scored[0], self._scored[-1]
+        if last.number - first.number < RATE_FRAMES_MIN:
             return None
-        births = sum(count for _, count in list(self._births)[1:])
-        return 1000.0 * births / (last - first)
+        if first.dose_e_per_A2 is None or last.dose_e_per_A2 is None:
+            return None
+        gained = last.dose_e_per_A2 - first.dose_e_per_A2
+        births = sum(scored.births for scored in list(self._scored)[1:])
+        return 1000.0 * births / gained if gained > 0 else None
 
     def _event(self, result: FrameResult) -> NoticeEvent:
         return NoticeEvent(
@@ -129,6 +166,20 @@ class Alarm:
                 "action": self._settings.action,
             },
         )
+
+
+def _sample(result: FrameResult, watched_nm2: float | None) -> Sample:
+    regions = (event for event in result.events if isinstance(event, RegionEvent))
+    return Sample(
+        area_id=result.area_id,
+        is_live=result.phase is Phase.LIVE,
+        active=len(result.active_tracks),
+        watched_nm2=watched_nm2,
+        dose_e_per_A2=result.dose_e_per_A2,
+        scored_frames=int(result.disposition == "scored"),
+        births=_births(result),
+        regions_nm2={of.region_id: of.area_nm2 for of in regions if of.area_nm2 is not None},
+    )
 
 
 def watched_area_nm2(

@@ -18,6 +18,8 @@ MAX_DEFECT_EVENTS = 20_000
 MAX_OTHER_EVENTS = 2_000
 MAX_SERIES_POINTS = 4_096
 SERIES = ("frame", "dose_e_per_A2", "active", "total", "new")
+SERIES_SINCE = ("phase", "disposition", "area_id")
+"""Columns that engines of version 0.1.0 do not tell; there they hold None."""
 
 _COUNTED = frozenset(["defect_confirmed", "defect_at_start"])
 
@@ -37,7 +39,7 @@ class RunHistory:
         self.latest: dict[str, Any] = {}
         self.baseline_frame = -1
         self.counts = {"active": 0, "total": 0, "new": 0}
-        self.series: dict[str, list[Any]] = {name: [] for name in SERIES}
+        self.series: dict[str, list[Any]] = {name: [] for name in (*SERIES, *SERIES_SINCE)}
         self._stride = 1
         self._results = 0
         self._defects: deque[tuple[int, dict[str, Any]]] = deque(maxlen=MAX_DEFECT_EVENTS)
@@ -82,9 +84,8 @@ class RunHistory:
 
     def _add_point(self, message: Mapping[str, Any]) -> None:
         if self._results % self._stride == 0:
-            values = {**self.counts, **{name: message.get(name) for name in SERIES[:2]}}
             for name, column in self.series.items():
-                column.append(values[name])
+                column.append(self.counts[name] if name in self.counts else message.get(name))
         self._results += 1
         if len(self.series["frame"]) > MAX_SERIES_POINTS:
             # half the resolution: the whole run stays in view within bounded memory
@@ -115,7 +116,10 @@ class RunHistory:
         check_keys(data, _SNAPSHOT)
         check_keys(data["series"], dict.fromkeys(SERIES, (list,)))
         check_keys(data["counts"], dict.fromkeys(("active", "total", "new"), (int,)))
-        if len({len(data["series"][name]) for name in SERIES}) != 1 or data["stride"] < 1:
+        columns = [
+            data["series"][name] for name in (*SERIES, *SERIES_SINCE) if name in data["series"]
+        ]
+        if len({_length(column) for column in columns}) != 1 or data["stride"] < 1:
             raise ProtocolError("snapshot: the series do not fit together")
         history = cls()
         check_events(data["events"])
@@ -129,8 +133,13 @@ class RunHistory:
         self.run, self.model, self.latest = data["run"], data["model"], dict(data["latest"])
         self.end, self.baseline_frame = data["end"], data["baseline_frame"]
         self.counts = {name: data["counts"][name] for name in self.counts}
-        self.series = {name: list(data["series"][name]) for name in SERIES}
+        known, empty = data["series"], [None] * len(data["series"]["frame"])
+        self.series = {name: list(known.get(name, empty)) for name in (*SERIES, *SERIES_SINCE)}
         self._stride, self._results = data["stride"], data["results"]
+
+
+def _length(column: Any) -> int:
+    return len(column) if type(column) is list else -1
 
 
 _SNAPSHOT: dict[str, tuple[type, ...]] = {

@@ -74,6 +74,7 @@ class Publication:
             "tracks": message["tracks"],
             "dismissed": wire.track_columns(result.dismissed_tracks),
             "drift_px": message["drift_px"],
+            "segment_id": message["segment_id"],
             "watched": watched_map(result.watched, result.watched_block_px),
         }
         self._looks.append((result.frame, look))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from livedetect.settings import AlarmSettings
-from livedetect.stream.alarm import RATE_FRAMES, RATE_FRAMES_MIN
+from livedetect.stream.alarm import Alarm, Sample
+from livedetect.types import Phase
 
 _DEED = {"stop_scan": "stopped the scan", "blank": "blanked"}
 RULE_WORDS = {
@@ -40,18 +38,26 @@ class DryRun:
 
 def dry_run(
     alarm: AlarmSettings,
-    series: Mapping[str, Sequence[Any]],
-    events: Sequence[Mapping[str, Any]],
+    history: Mapping[str, Any],
     area_nm2: float | None,
 ) -> DryRun:
-    """Evaluate `alarm` over the counts and events of a run; `area_nm2` is what is watched."""
-    frames = np.asarray(series["frame"], float)
-    values = _values(alarm.rule, frames, series, events, area_nm2)
-    if values is None or not np.isfinite(values).any():
-        return DryRun(frame=None, highest=None)
-    met = np.flatnonzero((values >= alarm.limit) & (values > 0))
-    first = int(frames[met[0]]) if len(met) else None
-    return DryRun(frame=first, highest=float(np.nanmax(values)))
+    """Play `alarm` the run so far as the engine would have seen it.
+
+    Parameters
+    ----------
+    alarm : the rule.
+    history : ``series``, ``events`` and ``stride``, see `RunHistory.snapshot`.
+    area_nm2 : what is watched now, nm²; None without a pixel size.
+    """
+    rule = Alarm(alarm)
+    values: list[float] = []
+    first: int | None = None
+    for frame, sample in _samples(history, area_nm2):
+        if rule.follow(sample) and first is None:
+            first = frame
+        if sample.is_live and rule.value is not None:
+            values.append(rule.value)
+    return DryRun(frame=first, highest=max(values, default=None))
 
 
 def told(alarm: AlarmSettings, found: DryRun) -> str:
@@ -68,68 +74,56 @@ def told(alarm: AlarmSettings, found: DryRun) -> str:
     )
 
 
-def _values(
-    rule: str,
-    frames: NDArray[np.float64],
-    series: Mapping[str, Sequence[Any]],
-    events: Sequence[Mapping[str, Any]],
-    area_nm2: float | None,
-) -> NDArray[np.float64] | None:
-    if not len(frames):
-        return None
-    active = np.asarray(series["active"], float)
-    if rule == "count":
-        return active
-    if rule == "density":
-        return active / area_nm2 if area_nm2 else None
-    if rule == "rate":
-        return _rate(frames, series, events)
-    if rule == "region_area":
-        regions = [event for event in events if event["event"] == "region_confirmed"]
-        areas = [event.get("area_nm2") or 0.0 for event in regions]
-        at = [event["frame"] for event in regions]
-        begun = _begun(frames, events)
-        return _counted(frames, at, areas) - _counted(begun - 0.5, at, areas)
-    return None
+def _samples(history: Mapping[str, Any], area_nm2: float | None) -> Iterator[tuple[int, Sample]]:
+    """Each kept point of the run with what happened since the one before."""
+    series = history["series"]
+    told = _Told(history["events"])
+    for at, frame in enumerate(series["frame"]):
+        births, regions_nm2, area_id = told.until(frame)
+        phase, disposition = _of(series, "phase", at), _of(series, "disposition", at)
+        known_area = _of(series, "area_id", at)
+        yield (
+            int(frame),
+            Sample(
+                area_id=area_id if known_area is None else known_area,
+                is_live=phase in (None, Phase.LIVE),
+                active=series["active"][at],
+                watched_nm2=area_nm2,
+                dose_e_per_A2=series["dose_e_per_A2"][at],
+                scored_frames=history.get("stride", 1) * (disposition in (None, "scored")),
+                births=births,
+                regions_nm2=regions_nm2,
+            ),
+        )
 
 
-def _rate(
-    frames: NDArray[np.float64],
-    series: Mapping[str, Sequence[Any]],
-    events: Sequence[Mapping[str, Any]],
-) -> NDArray[np.float64] | None:
-    dose = np.array([np.nan if value is None else value for value in series["dose_e_per_A2"]])
-    if np.isfinite(dose).sum() < 2:
-        return None
-    born = [event["frame"] for event in events if event["event"] == "defect_confirmed"]
-    total = _counted(frames, born, [1.0] * len(born))
-    begun = np.searchsorted(frames, _begun(frames, events))
-    before = np.maximum(np.searchsorted(frames, frames - RATE_FRAMES), begun)
-    gained = dose - dose[before]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rate = 1000.0 * (total - total[before]) / gained
-    enough = frames - frames[before] >= RATE_FRAMES_MIN
-    return np.where(enough & (gained > 0), rate, np.nan)
+def _of(series: Mapping[str, Sequence[Any]], name: str, at: int) -> Any:
+    """A value of a column that not every engine tells."""
+    return series[name][at] if name in series else None
 
 
-def _begun(frames: NDArray[np.float64], events: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """First frame of the area that each of `frames` belongs to; the engine counts from there."""
-    starts, area = [float(frames[0])], 0
-    for event in events:
-        if event.get("area_id", area) != area:
-            area = event["area_id"]
-            starts.append(float(event["frame"]))
-    return np.asarray(starts)[np.searchsorted(starts, frames, side="right") - 1]
+class _Told:
+    """Events, taken in up to one frame after another."""
 
+    def __init__(self, events: Sequence[Mapping[str, Any]]) -> None:
+        self._events = sorted(events, key=lambda event: event["frame"])
+        self._at = self._area_id = 0
 
-def _counted(
-    frames: NDArray[np.float64], at: Sequence[int], amounts: Sequence[float]
-) -> NDArray[np.float64]:
-    """Sum of `amounts` up to each of `frames`."""
-    order = np.argsort(at, kind="stable")
-    sums = np.concatenate([[0.0], np.cumsum(np.asarray(amounts, float)[order])])
-    places = np.searchsorted(np.asarray(at, float)[order], frames, side="right")
-    return np.asarray(sums[places])
+    def until(self, frame: int) -> tuple[int, dict[int, float], int]:
+        """Births and regions (nm² by region_id) since the last call, and the area of `frame`."""
+        births = 0
+        regions_nm2: dict[int, float] = {}
+        while self._at < len(self._events) and self._events[self._at]["frame"] <= frame:
+            event = self._events[self._at]
+            self._at += 1
+            area_id = event.get("area_id", self._area_id)
+            if area_id != self._area_id:
+                self._area_id, births = area_id, 0
+                regions_nm2.clear()
+            births += event["event"] == "defect_confirmed"
+            if event["event"] == "region_confirmed" and event.get("area_nm2") is not None:
+                regions_nm2[event.get("region_id", -self._at)] = float(event["area_nm2"])
+        return births, regions_nm2, self._area_id
 
 
 def in_words(rule: str | None, limit: float | None) -> str:

@@ -112,12 +112,16 @@ class LiveLayers:
         points = self._markers.layer if self._markers.shown else None
         return int(layers.index(points)) if points is not None else len(layers)
 
-    def clear_markers(self) -> None:
-        """Take the markers away, for a new run."""
+    def clear(self) -> None:
+        """Take image and markers away, for another run."""
+        self._forget_removed()
+        if self._image is not None:
+            self._viewer.layers.remove(self._image)
+            self._image = None
         self._markers.clear()
         self._regions.clear()
         self._watch.clear()
-        self._drift_yx = None
+        self._drift_yx = self._frame_shape = None
 
 
 def scene_of(viewer: Any) -> Any:

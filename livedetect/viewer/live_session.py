@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from livedetect.errors import LivedetectError
 from livedetect.settings import AlarmSettings
 from livedetect.stream.client import DEFAULT_ENDPOINT, Preview, ResultsClient, Update
@@ -35,6 +32,8 @@ from livedetect.viewer.markers import (
     nearest_marker,
     with_selected,
 )
+from livedetect.viewer.offer import Offer
+from livedetect.viewer.outlines import Outlines
 from livedetect.viewer.panel import AlarmLine, Displayed, Panel, panel_of
 
 _RATE_S = 3.0
@@ -85,9 +84,8 @@ class LiveSession:
         self._held: Preview | None = None
         self._epoch = ""
         self._diameter_px = 16.0
-        self._regions: dict[int, Mapping[str, Any]] = {}
-        self._announced: dict[int, tuple[float, float]] = {}
-        self._outlines: dict[int, NDArray[np.float64]] = {}
+        self._outlines = Outlines()
+        self._offer = Offer()
 
     @property
     def endpoint(self) -> str:
@@ -163,11 +161,21 @@ class LiveSession:
             return
         self.command("dismiss" if dismissed else "accept", defect_id=self._selected)
 
+    @property
+    def area_on_offer(self) -> int | None:
+        """The earlier area that can be taken up; None if there is none."""
+        return self._offer.area_id
+
+    def return_to_area(self) -> None:
+        """Take up the earlier area that the engine has offered, with its defects and dose."""
+        if self._offer.area_id is None:
+            self.complaint = "no earlier area is on offer: the stage has not come back to one"
+            return
+        self.command("return_to_area", area_id=self._offer.area_id)
+
     def try_alarm(self, alarm: AlarmSettings) -> str:
         """What a rule would have done so far, in a sentence."""
-        history = self._client.history()
-        found = dry_run(alarm, history["series"], history["events"], self._watched_nm2())
-        return told(alarm, found)
+        return told(alarm, dry_run(alarm, self._client.history(), self._watched_nm2()))
 
     @property
     def alarm_in_force(self) -> str:
@@ -206,14 +214,15 @@ class LiveSession:
         self._client.close()
         self._client = client
         self._plot_is_old, self._plot_due_s = True, 0.0
-        self._layers.clear_markers()
+        self._layers.clear()
+        self.drawn = None
         self._forget_run()
 
     def _forget_run(self) -> None:
         self.inspections = Inspections()
         self._selected, self._frozen, self._held = None, False, None
-        self._dismissed, self._regions, self._outlines, self._announced = set(), {}, {}, {}
-        self._epoch = ""
+        self._dismissed, self._outlines = set(), Outlines()
+        self._epoch, self._offer = "", Offer()
 
     def launch(self, source: str) -> None:
         """Start an engine on `source` that publishes where this session listens."""
@@ -262,20 +271,18 @@ class LiveSession:
         """Take in the events of an update; nothing of an earlier run is kept."""
         epoch = str(state["latest"].get("epoch", ""))
         if update.restarted:
-            self._alarm, self._dismissed = AlarmLine(), set()
+            self._alarm, self._dismissed, self._offer = AlarmLine(), set(), Offer()
             if self._epoch not in ("", epoch):
                 self._forget_run()
             self._epoch = epoch
         self._alarm.follow(update.events)
+        self._offer.follow(update.events)
         for event in update.events:
             self._follow_event(event)
 
     def _follow_event(self, event: Mapping[str, Any]) -> None:
-        if event["event"] == "region_confirmed":
-            self._regions[event["region_id"]] = event
-        elif event["event"] == "defect_confirmed" and event.get("region_id") is not None:
-            self._announced[event["region_id"]] = (event["y_px"], event["x_px"])
-        elif event["event"] == "command" and event.get("ok", True):
+        self._outlines.follow(event)
+        if event["event"] == "command" and event.get("ok", True):
             defect_id = (event.get("args") or {}).get("defect_id")
             if isinstance(defect_id, int) and event.get("name") == "dismiss":
                 self._dismissed.add(defect_id)
@@ -300,7 +307,7 @@ class LiveSession:
     def _draw(self, preview: Preview, model: Mapping[str, Any]) -> None:
         shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
         self._diameter_px = base_diameter_px(model, shape)
-        self._layers.show(preview, self._markers(preview), self._outlined(preview))
+        self._layers.show(preview, self._markers(preview), self._outlines.of(preview.header))
         self.images_drawn += 1
         self.drawn = preview
         self._go()
@@ -316,20 +323,6 @@ class LiveSession:
             markers = joined(dimmed(faint), markers)
         return with_selected(markers, self._selected)
 
-    def _outlined(self, preview: Preview) -> Mapping[int, NDArray[np.float64]]:
-        """Outlines (y, x) of the regions that are held, drift removed, px."""
-        tracks = preview.header["tracks"]
-        drift = np.asarray(preview.header.get("drift_px") or (0.0, 0.0), float)
-        for at, region_id in enumerate(tracks["region_id"]):
-            known = region_id in self._regions and region_id in self._announced
-            if known and region_id not in self._outlines:
-                now = np.array([tracks["y_px"][at], tracks["x_px"][at]])
-                moved = now - self._announced[region_id] - drift
-                outline = np.asarray(self._regions[region_id]["polygon_px"], float)[:, ::-1]
-                self._outlines[region_id] = outline + moved
-        held = set(tracks["region_id"])
-        return {of: outline for of, outline in self._outlines.items() if of in held}
-
     def _displayed(self) -> Displayed:
         now_s = time.monotonic()
         recent = sum(now_s - at_s < _RATE_S for at_s in self._drawn_at_s)
@@ -340,6 +333,7 @@ class LiveSession:
             frozen_at=header["frame"] if self._frozen and header else None,
             dismissed=len(self._dismissed),
             kinds=tuple(header["tracks"]["kind"]) if header else None,
+            offer=self._offer.words,
         )
 
     def _watch_requests(self) -> None:

@@ -89,6 +89,8 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._legend = label("font: 10pt;")
         self._note = label("font: 9pt; color: #a9b3bd;")
         self._complaint = label("font: 10pt; color: #F0A35E;")
+        self.return_button = self._button("", lambda: self.perform("return"))
+        self.return_button.hide()
         self.plot = DefectPlot()
         self.plot.setMinimumHeight(115)
         self.plot.frame_chosen.connect(self._choose_frame)
@@ -102,6 +104,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         layout.setContentsMargins(6, 2, 6, 4)
         layout.setSpacing(4)
         layout.addWidget(self.banner)
+        layout.addWidget(self.return_button)
         layout.addWidget(self._legend)
         layout.addWidget(self._note)
         layout.addWidget(self.plot, stretch=2)
@@ -187,6 +190,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             "dismiss": lambda: session.judge(dismissed=True),
             "start_warm_up": lambda: session.command("start_warm_up"),
             "baseline": lambda: session.command("rebaseline"),
+            "return": session.return_to_area,
             "region": self._choose_region,
             "no_region": self._watch_all,
             "alarm": lambda: self.tabs.setCurrentIndex(1),
@@ -315,6 +319,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         if running and not self._was_running and self.tabs.currentIndex() == 2:
             self.tabs.setCurrentIndex(0)
         self._was_running = running
+        self._show_offer(self._session.area_on_offer if running else None)
         for button in (self.stop_button, self._warm_up):
             button.setEnabled(running)
         for name in ("accept", "dismiss", "baseline", "region"):
@@ -323,6 +328,11 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._of_action["freeze"].setText("Resume  F" if self._session.frozen else "Freeze  F")
         if self.tabs.currentIndex() == 1:
             self._try_alarm()
+
+    def _show_offer(self, area_id: int | None) -> None:
+        if area_id is not None:
+            self.return_button.setText(f"Return to area {area_id}  T")
+        self.return_button.setVisible(area_id is not None)
 
     def _sound(self, *, alarm: bool) -> None:
         if alarm and not self._alarmed and not self._muted:

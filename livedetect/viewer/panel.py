@@ -29,6 +29,8 @@ class Displayed:
     """Markers that the operator has dismissed so far."""
     kinds: tuple[str, ...] | None = None
     """Kinds of the markers that are drawn; None before the first image."""
+    offer: str = ""
+    """An earlier area that can be taken up, in words; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ def _flags(latest: Mapping[str, Any], displayed: Displayed) -> str:
         raised.append("ALARM" if value is None else f"ALARM at {_number(value)}")
     if flags.get("stale"):
         raised.append("STALE · no frame is coming")
+    if latest and displayed.offer:
+        raised.append(displayed.offer)
     return " · ".join(raised)
 
 

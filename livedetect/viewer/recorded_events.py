@@ -18,6 +18,8 @@ class EventTable(QTableWidget):  # type: ignore[misc]  # Qt comes without types
 
     frame_chosen = Signal(int)
     """A row was chosen: the frame of its event."""
+    defect_chosen = Signal(object)
+    """A row was chosen: the id of its defect, or None."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_HEADS), parent)
@@ -52,12 +54,21 @@ class EventTable(QTableWidget):  # type: ignore[misc]  # Qt comes without types
     def _set_row(self, row: int, event: Mapping[str, Any]) -> None:
         frame = QTableWidgetItem()
         frame.setData(Qt.ItemDataRole.DisplayRole, int(event["frame"]))
+        frame.setData(Qt.ItemDataRole.UserRole, event.get("defect_id"))
         self.setItem(row, 0, frame)
         self.setItem(row, 1, QTableWidgetItem(name_of(event)))
         self.setItem(row, 2, QTableWidgetItem(details(event)))
 
     def _choose(self, row: int, _column: int) -> None:
         self.frame_chosen.emit(int(self.item(row, 0).data(Qt.ItemDataRole.DisplayRole)))
+        self.defect_chosen.emit(self.item(row, 0).data(Qt.ItemDataRole.UserRole))
+        self.selectRow(row)  # other events of the same frame may have been marked
+
+    def step(self, direction: int) -> None:
+        """Choose the row below (1) or above (-1), as by a click."""
+        if self.rowCount():
+            now = self.currentRow() if self.selectedItems() else -1
+            self._choose(min(max(now + direction, 0), self.rowCount() - 1), 0)
 
     def mark(self, frame: int) -> None:
         """Select the last event up to a frame, without choosing it."""

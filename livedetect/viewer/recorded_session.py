@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from livedetect.stream.recording import Recording
 from livedetect.viewer.recorded_stack import FrameStack
@@ -101,6 +102,10 @@ class RecordedSession:
             if stack is not None:
                 return stack.shape[1], stack.shape[2]
         return next((stack.shape[1:] for stack in self.stacks.values()), (1, 1))
+
+    def pixels_at(self, step: int) -> NDArray[Any]:
+        """Pixels (y, x) of a step that has some; raises `SourceError`."""
+        return self._recording.pixels(self.timeline.steps[step].row)
 
     def problem_at(self, step: int) -> str:
         """Why the pixels of a step could not be read; empty if they could."""

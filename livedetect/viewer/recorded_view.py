@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.errors import LivedetectError
-from livedetect.viewer.markers import Markers, base_diameter_px, legend_of
+from livedetect.viewer.markers import (
+    Markers,
+    base_diameter_px,
+    legend_of,
+    nearest_marker,
+    with_selected,
+)
 from livedetect.viewer.panel import Tone
 from livedetect.viewer.recorded_layers import RecordedLayers
 from livedetect.viewer.recorded_markers import compared, comparison_legend, session_markers
@@ -59,8 +65,11 @@ class RecordedView:
         """What it is compared with."""
         self.complaint = ""
         """What went wrong last, and what to do; empty if nothing did."""
+        self._selected: int | None = None
         self.changed: Callable[[], None] = lambda: None
         """Called when another step is shown or the session has grown."""
+        self.stepped: Callable[[int], None] = lambda _direction: None
+        """Chooses the next (1) or previous (-1) event of the list."""
         self._is_drawing = False
         viewer.dims.events.current_step.connect(self._moved)
 
@@ -72,7 +81,7 @@ class RecordedView:
         except LivedetectError as error:
             self.complaint = str(error)
             return False
-        self.session, self.other = session, None
+        self.session, self.other, self._selected = session, None, None
         with self._drawing():
             self._layers.remove(session.stacks.values())
             self._layers.add_stacks(session.stacks)
@@ -142,6 +151,22 @@ class RecordedView:
         if ahead or behind:
             self.go_to_step(ahead[0] if ahead else behind[-1])
 
+    @property
+    def selected(self) -> int | None:
+        """The defect_id that is looked at."""
+        return self._selected
+
+    def select(self, defect_id: int | None) -> None:
+        """Look at a defect: its marker gets a ring where it is known."""
+        self._selected = defect_id
+        self.show()
+
+    def defect_at(self, y_px: float, x_px: float) -> int | None:
+        """The defect whose marker is drawn at a place of the frame."""
+        if self.session is None or not self.session.timeline.steps:
+            return None
+        return nearest_marker(self._markers(self.session, self.step)[0], y_px, x_px)
+
     def show(self) -> None:
         """Draw the markers of the present step and tell the dock."""
         if self.session is not None and self._layers.present:
@@ -176,7 +201,7 @@ class RecordedView:
         held = timeline.known_at(step)
         own = session_markers(held, timeline.defects, dismissed, frame, shape, diameter)
         if self.other is None:
-            return own, None
+            return with_selected(own, self._selected), None
         held = self.other.held_at(timeline, step)
         theirs = session_markers(held, self.other.announced(), set(), frame, shape, diameter)
         shared_a, shared_b = self.other.shared
@@ -228,6 +253,7 @@ class RecordedView:
         """Listen no more; the layers stay."""
         self._viewer.dims.events.current_step.disconnect(self._moved)
         self.changed = lambda: None
+        self.stepped = lambda _direction: None
         # whoever still holds this view must not hold the window
         self._viewer = self._layers = self.session = None
 

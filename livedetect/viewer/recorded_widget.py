@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from livedetect.errors import LivedetectError
+from livedetect.viewer.defect_view import DefectView
 from livedetect.viewer.labels import label, set_text, set_tone
 from livedetect.viewer.plot import DefectPlot
 from livedetect.viewer.recorded_events import EventTable
@@ -39,11 +42,16 @@ class RecordedWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._lay_out()
         for key, action in _KEYS.items():
             napari_viewer.bind_key(key, action, overwrite=True)
+        for key, direction in (("N", 1), ("P", -1)):
+            if key not in map(str, napari_viewer.keymap):  # the live view has them too
+                napari_viewer.bind_key(key, _stepping(view_of(napari_viewer), direction))
+        napari_viewer.mouse_drag_callbacks.append(self._clicked)
         self._timer = QTimer(self)
         self._timer.setInterval(UPDATE_PERIOD_MS)
         self._timer.timeout.connect(self._view.update)
         self._timer.start()
         self._view.changed = self.show_step
+        self._view.stepped = self.events.step
         view = self._view
         self.destroyed.connect(lambda: _let_go(view))
         if session is not None:
@@ -70,12 +78,15 @@ class RecordedWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self.plot.frame_chosen.connect(self._view.go_to_frame)
         self.events = EventTable()
         self.events.frame_chosen.connect(self._view.go_to_frame)
+        self.events.defect_chosen.connect(self.look_at)
+        self.defect = DefectView()
         layout = QVBoxLayout(self)
         for widget in (self._title, self._notes, self._defects, self._agreement, self._legend):
             layout.addWidget(widget)
         layout.addLayout(self._figures)
         layout.addWidget(self.plot, stretch=2)
-        layout.addWidget(self.events, stretch=2)
+        layout.addWidget(self.events, stretch=3)
+        layout.addWidget(self.defect)
         layout.addLayout(self._buttons())
         for widget in (self._summary, self._complaint):
             layout.addWidget(widget)
@@ -101,6 +112,7 @@ class RecordedWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
 
     def open(self, directory: str) -> bool:
         """Show a session directory; what is wrong with it is said in the dock."""
+        self.defect.clear()
         found = self._view.open(Path(directory))
         self._show_session()
         self.show_step()
@@ -136,6 +148,35 @@ class RecordedWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         if chosen:
             path = Path(chosen)
             self.compare(str(path.parent if path.name == "session.json" else path))
+
+    def look_at(self, defect_id: int | None) -> None:
+        """Show a defect before and after, from the recorded frames; None: none."""
+        from livedetect.viewer.recorded_inspection import inspect_recorded  # noqa: PLC0415 - scipy
+
+        self._view.select(defect_id)
+        session = self._view.session
+        if defect_id is None or session is None:
+            self.defect.clear()
+            return
+        try:
+            shown = inspect_recorded(session, defect_id)
+        except LivedetectError as error:
+            self.defect.clear(str(error))
+            return
+        self.defect.show_defect(shown, None)
+        place = f"x {shown.x_px:.0f}, y {shown.y_px:.0f} px"
+        self.defect.show_words(f"Defect {defect_id} at {place} of frame {shown.frame}.")
+
+    def _clicked(self, _viewer: Any, event: Any) -> Any:
+        """A click on a marker shows its defect; a drag moves the image as ever."""
+        moved = False
+        yield
+        while event.type == "mouse_move":
+            moved = True
+            yield
+        defect_id = None if moved else self._view.defect_at(*event.position[-2:])
+        if defect_id is not None:
+            self.look_at(defect_id)
 
     def show_step(self) -> None:
         """Show what is known of the present step."""
@@ -206,6 +247,10 @@ def _next_event(viewer: Any) -> None:
 
 def _previous_event(viewer: Any) -> None:
     view_of(viewer).go_to_event(-1)
+
+
+def _stepping(view: RecordedView, direction: int) -> Callable[[Any], None]:
+    return lambda _viewer: view.stepped(direction)
 
 
 _KEYS = {"Alt-Right": _next_event, "Alt-Left": _previous_event}

@@ -20,7 +20,7 @@ class RegionsLayer:
     def __init__(self, viewer: Any, role: str = "regions") -> None:
         self._viewer = viewer
         self._role = role
-        self._outlined: tuple[int, ...] = ()
+        self._outlined: dict[int, NDArray[np.float64]] = {}
 
     def show(
         self, outlines: Mapping[int, NDArray[np.float64]], drift_yx: tuple[float, float]
@@ -28,12 +28,12 @@ class RegionsLayer:
         """Outline regions: polygons (n, 2) as (y, x) px by region_id, all moved by `drift_yx`."""
         layer = found_layer(self._viewer, self._role)
         if layer is None:
-            self._outlined = ()
+            self._outlined = {}
             if not outlines:
                 return
             layer = self._made()
-        if tuple(outlines) != self._outlined:
-            self._outlined = tuple(outlines)
+        if not _same(outlines, self._outlined):
+            self._outlined = dict(outlines)
             layer.data = []
             if outlines:
                 layer.add(list(outlines.values()), shape_type="polygon", edge_width=_EDGE_PX)
@@ -56,3 +56,10 @@ class RegionsLayer:
         layer.editable = False
         self._viewer.layers.selection.active = active
         return layer
+
+
+def _same(
+    first: Mapping[int, NDArray[np.float64]], second: Mapping[int, NDArray[np.float64]]
+) -> bool:
+    """Both hold the very same outlines; an outline that is laid anew is another array."""
+    return first.keys() == second.keys() and all(first[of] is second[of] for of in first)

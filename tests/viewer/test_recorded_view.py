@@ -240,3 +240,29 @@ def test_without_a_session_the_dock_asks_for_one(make_napari_viewer):
     dock.view.go_to_event(1)
     dock.view.go_to_frame(3)
     assert not dock.view.update()
+
+
+def test_a_click_on_an_event_shows_the_defect_before_and_after(
+    recorded, shown, show_until, screenshots
+):
+    viewer, dock = shown(recorded[0])
+    row = next(
+        row
+        for row in range(dock.events.rowCount())
+        if dock.events.item(row, 1).text() == "confirmed"
+    )
+    defect_id = dock.events.item(row, 0).data(256)
+    dock.events.cellClicked.emit(row, 0)
+    show_until(lambda: dock.defect.words.startswith(f"Defect {defect_id} at"))
+    assert dock.view.selected == defect_id
+    points = viewer.layers[MARKERS]
+    assert list(points.features["defect_id"]).count(defect_id) == 2  # the marker and its ring
+    imageio.v3.imwrite(
+        screenshots / "replay_defect.png", viewer.screenshot(canvas_only=False, flash=False)
+    )
+    y, x = points.data[list(points.features["defect_id"]).index(defect_id)]
+    assert dock.view.defect_at(y, x) == defect_id
+    dock.events.step(1)
+    assert dock.view.selected != defect_id
+    dock.events.step(-1)
+    assert dock.view.selected == defect_id

@@ -8,7 +8,7 @@ import pytest
 
 from livedetect.stream.publish import ResultsPublisher
 from livedetect.stream.queries import answer_query
-from livedetect.types import DefectEvent, Frame, NoticeEvent, Phase, RegionEvent, Track
+from livedetect.types import Command, DefectEvent, Frame, NoticeEvent, Phase, RegionEvent, Track
 from livedetect.viewer.display import display_problem
 from tests import synthetic_engine as synthetic
 
@@ -30,6 +30,7 @@ class Microscope:
         self.publisher.tell_recording(lambda: {"state": "on", "free_bytes": 66.2e9})
         self.showing = synthetic.Showing(SIZE)
         self.dismissed: set[int] = set()
+        self.obeyed: list[Command] = []
         values = {"session_id": "0", "source": "synthetic", "version": "0", "settings": {}}
         self.publisher.on_event(self.event("run_started", 0, values))
 
@@ -77,6 +78,7 @@ class Microscope:
         for query in self.publisher.queries():
             answer_query(query, self.showing)
         for command in self.publisher.poll():
+            self.obeyed.append(command)
             if command.name == "dismiss":
                 self.dismissed.add(command.args["defect_id"])
             values = {"name": command.name, "args": dict(command.args), "ok": True}
@@ -224,6 +226,36 @@ def test_regions_and_markers_move_with_the_specimen(microscope, scene, show_unti
     outline = viewer.layers["regions"].data[0] + viewer.layers["regions"].translate
     np.testing.assert_allclose(outline[0], np.add(OUTLINE[0][::-1], moved), atol=0.01)
     np.testing.assert_allclose(np.array(viewer.scene.camera.center[-2:]) - camera, moved, atol=0.01)
+
+
+def test_the_offer_to_return_to_an_area_is_taken_up(microscope, scene):
+    _, widget, shown = scene
+    for frame in range(11, 40):
+        microscope.show(frame)
+    offer = {"earlier_area": 0, "reason": "this looks like area 0", "overlap": 0.9}
+    microscope.publisher.on_event(microscope.event("source_changed", 39, offer))
+    shown("offer", widget.return_button.isVisible)
+    assert "This looks like area 0 again" in widget.texts()["flags"]
+    widget.return_button.click()
+    shown("returned", lambda: not widget.return_button.isVisible())
+    assert [(c.name, c.args) for c in microscope.obeyed] == [("return_to_area", {"area_id": 0})]
+    assert widget.texts()["flags"] == ""
+
+
+def test_another_engine_is_shown_without_what_was_drawn_before(microscope, scene, show_until):
+    viewer, widget, _ = scene
+    microscope.show(60)
+    show_until(lambda: drawn(widget, 60) and "regions" in viewer.layers)
+    widget.endpoint_field.setText("tcp://127.0.0.1:9")
+    widget.attach()
+    assert widget.session.drawn is None
+    assert "live image" not in viewer.layers
+    assert len(viewer.layers["regions"].data) == len(viewer.layers["defects"].data) == 0
+    widget.endpoint_field.setText(microscope.publisher.endpoint)
+    widget.attach()
+    microscope.show(61)
+    show_until(lambda: drawn(widget, 61))
+    show_until(lambda: len(viewer.layers["regions"].data) == 1)  # known from the snapshot
 
 
 def test_export_writes_what_other_programs_read(microscope, scene, show_until, tmp_path):
