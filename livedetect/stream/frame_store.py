@@ -28,8 +28,9 @@ GROWTH_FRAMES = 64
 # what reading a damaged array raises in the libraries underneath
 _READ_ERRORS = (
     *(OSError, ValueError, LookupError, TypeError, RuntimeError),
-    *(AttributeError, AssertionError, ArithmeticError),
+    *(AttributeError, AssertionError, ArithmeticError, SystemError, MemoryError),
 )
+_BLOSC_HEADER_BYTES = 16
 
 
 class FrameStore:
@@ -129,10 +130,13 @@ class StoredFrames:
 
     def read(self, array: str, slot: int) -> NDArray[Any]:
         """Pixels (y, x) as they were received, read-only; raises `SourceError`."""
-        if not chunk_path(self._directory, array, slot, self._opened(array).ndim).is_file():
+        opened = self._opened(array)
+        chunk = chunk_path(self._directory, array, slot, opened.ndim)
+        if not chunk.is_file():
             raise SourceError(f"{self._directory / array}: the chunk of frame {slot} is missing")
         try:
-            data: NDArray[Any] = np.array(self._opened(array)[slot], order="C")
+            _check_chunk(opened, chunk)
+            data: NDArray[Any] = np.array(opened[slot], order="C")
         except _READ_ERRORS as error:
             raise SourceError(
                 f"{self._directory / array}: frame {slot} is damaged: {error}"
@@ -153,6 +157,18 @@ class StoredFrames:
         if array not in self._arrays:
             self._arrays[array] = open_array(self._directory / array, "r")
         return self._arrays[array]
+
+
+def _check_chunk(array: Any, chunk: Path) -> None:
+    """Blosc believes its header, and asks for as much memory as a damaged one says."""
+    if not any(isinstance(codec, BloscCodec) for codec in array.compressors):
+        return
+    with chunk.open("rb") as file:
+        header = file.read(_BLOSC_HEADER_BYTES)
+    size, compressed = (int.from_bytes(header[at : at + 4], "little") for at in (4, 12))
+    wanted = int(np.prod(array.chunks)) * array.dtype.itemsize
+    if (size, compressed) != (wanted, chunk.stat().st_size):
+        raise ValueError("its header does not fit its size")
 
 
 def open_array(path: Path, mode: str) -> Any:

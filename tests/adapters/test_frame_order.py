@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import numpy as np
+import pytest
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -266,10 +267,17 @@ class Wire(RuleBasedStateMachine):
         assert all(isinstance(item, kinds) for item in self.watched.items)
 
 
-Wire.TestCase.settings = hypothesis_settings(
-    max_examples=EXAMPLES or 40,
-    stateful_step_count=30,
-    deadline=None,
-    derandomize=not EXAMPLES,
-)
+def histories(count, *, same):
+    """Settings for so many random histories, always the `same` ones or others each time."""
+    return hypothesis_settings(
+        max_examples=count, stateful_step_count=30, deadline=None, derandomize=same
+    )
+
+
+Wire.TestCase.settings = histories(EXAMPLES or 40, same=not EXAMPLES)
 TestWire = Wire.TestCase
+
+
+@pytest.mark.slow
+class TestWireAtLength(Wire.TestCase):
+    settings = histories(5000, same=False)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -142,13 +143,37 @@ def use(session, folder):
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_session_gives_frames_or_an_error_of_ours(damage, whole, tmp_path):
-    rng = random.Random(damage.__name__)  # noqa: S311 - no secrets here
-    for number in range(max(1, ROUNDS // len(DAMAGES))):
-        session = tmp_path / str(number)
+    do_damage(damage, range(max(1, ROUNDS // len(DAMAGES))), whole, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_many_damaged_sessions_do_as_well(damage, whole, tmp_path):
+    do_damage(damage, random.SystemRandom().sample(range(10**9), 100), whole, tmp_path)
+
+
+def do_damage(damage, seeds, whole, tmp_path):
+    for seed in seeds:
+        session = tmp_path / str(seed)
         shutil.copytree(whole, session)
-        damage(session, rng)
-        use(session, tmp_path)
+        try:
+            damage(session, random.Random(seed))  # noqa: S311 - no secrets here
+            use(session, tmp_path)
+        except Exception:
+            sys.stdout.write(f"{damage.__name__}, seed {seed}\n")
+            raise
         shutil.rmtree(session)
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 1, 2**32 - 1])
+def test_a_chunk_that_asks_for_too_much_memory_is_damaged(size, whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "s")
+    chunk = tmp_path / "s" / "frames-0001.zarr" / "c" / "3" / "0" / "0"
+    data = bytearray(chunk.read_bytes())
+    data[4:8] = size.to_bytes(4, "little")
+    chunk.write_bytes(data)
+    with pytest.raises(LivedetectError, match="frame 3 is damaged"):
+        list(SessionSource(SourceRequest(target=str(tmp_path / "s"))))
 
 
 def test_an_undamaged_one_passes_all_of_it(whole, tmp_path):
