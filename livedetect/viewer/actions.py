@@ -27,7 +27,7 @@ ACTIONS = (
     Action("dismiss", "D", "Dismiss the chosen marker"),
     Action("start_warm_up", "W", "Start the warm-up now: learn the crystal again"),
     Action("baseline", "B", "Set the baseline here: learn again, count new ones from now"),
-    Action("return", "T", "Take up the earlier area that is on offer, its defects and dose"),
+    Action("return", "T", "Return to the earlier area that is on offer"),
     Action("region", "R", "Choose a region of interest: drag a rectangle"),
     Action("no_region", "Shift-R", "Watch the whole frame again"),
     Action("alarm", "L", "Choose the alarm rule, try it on the run so far"),

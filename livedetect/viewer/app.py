@@ -69,6 +69,25 @@ def new_window(title: str) -> Any:
     return viewer
 
 
+def close_at_once(viewer: Any, widget: Any) -> None:
+    """Let the window's own button close it: nothing is lost, so napari need not ask.
+
+    `widget` is a dock of the window.
+    """
+    from qtpy.QtCore import QEvent, QObject, QTimer  # noqa: PLC0415
+
+    class Closing(QObject):  # type: ignore[misc]  # Qt comes without types
+        def eventFilter(self, _watched: Any, event: Any) -> bool:  # noqa: N802 - Qt's name
+            if event.type() != QEvent.Type.Close or not event.spontaneous():
+                return False
+            event.ignore()
+            QTimer.singleShot(0, viewer.close)  # which napari does not ask about
+            return True
+
+    window = widget.window()
+    window.installEventFilter(Closing(window))
+
+
 def open_window(endpoint: str) -> Any:
     """A napari viewer with the live view docked at its right."""
     from livedetect.viewer.live_widget import LiveWidget  # noqa: PLC0415
@@ -76,11 +95,12 @@ def open_window(endpoint: str) -> Any:
     viewer = new_window("livedetect")
     widget = LiveWidget(viewer, endpoint)
     viewer.window.add_dock_widget(widget, name="Live defects", area="right", tabify=False)
-    _make_room(widget)
+    make_room(widget)
+    close_at_once(viewer, widget)
     return viewer
 
 
-def _make_room(widget: Any) -> None:
+def make_room(widget: Any) -> None:
     """Hide napari's own docks: the operator needs the image; the menu Window has them."""
     from qtpy.QtWidgets import QDockWidget  # noqa: PLC0415
 

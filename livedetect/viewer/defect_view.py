@@ -15,7 +15,7 @@ RESIDUAL_LIMIT = 8.0
 """Standard deviations at which the residual's colours end, the same for every defect."""
 _NOT_SEEN = (58, 64, 72)
 _HIGH, _LOW = (213, 94, 0), (86, 180, 233)
-_HINT = "Click a marker, or a line of the list, to see the place before and after."
+_HINT = "Click a marker or a line: the place before and after."
 
 
 class DefectView(QWidget):  # type: ignore[misc]  # Qt comes without types

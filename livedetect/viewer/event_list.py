@@ -74,6 +74,12 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
         self.sortByColumn(1, Qt.SortOrder.DescendingOrder)
         self.cellClicked.connect(lambda row, _column: self.choose_row(row))
 
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """The pictures below take room: the line that was chosen stays in sight."""
+        super().resizeEvent(event)
+        if self.selectedItems():
+            self.scrollToItem(self.selectedItems()[0])
+
     def show_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """Begin anew with `events`."""
         self.setRowCount(0)
@@ -106,7 +112,7 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
         cells = (
             QTableWidgetItem(),
             _Number(event["frame"] + 1e-6 * self._count, str(event["frame"])),
-            QTableWidgetItem(_NAMES.get(event["event"], event["event"].replace("_", " "))),
+            QTableWidgetItem(_name(event)),
             QTableWidgetItem(kind),
             _Number(number, "" if number is None else f"{number:.3g}"),
         )
@@ -126,16 +132,20 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
         self.chosen.emit(dict(self.event_at(row)))
 
     def step(self, direction: int) -> None:
-        """Choose the next later (1) or earlier (-1) event, whatever the list is sorted by."""
+        """Choose the next later (1) or earlier (-1) event, whatever the list is sorted by.
+
+        Where none is chosen yet, the newest defect is.
+        """
         rows = sorted(range(self.rowCount()), key=lambda row: self.item(row, 1).value)
         if not rows:
             return
-        now = self.currentRow() if self.selectedItems() else None
-        if now is None:
-            at = len(rows) - 1 if direction < 0 else 0
-        else:
-            at = min(max(rows.index(now) + direction, 0), len(rows) - 1)
-        self.choose_row(rows[at])
+        if self.selectedItems():
+            at = min(max(rows.index(self.currentRow()) + direction, 0), len(rows) - 1)
+            self.choose_row(rows[at])
+            return
+        # whoever begins wants to see what came last, and that it has a place in the image
+        placed = [row for row in rows if self.event_at(row)["event"] in _ANNOUNCED]
+        self.choose_row((placed or rows)[-1])
 
     def choose_defect(self, defect_id: int) -> None:
         """Choose the announcement of a defect."""
@@ -160,6 +170,17 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
             if shown is not None and self._pictured.get(number) != shown.frame:
                 self._pictured[number] = shown.frame
                 self.item(row, 0).setIcon(_thumbnail(shown))
+
+
+def told_of(event: Mapping[str, Any]) -> str:
+    """An event that has no place in the image, in words and in full."""
+    return " · ".join(filter(None, (_name(event), _kind(event)[0]))).rstrip(".") + "."
+
+
+def _name(event: Mapping[str, Any]) -> str:
+    if event.get("earlier_area") is not None:
+        return "known place"
+    return _NAMES.get(event["event"], str(event["event"]).replace("_", " "))
 
 
 _ANNOUNCED = ("defect_confirmed", "defect_at_start")

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 from livedetect.viewer.actions import Action
 
 _STYLE = (
-    "background: rgba(16, 20, 24, 235); color: #e6e9ed; border: 1px solid #6b7683;"
+    "background: rgba(16, 20, 24, 250); color: #e6e9ed; border: 1px solid #6b7683;"
     "border-radius: 8px; padding: 18px; font: 11pt;"
 )
 

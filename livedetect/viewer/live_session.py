@@ -162,9 +162,9 @@ class LiveSession:
         self.command("dismiss" if dismissed else "accept", defect_id=self._selected)
 
     @property
-    def area_on_offer(self) -> int | None:
-        """The earlier area that can be taken up; None if there is none."""
-        return self._offer.area_id
+    def offer(self) -> str:
+        """That an earlier area can be taken up, in words; empty if there is none."""
+        return self._offer.words
 
     def return_to_area(self) -> None:
         """Take up the earlier area that the engine has offered, with its defects and dose."""
@@ -333,7 +333,6 @@ class LiveSession:
             frozen_at=header["frame"] if self._frozen and header else None,
             dismissed=len(self._dismissed),
             kinds=tuple(header["tracks"]["kind"]) if header else None,
-            offer=self._offer.words,
         )
 
     def _watch_requests(self) -> None:

@@ -27,7 +27,7 @@ from livedetect.viewer.actions import ACTIONS
 from livedetect.viewer.alarm_form import AlarmForm
 from livedetect.viewer.banner import Banner
 from livedetect.viewer.defect_view import DefectView
-from livedetect.viewer.event_list import EventList
+from livedetect.viewer.event_list import EventList, told_of
 from livedetect.viewer.help_overlay import HelpOverlay
 from livedetect.viewer.key_bindings import add_menu, bind_keys
 from livedetect.viewer.labels import label, set_text
@@ -90,16 +90,17 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._note = label("font: 9pt; color: #a9b3bd;")
         self._complaint = label("font: 10pt; color: #F0A35E;")
         self.return_button = self._button("", lambda: self.perform("return"))
+        self.return_button.setStyleSheet("background: #56B4E9; color: #0b1116; font: bold 11pt;")
         self.return_button.hide()
         self.plot = DefectPlot()
-        self.plot.setMinimumHeight(115)
+        self.plot.setMinimumHeight(105)
         self.plot.frame_chosen.connect(self._choose_frame)
         self.tabs = QTabWidget()
         self.tabs.addTab(self._events_page(), "Events")
         self.tabs.addTab(self._alarm_page(), "Alarm")
         self.tabs.addTab(self._connection(), "Run")
         self.tabs.setCurrentIndex(2)
-        self.tabs.setMinimumHeight(250)
+        self.tabs.setMinimumHeight(215)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 4)
         layout.setSpacing(4)
@@ -180,6 +181,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
     def perform(self, name: str) -> None:
         """Do one of `ACTIONS`; a name that is none of them raises `KeyError`."""
         session = self._session
+        session.complaint = ""  # what was wrong before has been read
         {
             "freeze": session.toggle_frozen,
             "follow": session.toggle_following,
@@ -223,6 +225,8 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._session.select(defect_id if isinstance(defect_id, int) else None, centre=True)
         self.plot.show_cursor(event["frame"])
         self._show_defect(anew=True)
+        if self._session.selected is None:
+            self.defect.show_words(f"Frame {event['frame']}: {told_of(event)}")
 
     def _choose_frame(self, frame: int) -> None:
         self.tabs.setCurrentIndex(0)
@@ -319,7 +323,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         if running and not self._was_running and self.tabs.currentIndex() == 2:
             self.tabs.setCurrentIndex(0)
         self._was_running = running
-        self._show_offer(self._session.area_on_offer if running else None)
+        self._show_offer(self._session.offer if running else "")
         for button in (self.stop_button, self._warm_up):
             button.setEnabled(running)
         for name in ("accept", "dismiss", "baseline", "region"):
@@ -329,10 +333,10 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         if self.tabs.currentIndex() == 1:
             self._try_alarm()
 
-    def _show_offer(self, area_id: int | None) -> None:
-        if area_id is not None:
-            self.return_button.setText(f"Return to area {area_id}  T")
-        self.return_button.setVisible(area_id is not None)
+    def _show_offer(self, words: str) -> None:
+        if self.return_button.text() != words:
+            self.return_button.setText(words)
+        self.return_button.setVisible(bool(words))
 
     def _sound(self, *, alarm: bool) -> None:
         if alarm and not self._alarmed and not self._muted:

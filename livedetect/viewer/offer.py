@@ -31,4 +31,4 @@ class Offer:
         """For the operator; empty without an offer."""
         if self.area_id is None:
             return ""
-        return f"This looks like area {self.area_id} again · T takes up its defects and dose"
+        return f"This looks like area {self.area_id} again: return to it  T"

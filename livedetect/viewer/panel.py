@@ -29,8 +29,6 @@ class Displayed:
     """Markers that the operator has dismissed so far."""
     kinds: tuple[str, ...] | None = None
     """Kinds of the markers that are drawn; None before the first image."""
-    offer: str = ""
-    """An earlier area that can be taken up, in words; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +121,6 @@ def _flags(latest: Mapping[str, Any], displayed: Displayed) -> str:
         raised.append("ALARM" if value is None else f"ALARM at {_number(value)}")
     if flags.get("stale"):
         raised.append("STALE · no frame is coming")
-    if latest and displayed.offer:
-        raised.append(displayed.offer)
     return " · ".join(raised)
 
 
@@ -191,14 +187,19 @@ def seen_at_this_signal(sensitivity: Any) -> str:
     """What can be seen: kind -> frames needed, None where it is not reliable; empty if unknown."""
     if not isinstance(sensitivity, Mapping):
         return ""
-    told = []
-    for kind, frames in sensitivity.items():
-        name = str(kind).replace("_", " ")
-        if isinstance(frames, (int, float)):
-            told.append(f"{name} within {frames:.0f} frame{'s' * (frames != 1)}")
-        else:
-            told.append(f"{name} not reliably")
-    return "Seen at this signal: " + ", ".join(told) if told else ""
+    kinds: dict[float | None, list[str]] = {}
+    for kind, needed in sensitivity.items():
+        frames = float(needed) if isinstance(needed, (int, float)) else None
+        kinds.setdefault(frames, []).append(str(kind).replace("_", " "))
+    first_to_last = sorted(kinds.items(), key=lambda pair: (pair[0] is None, pair[0] or 0.0))
+    told = [f"{', '.join(named)} {_within(frames)}" for frames, named in first_to_last]
+    return "Seen at this signal: " + "; ".join(told) if told else ""
+
+
+def _within(frames: float | None) -> str:
+    if frames is None:
+        return "not reliably"
+    return f"within {frames:.0f} frame{'s' * (frames != 1)}"
 
 
 def _number(value: Any) -> str:

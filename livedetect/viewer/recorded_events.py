@@ -37,8 +37,14 @@ class EventTable(QTableWidget):  # type: ignore[misc]  # Qt comes without types
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # N and P, and the arrows of the slider
         self.cellClicked.connect(self._choose)
-        self.cellActivated.connect(self._choose)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """The pictures below take room: the line that was chosen stays in sight."""
+        super().resizeEvent(event)
+        if self.selectedItems():
+            self.scrollToItem(self.selectedItems()[0])
 
     def show_events(self, events: Sequence[Mapping[str, Any]]) -> None:
         """List events in their order, the latest 5000 of them."""
@@ -93,7 +99,8 @@ def details(event: Mapping[str, Any]) -> str:
     """What distinguishes an event from others of its name, in a few words."""
     if "defect_id" in event:
         place = f" at {event['x_px']:.0f}, {event['y_px']:.0f}" if "x_px" in event else ""
-        return f"{event.get('kind', '')}{place} (no. {event['defect_id']})".strip()
+        kind = str(event.get("kind", "")).replace("_", " ")
+        return f"{kind}{place} (no. {event['defect_id']})".strip()
     if event["event"] == "gap":
         return f"{event.get('missing_frames')} missing: {event.get('reason', '')}"
     if event["event"] == "command":

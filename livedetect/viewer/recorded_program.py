@@ -35,10 +35,17 @@ def run_session_program(arguments: Sequence[str]) -> int:
         return 1
     import napari  # noqa: PLC0415 - needs a display, which has just been looked for
 
-    from livedetect.viewer.app import close_on_signals, new_window  # noqa: PLC0415
+    from livedetect.viewer.app import (  # noqa: PLC0415
+        close_at_once,
+        close_on_signals,
+        make_room,
+        new_window,
+    )
 
     viewer = new_window(f"livedetect · {Path(asked.session).resolve().name}")
-    show_session(viewer, asked.session, asked.compare)
+    dock = show_session(viewer, asked.session, asked.compare)
+    make_room(dock)
+    close_at_once(viewer, dock)
     close_on_signals(viewer)
     napari.run()
     return 0

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.usefixtures("needs_display")
 
 if display_problem() is None:
     from livedetect.viewer.defect_view import DefectView, diverging, gray
-    from livedetect.viewer.event_list import EventList
+    from livedetect.viewer.event_list import EventList, told_of
 
 EVENTS = [
     {"event": "run_started", "frame": 0},
@@ -55,9 +55,9 @@ def test_newest_is_on_top_and_a_head_sorts_by_number(listed):
 
 def test_steps_go_through_time_however_it_is_sorted(listed):
     made, chosen = listed
-    for direction in (1, 1, 1, -1):
+    for direction in (1, 1, -1, -1, -1, -1, 1):  # the first shows the newest
         made.step(direction)
-    assert [event["frame"] for event in chosen] == [11, 20, 30, 20]
+    assert [event["frame"] for event in chosen] == [100, 100, 30, 20, 11, 11, 20]
 
 
 def test_added_events_keep_the_choice(listed):
@@ -91,3 +91,9 @@ def test_pictures_of_a_defect_share_one_contrast(qtbot):
     assert z[0, 0, 0] > z[0, 0, 2]
     assert z[0, 1, 2] > z[0, 1, 0]
     assert not z[0, 2].any()
+
+
+def test_an_event_without_a_place_is_told_in_words():
+    assert told_of({"event": "model_ready", "frame": 3}) == "model ready."
+    moved = {"event": "source_changed", "frame": 3, "reason": "a new area"}
+    assert told_of(moved) == "new settings · a new area."

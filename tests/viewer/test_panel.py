@@ -108,10 +108,12 @@ def test_alarm_line_follows_settings_and_accepted_commands():
 
 def test_what_can_be_seen_at_this_signal_is_said():
     values = state()
-    values["model"] = {"sensitivity": {"vacancy": 1, "half_vacancy": 6, "displaced": None}}
+    values["model"] = {
+        "sensitivity": {"vacancy": 1, "half_vacancy": 6, "displaced": None, "adatom": 1}
+    }
     shown = panel_of(Link.ATTACHED, "", ENDPOINT, values, Displayed())
     assert shown.note == (
-        "Seen at this signal: vacancy within 1 frame, half vacancy within 6 frames, "
+        "Seen at this signal: vacancy, adatom within 1 frame; half vacancy within 6 frames; "
         "displaced not reliably"
     )
 
