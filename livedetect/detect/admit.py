@@ -38,7 +38,6 @@ class Admission:
 
     def __init__(self) -> None:
         self._previous: FloatArray | None = None
-        self._usual_saturation = 0.0
 
     def objection(self, frame: Frame) -> Objection | None:
         """What speaks against `frame`; None if it may be analysed."""
