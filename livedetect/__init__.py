@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from livedetect.detect.detector import Detector as Detector
+    from livedetect.detect.integration import Integrator as Integrator
     from livedetect.errors import LivedetectError as LivedetectError
     from livedetect.settings import Settings as Settings
     from livedetect.stream.registry import open_source as open_source
@@ -30,6 +31,7 @@ _EXPORTS = {
     "Frame": "livedetect.types",
     "FrameResult": "livedetect.types",
     "Gap": "livedetect.types",
+    "Integrator": "livedetect.detect.integration",
     "LivedetectError": "livedetect.errors",
     "Phase": "livedetect.types",
     "RegionEvent": "livedetect.types",

@@ -53,6 +53,9 @@ class Settings:
     warm_up_frames: int = _setting(
         12, "first frames from which the crystal is learnt", minimum=3, maximum=1000
     )
+    integrate: int | str = _setting(
+        1, "frames summed, after registration, to one that is analysed", minimum=1, maximum=1000
+    )
     pixel_size_nm: float | None = _setting(
         None, "nm per pixel, used where the source does not say", minimum=1e-6, maximum=1000
     )
@@ -83,6 +86,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check(self)
+        if isinstance(self.integrate, str) and self.integrate != "auto":
+            raise SettingsError(f"integrate = {self.integrate!r}: a number of frames, or auto")
         for rectangle in (*((self.roi,) if self.roi else ()), *self.exclude):
             if len(rectangle) != 4 or rectangle[2] <= rectangle[0] or rectangle[3] <= rectangle[1]:
                 raise SettingsError(
@@ -133,6 +138,7 @@ class Settings:
 _KINDS = {
     "<class 'int'>": "a whole number (int)",
     "<class 'float'>": "a number",
+    "int | str": "a whole number (int), or auto",
     "float | None": "a number",
     "str | None": "a name",
     "tuple[int, ...] | None": "a rectangle [x0, y0, x1, y1] of whole numbers",

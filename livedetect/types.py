@@ -22,9 +22,7 @@ from livedetect.jsonable import jsonable
 from livedetect.true_defect import TrueDefect as TrueDefect  # noqa: PLC0414 - exported
 
 RejectionReason = Literal["invalid", "suspect", "duplicate", "late", "skipped"]
-Disposition = Literal[
-    "warm_up", "scored", "invalid", "suspect", "duplicate", "late", "skipped", "pending", "none"
-]
+Disposition = Literal["warm_up", "scored", "integrated", "pending", "none"] | RejectionReason
 
 
 class Phase(StrEnum):
@@ -156,8 +154,7 @@ class PartialFrame:
     @property
     def rows_done(self) -> int:
         """Number of complete rows."""
-        rows = self.frame.valid_rows
-        return len(self.frame.data) if rows is None else rows
+        return self.frame.valid_rows or 0
 
 
 SourceItem = Frame | Gap | Rejection | Notice | PartialFrame
@@ -367,6 +364,8 @@ class FrameResult:
     """Warm-up frames collected."""
     warm_up_frames: int = 0
     """Warm-up frames wanted."""
+    integrated_frames: int = 1
+    """Frames up to this one of which the sum was analysed."""
     threshold: float | None = None
     """Score above which a site becomes a candidate; None before the model is ready."""
     sensitivity: Mapping[str, int | None] | None = None

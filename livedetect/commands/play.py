@@ -232,9 +232,10 @@ def detector(settings: Settings) -> Engine:
     """A fresh detector, its numerics compiled."""
     from livedetect.commands.preparation import prepare_numerics
     from livedetect.detect.detector import Detector
+    from livedetect.detect.integration import Integrator
 
     prepare_numerics(tell)
-    return Detector(settings)
+    return Detector(settings) if settings.integrate == 1 else Integrator(settings)
 
 
 def session_options(

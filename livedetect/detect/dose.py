@@ -6,6 +6,8 @@ import copy
 
 from livedetect.types import Frame, Gap, Rejection
 
+SCANS_KEY = "scans"
+"""In the metadata of a sum of frames: how many scans it stands for."""
 COUNTED_BEFORE = ("duplicate", "late")
 """Rejections whose scan has been counted: as a frame, or as part of a gap."""
 
@@ -16,6 +18,7 @@ class DoseMeter:
     def __init__(self) -> None:
         self._total: float | None = 0.0
         self._latest: float | None = None
+        self._latest_scans = 1
         self._before_first = 0
         self._started = False
         self._scan_id = ""
@@ -41,14 +44,15 @@ class DoseMeter:
         self._scan_id = item.scan_id
         self._latest = item.calibration.dose_per_frame_e_per_A2
         self._before_latest = self._total
-        scans = 1 if self._started else 1 + self._before_first
+        self._latest_scans = int(item.meta.get(SCANS_KEY, 1))
+        scans = self._latest_scans + (0 if self._started else self._before_first)
         self._started = True
         self._add(self._latest, scans)
 
     def mark(self) -> None:
         """From the latest frame on it is not certain that the dose falls on this area."""
         self._at_mark = self._before_latest
-        self._since_mark = self._latest
+        self._since_mark = _sum(0.0, self._latest, self._latest_scans)
 
     def split(self) -> DoseMeter:
         """A meter for the area that has got all dose since the mark; this one goes back to it."""

@@ -104,6 +104,10 @@ class BraggRegistration:
         view._reference = band / max(self.strength_of(latest), 1e-6)
         return view
 
+    def power(self, frame: FloatArray) -> FloatArray:
+        """(n,) squared amplitude of each reflection of a Hann-windowed frame (H, W)."""
+        return np.abs(self._reflections(frame)) ** 2
+
     def strength_of(self, frame: FloatArray) -> float:
         """Bragg amplitude of a frame (H, W) relative to the fitted ones; nothing is followed."""
         scale = np.abs(self._reference)

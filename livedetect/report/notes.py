@@ -174,6 +174,7 @@ LEDGER_KEYS = (
     "suspect",
     "duplicate",
     "late",
+    "integrated",
     "skipped",
     "pending",
 )

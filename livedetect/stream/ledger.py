@@ -3,6 +3,7 @@
 Holds in every run::
 
     received = warm_up + scored + invalid + suspect + duplicate + late + skipped + pending
+               + integrated (frames within a sum, see `Settings.integrate`)
     sent     = received - duplicate + missing
 """
 
@@ -71,6 +72,8 @@ class Ledger:
     def counts(self) -> dict[str, int]:
         """The ledger by name: sent, received, missing, pending and every fate."""
         fates: dict[str, int] = {fate: self._fates[fate] for fate in FATES}
+        if self._fates["integrated"]:  # frames within a sum, where frames are summed
+            fates["integrated"] = self._fates["integrated"]
         missing = len(self._missing)
         return {
             "sent": self._received - fates["duplicate"] + missing,

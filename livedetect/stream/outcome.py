@@ -58,7 +58,7 @@ def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
     if not ledger.received:
         return f"{_NO_FRAME.get(reason, 'No frame came')}: nothing was analysed."
     done = ledger.fate("warm_up")
-    rejected = ledger.received - done - ledger.counts()["pending"]
+    rejected = ledger.received - done - ledger.counts()["pending"] - ledger.fate("integrated")
     turned_away = f"; {rejected} frames were turned away, see the reasons above" if rejected else ""
     if done >= warm_up_frames:
         said = f"no frame came after the {done} warm-up frames"

@@ -145,6 +145,8 @@ def _mark_lost_others(recording: Recording, database: sqlite3.Connection) -> Non
 
 def _end(counts: dict[str, int], frames: int, lost: int) -> dict[str, object]:
     fates: dict[str, int] = {fate: counts.get(fate, 0) for fate in (*FATES, "pending")}
+    if "integrated" in counts:
+        fates["integrated"] = counts["integrated"]
     received = sum(fates.values())
     missing = max(0, counts.get("missing", 0) - fates["late"])
     sent = received - fates["duplicate"] + missing

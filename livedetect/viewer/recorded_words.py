@@ -12,6 +12,7 @@ from livedetect.viewer.recorded_timeline import Step
 _FATES: dict[str, tuple[str, Tone]] = {
     "warm_up": ("warm-up: the crystal is being learnt", "busy"),
     "scored": ("analysed", "good"),
+    "integrated": ("summed with those that follow", "good"),
     "skipped": ("skipped: the engine was busy, not analysed", "warning"),
     "suspect": ("suspect, not analysed", "warning"),
     "invalid": ("invalid, not analysed", "bad"),

@@ -1,0 +1,138 @@
+"""Fast, noisy frames are summed before they are analysed."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import livedetect
+from livedetect import Settings
+from livedetect.detect.integration import Integrator, cell_signal, frames_for, summed
+from livedetect.detect.lattice import find_lattice
+from livedetect.errors import SettingsError
+from livedetect.types import Gap, Rejection
+from tests.detect.streams import frames
+
+NOISY = "mos2?size=192&frames=48&seed=3&detected_e_per_px=0.2&drift_px=0.5&damage=0"
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return frames(NOISY)
+
+
+def integrator(**values):
+    return Integrator(Settings().with_values({"warm_up_frames": 4, **values}))
+
+
+def named(results, name):
+    return [event for result in results for event in result.events if event.event == name]
+
+
+def test_a_sum_lies_at_the_place_of_its_last_frame():
+    spot = np.zeros((32, 32), np.float32)
+    spot[10, 12] = 1
+    moved = [np.roll(spot, (0, k), (0, 1)) for k in range(4)]
+    total = summed(moved, np.array([[k + 0.2, 0.0] for k in range(4)]))
+    assert total[10, 15] == 4
+    assert total.sum() == 4
+
+
+def test_what_not_all_frames_show_is_scaled():
+    flat = [np.full((16, 16), 3.0, np.float32)] * 4
+    shifts = np.array([[0, 0], [2, 1], [4, 2], [40, 0]], float)
+    assert summed(flat, shifts) == pytest.approx(np.full((16, 16), 12.0))
+
+
+def test_noise_is_as_uncorrelated_as_it_was():
+    rng = np.random.default_rng(0)
+    group = [rng.poisson(5, (128, 128)).astype(np.float32) for _ in range(4)]
+    total = summed(group, rng.uniform(-2, 2, (4, 2)))[8:-8, 8:-8]
+    assert total.var() == pytest.approx(20, rel=0.1)
+    inside = total - total.mean()
+    assert abs((inside[:, 1:] * inside[:, :-1]).mean()) < 0.05 * total.var()
+
+
+def test_every_frame_has_a_result_and_sums_are_what_is_analysed(noisy):
+    engine = integrator(integrate=4)
+    results = [engine.step(frame) for frame in noisy]
+    fates = [result.disposition for result in results]
+    assert [result.frame for result in results] == list(range(48))
+    assert fates[:7] == ["integrated"] * 7
+    assert fates[7:16] == [
+        "warm_up",
+        *["integrated"] * 3,
+        "warm_up",
+        *["integrated"] * 3,
+        "warm_up",
+    ]
+    assert fates[16:24] == [*["integrated"] * 3, "scored"] * 2
+    ready = named(results, "model_ready")[0]
+    assert ready.frame == 15
+    assert ready.values["frames_used"] == 4
+    assert ready.values["integrated_frames"] == 4
+    assert not ready.values["integrated_unregistered"]
+
+
+def test_dose_counts_every_scan_lost_ones_included(noisy):
+    engine, plain = integrator(integrate=4), livedetect.Detector(Settings())
+    items = [*noisy[:21], Gap(first_missing=21, missing_frames=6), *noisy[27:39]]
+    for item in items:
+        summing, single = engine.step(item), plain.step(item)
+    assert summing.disposition == "scored"
+    assert summing.dose_e_per_A2 == pytest.approx(single.dose_e_per_A2)
+
+
+def test_nothing_is_summed_across_a_gap(noisy):
+    engine = integrator(integrate=4)
+    for frame in noisy[:18]:
+        engine.step(frame)
+    gap = engine.step(Gap(first_missing=18, missing_frames=2))
+    assert [event.values["missing_frames"] for event in gap.events] == [2]
+    after = [engine.step(frame).disposition for frame in noisy[20:24]]
+    assert after == ["integrated"] * 3 + ["scored"]
+
+
+@pytest.mark.parametrize("spoilt", ["skipped", "unreadable"])
+def test_a_frame_that_is_turned_away_ends_a_sum(noisy, spoilt):
+    engine = integrator(integrate=4)
+    for frame in noisy[:18]:
+        engine.step(frame)
+    if spoilt == "skipped":
+        item = Rejection(index=18, reason="skipped")
+    else:
+        item = dataclasses.replace(noisy[18], data=np.full((192, 192), np.nan, np.float32))
+    assert engine.step(item).disposition == ("skipped" if spoilt == "skipped" else "invalid")
+    after = [engine.step(frame).disposition for frame in noisy[19:23]]
+    assert after == ["integrated"] * 3 + ["scored"]
+
+
+def test_equal_frames_give_equal_events(noisy):
+    first, second = integrator(integrate="auto"), integrator(integrate="auto")
+    told = [
+        [e.as_dict() for f in noisy for e in engine.step(f).events] for engine in (first, second)
+    ]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(("electrons", "expected"), [(5, 1), (1, 1), (0.1, 4), (0.03, 13)])
+def test_auto_follows_the_signal(electrons, expected):
+    few = frames(f"mos2?size=192&frames=8&seed=1&detected_e_per_px={electrons}")
+    data = [frame.data.astype(np.float32) for frame in few]
+    assert frames_for(cell_signal(data, find_lattice(data))) == pytest.approx(expected, rel=0.3)
+
+
+def test_where_there_is_no_lattice_frames_are_summed_where_they_are():
+    rng = np.random.default_rng(1)
+    engine = integrator(integrate=2)
+    results = []
+    for frame in frames("mos2?size=96&frames=12&seed=1"):
+        noise = rng.poisson(5, frame.data.shape).astype(np.uint16)
+        results.append(engine.step(dataclasses.replace(frame, data=noise)))
+    assert named(results, "model_ready")[0].values["integrated_unregistered"]
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "always", True])
+def test_what_is_no_number_of_frames_is_answered(value):
+    with pytest.raises(SettingsError, match="integrate"):
+        Settings().with_values({"integrate": value})
