@@ -14,6 +14,7 @@ import typer
 import livedetect
 from livedetect.commands.bench import bench, score
 from livedetect.commands.bench_nion import nion
+from livedetect.commands.bench_rows import rows as bench_rows
 from livedetect.commands.bench_speed import speed as bench_speed
 from livedetect.commands.bench_stream import stream as bench_stream
 from livedetect.commands.compare import compare
@@ -40,6 +41,7 @@ AFTER_A_RUN = (info, report, compare, pack, recover)
 for command in (demo, run, replay, *AFTER_A_RUN, simulate, view, score, sources, keys, doctor):
     app.command()(command)
 bench.command("stream")(bench_stream)
+bench.command("rows")(bench_rows)
 bench.command("nion")(nion)
 bench.command("speed")(bench_speed)
 app.add_typer(bench, name="bench")
