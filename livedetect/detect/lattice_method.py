@@ -18,7 +18,7 @@ from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
 from livedetect.detect.phased import GATE_Z, Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
-from livedetect.detect.residual import FrontEnd, Residual
+from livedetect.detect.residual import FrontEnd
 from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
@@ -41,7 +41,6 @@ MIN_SITES_TO_COMPARE = 50
 AT_START_FALSE = 0.1
 """False markers expected among the defects reported at the start."""
 LOST_BRAGG = 0.3
-SLIP_CELLS = 0.4
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
 BIRTH_TRIALS = 3.0
@@ -164,14 +163,13 @@ class LatticeMethod:
             watched=block_map(watched, self._front.shape),
             outlier_share=outlier_share,
             innovation_px=residual.innovation_px,
-            slip_px=self._slip_px(residual),
+            slip_px=residual.slip_px(self._front.lattice.constant_px),
         )
 
     def look(self, rows: Rows) -> Look:
         """Judge the rows of an unfinished frame; this method is left as it is."""
         trial = copy.deepcopy(self)
-        trial._front.registration = self._front.registration.by_rows(rows.latest, rows.done)
-        return Look(trial, trial.score(rows.completed(trial._front.registration)))
+        return rows.seen_by(trial, trial._front)
 
     def to_frame(self, positions: FloatArray) -> FloatArray:
         """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
@@ -380,8 +378,7 @@ class LatticeMethod:
 
     def _new_regions(self, share: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        lines = self._new_lines()
-        new = self._regions.grow(share > 0)
+        lines, new = self._new_lines(), self._regions.grow(share > 0)
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:
@@ -401,7 +398,3 @@ class LatticeMethod:
         grid = self._front.grid
         number = self._regions.claim(row.cells, row.ahead(grid))
         return [as_region(row, number, grid, self._patches)] if number >= 0 else []
-
-    def _slip_px(self, residual: Residual) -> float:
-        limit = SLIP_CELLS * self._front.lattice.constant_px
-        return residual.innovation_px if residual.innovation_px > limit else 0.0

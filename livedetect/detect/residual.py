@@ -40,6 +40,7 @@ FEW_FRAMES = 4
 """A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
+SLIP_CELLS = 0.4
 REPLACED_PX = 0.15
 """A baseline means little once its samples turn out to lie this far from their places."""
 
@@ -64,6 +65,10 @@ class Residual:
     """Running rms of the row displacement, px."""
     moved_cells: tuple[int, int]
     """Cells by which every map on the grid had to move before this frame."""
+
+    def slip_px(self, cell_px: float) -> float:
+        """Jump after which a lattice slip cannot be excluded, px; 0 if none."""
+        return self.innovation_px if self.innovation_px > SLIP_CELLS * cell_px else 0.0
 
     @property
     def registration(self) -> Registration:

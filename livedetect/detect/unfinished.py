@@ -16,6 +16,7 @@ from scipy import ndimage
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Candidate, Method, Scored
 from livedetect.detect.registration import BraggRegistration
+from livedetect.detect.residual import FrontEnd
 
 BUDGET_SHARE = 0.1
 """Of the false markers allowed, those that looks at unfinished frames may add."""
@@ -31,6 +32,11 @@ class Rows:
     """(H, W) float32, the whole frame before."""
     done: int
     """Number of complete rows."""
+
+    def seen_by(self, trial: Method, front: FrontEnd) -> Look:
+        """What `trial` sees in them, a method whose front end is `front`; neither is kept."""
+        front.registration = front.registration.by_rows(self.latest, self.done)
+        return Look(trial, trial.score(self.completed(front.registration)))
 
     def completed(self, registration: BraggRegistration) -> FloatArray:
         """(H, W) with the missing rows of the frame before, as `registration` sees both."""
