@@ -22,6 +22,7 @@ class HeldDefects:
 
     def __init__(self) -> None:
         self._places: dict[int, _Place] = {}
+        self._kinds: dict[int, str] = {}
         self._drift: _Place = (0.0, 0.0)
         self._origin_unknown = True
 
@@ -30,8 +31,8 @@ class HeldDefects:
 
         ``drift_px`` is (x, y) as in `Registration`, absent where the frame was not
         registered; ``model_ready`` marks a new origin of the drift; ``placed`` holds (id, x,
-        y) in pixels of this frame, ``gone`` ids. What is not named is where it was, moved by
-        the drift.
+        y) in pixels of this frame, ``gone`` ids, ``kinds`` (id, kind) of defects that are taken
+        for something else now. What is not named is what and where it was, moved by the drift.
         """
         fresh = any(event.event == "model_ready" for event in result.events)
         told = {
@@ -40,6 +41,7 @@ class HeldDefects:
             "model_ready": fresh or None,
             "drift_px": self._registered(result),
             "gone": self._gone(result),
+            "kinds": self._changed_kinds(result),
             "placed": self._placed(result, everything=self._is_new_origin(result, fresh=fresh)),
         }
         return {name: value for name, value in told.items() if value not in (None, [])}
@@ -62,6 +64,15 @@ class HeldDefects:
         for defect_id in gone:
             del self._places[defect_id]
         return gone
+
+    def _changed_kinds(self, result: FrameResult) -> list[list[Any]]:
+        told = []
+        for track in result.active_tracks:
+            # the event that announced it has told the first
+            if self._kinds.setdefault(track.defect_id, track.kind) != track.kind:
+                self._kinds[track.defect_id] = track.kind
+                told.append([track.defect_id, track.kind])
+        return told
 
     def _placed(self, result: FrameResult, *, everything: bool) -> list[list[float]]:
         told = []

@@ -33,6 +33,7 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._plot.setLabel("left", "defects")
         # whole defects from none upwards, however few there are
         self._plot.getAxis("left").enableAutoSIPrefix(False)
+        self._plot.getAxis("left").setWidth(46)
         self._plot.setLimits(yMin=-0.3, minYRange=4.0, minXRange=10.0)
         self._plot.showGrid(x=True, y=True, alpha=0.25)
         self._plot.setMenuEnabled(False)

@@ -63,6 +63,7 @@ class Timeline:
     _events: list[Mapping[str, Any]] = field(default_factory=list)
     _stays: list[_Stay] = field(default_factory=list)
     _open: dict[int, _Stay] = field(default_factory=dict)
+    _kinds: list[tuple[int, int, str]] = field(default_factory=list)
     _dismissals: list[tuple[int, int, bool]] = field(default_factory=list)
     _step_of_frame: dict[int, int] = field(default_factory=dict)
     _positions: list[int] = field(default_factory=list)
@@ -148,6 +149,12 @@ class Timeline:
                 held[defect_id] = (stays[-1].x + float(moved[0]), stays[-1].y + float(moved[1]))
         return held
 
+    def told_at(self, step: int) -> dict[int, Mapping[str, Any]]:
+        """`defects`, each with the kind that it was taken for at `step`."""
+        kinds = {of: kind for when, of, kind in self._kinds if when <= step and of in self.defects}
+        changed = {of: {**self.defects[of], "kind": kind} for of, kind in kinds.items()}
+        return self.defects | changed
+
     def same_scan(self, earlier: int, later: int) -> bool:
         """Both steps belong to one segment, so that places can be compared."""
         return self.steps[earlier].row.segment_id == self.steps[later].row.segment_id
@@ -183,6 +190,7 @@ class Timeline:
 
     def _hold(self, row: Row) -> None:
         at = max(0, len(self.steps) - 1)
+        self._kinds += [(at, int(of), str(kind)) for of, kind in row.details.get("kinds", ())]
         for defect_id in row.details.get("gone", ()):
             self._end_stay(defect_id, at)
         for defect_id, x, y in row.details.get("placed", ()):

@@ -25,6 +25,7 @@ from livedetect.viewer.recorded_layers import RecordedLayers
 from livedetect.viewer.recorded_markers import compared, comparison_legend, session_markers
 from livedetect.viewer.recorded_overlay import OtherAnalysis
 from livedetect.viewer.recorded_session import RecordedSession
+from livedetect.viewer.recorded_timeline import Timeline
 from livedetect.viewer.recorded_words import agreement_words, step_notes, step_rows, step_title
 
 _RADIUS_SHARE = 0.6
@@ -199,7 +200,7 @@ class RecordedView:
         diameter = base_diameter_px(session.model_at(step), shape)
         dismissed = timeline.dismissed_at(step)
         held = timeline.known_at(step)
-        own = session_markers(held, timeline.defects, dismissed, frame, shape, diameter)
+        own = session_markers(held, timeline.told_at(step), dismissed, frame, shape, diameter)
         if self.other is None:
             return with_selected(own, self._selected), None
         held = self.other.held_at(timeline, step)
@@ -236,12 +237,12 @@ class RecordedView:
             notes=session.problem_at(at) or step_notes(step),
             defects=f"{len(held)} marked · {announced} announced",
             rows=step_rows(step),
-            legend=comparison_legend() if agreed else self._legend(session, held),
+            legend=comparison_legend() if agreed else self._legend(session.timeline, at, held),
             agreement=agreement_words(agreed) if agreed else "",
         )
 
-    def _legend(self, session: RecordedSession, held: Any) -> str:
-        known = session.timeline.defects
+    def _legend(self, timeline: Timeline, step: int, held: Any) -> str:
+        known = timeline.told_at(step)
         return legend_of([str(known.get(of, {}).get("kind", "unknown")) for of in held])
 
     def fit(self) -> None:

@@ -31,6 +31,18 @@ def test_defects_are_where_the_engine_held_them_at_every_frame(recorded):
     assert sum(bool(timeline.held_at(step)) for step in range(len(results))) > 30
 
 
+def test_defects_are_of_the_kind_that_the_engine_took_them_for_at_every_frame(recorded):
+    folder, results = recorded
+    timeline = timeline_of(Recording(folder))
+    changed = 0
+    for step, result in enumerate(results):
+        told = timeline.told_at(step)
+        for track in result.active_tracks:
+            assert told[track.defect_id]["kind"] == track.kind
+            changed += track.kind != timeline.defects[track.defect_id]["kind"]
+    assert changed > 0
+
+
 def test_gaps_and_rejected_frames_are_steps_of_their_own(recorded):
     timeline = timeline_of(Recording(recorded[0]))
     gap = timeline.steps[30]
