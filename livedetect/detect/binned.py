@@ -83,7 +83,16 @@ class BinnedMethod:
 
     def findings(self) -> Findings:
         """As binned."""
-        return self._inner.findings()
+        found = self._inner.findings()
+        phases = [
+            dataclasses.replace(p, outlines=tuple(map(self._enlarged, p.outlines)))
+            for p in found.phases
+        ]
+        return dataclasses.replace(
+            found,
+            phases=tuple(phases),
+            boundaries=tuple(map(self._outward_region, found.boundaries)),
+        )
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
@@ -155,6 +164,9 @@ class BinnedMethod:
         area = region.area_px2 * self._factor**2
         centre = (region.centre + 0.5) * self._factor - 0.5
         return dataclasses.replace(region, outline=outline, centre=centre, area_px2=area)
+
+    def _enlarged(self, positions: FloatArray) -> FloatArray:
+        return np.asarray((positions + 0.5) * self._factor - 0.5)
 
     def _inward(self, positions: FloatArray) -> FloatArray:
         return np.asarray((positions + 0.5) / self._factor - 0.5)

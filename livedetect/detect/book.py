@@ -62,7 +62,15 @@ class DefectBook:
             events.append(dataclasses.replace(event, rows=rows))
         return list(events)
 
-    def region(self, tracker: Tracker, region: Region, stamp: Stamp, view: View) -> list[Event]:
+    def region(
+        self,
+        tracker: Tracker,
+        region: Region,
+        stamp: Stamp,
+        view: View,
+        *,
+        at_start: bool = False,
+    ) -> list[Event]:
         """A region, and the one defect that stands for it; points inside are part of it."""
         tracker.absorb(region.outline)
         candidate = Candidate(
@@ -71,15 +79,16 @@ class DefectBook:
             p_value=0.0,
             window_frames=1,
             sublattice=0,
-            kind="unknown",
+            kind=region.kind if at_start else "unknown",
             confidence=0.0,
         )
-        defect = self.enter(tracker, candidate, stamp.frame, stamp.frame)
+        defect = self.enter(tracker, candidate, stamp.frame, stamp.frame, at_start=at_start)
         defect.region_id = self._regions
         self._regions += 1
+        name = "defect_at_start" if at_start else "defect_confirmed"
         return [
             region_event(region, defect.region_id, stamp, view),
-            defect_event("defect_confirmed", defect, stamp, view),
+            defect_event(name, defect, stamp, view),
         ]
 
     def judge(self, tracker: Tracker, args: Mapping[str, Any], *, dismissed: bool) -> None:

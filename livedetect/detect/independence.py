@@ -61,9 +61,10 @@ def averaging_warning(correlations: FloatArray) -> tuple[str, ...]:
     """What to tell the user; nothing if the frames are independent."""
     if not are_dependent(correlations):
         return ()
+    length = max(2, averaged_frames(correlations))
     return (
         f"successive frames share noise (correlation {_first(correlations):.2f}), as running "
-        f"means over about {averaged_frames(correlations)} frames do: no rate of false markers "
+        f"means over about {length} frames do: no rate of false markers "
         "can be promised and defects show later; send the frames as they are acquired",
     )
 

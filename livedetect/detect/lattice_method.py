@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.at_start import threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
+from livedetect.detect.domains import beside_boundaries, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
-from livedetect.detect.independence import averaging_warning
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import fit_novelty
@@ -23,7 +24,7 @@ from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.unfinished import Look, Rows
-from livedetect.detect.warm_up import against_equivalents, bulk_tail, steps_in_time
+from livedetect.detect.warm_up import bulk_tail, steps_in_time
 from livedetect.detect.watch import WatchedArea, block_map
 from livedetect.settings import Settings
 
@@ -34,12 +35,7 @@ BORDER_CELLS = 0.8
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
 TRAINING_TRIM = 0.98
-AT_START_TRIM = 0.8
-"""A few per cent of defective sites touch several times as many patches."""
 MAX_TRAINING_SITES = 6000
-MIN_SITES_TO_COMPARE = 50
-AT_START_FALSE = 0.1
-"""False markers expected among the defects reported at the start."""
 LOST_BRAGG = 0.3
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
@@ -81,6 +77,8 @@ class LatticeMethod:
         self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
         self._rows = RowSearch(self._front.grid, self._patches, self._judgement.filters)
         self._rows.calibrate(self._baseline.held_out(), self._patches, self._site_probability)
+        ground = (self._baseline.level, self._baseline.known)
+        self._phases = phases_of_cells(self._front.grid, *ground, settings.random_seed)
         self._baseline.end_warm_up()
 
     @property
@@ -100,35 +98,21 @@ class LatticeMethod:
 
     def at_start(self) -> Sequence[Candidate]:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
-        known = self._baseline.known
-        difference, spread = against_equivalents(self._front.grid, self._baseline)
-        sites = np.flatnonzero(self._patches.all_true(known) & self._watched)
-        if len(sites) < MIN_SITES_TO_COMPARE:
-            return []
-        descriptors = self._patches.take(difference / spread, sites)
-        energy = (descriptors**2).sum(axis=1)
-        normal = descriptors[energy < np.quantile(energy, AT_START_TRIM)]
-        model = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
-        scores = model.score(descriptors)
-        patches = Patches(
-            site=sites,
-            score=bulk_tail(scores).surprise(scores),
-            z=self._patches.take(difference / np.sqrt(self._baseline.variance()), sites),
-            window_frames=np.full(len(sites), self._settings.warm_up_frames),
-        )
-        return self._candidates(patches, -np.log(AT_START_FALSE / len(sites)))
+        beside = beside_boundaries(self._phases)
+        judged = self._watched & ~np.asarray(self._patches.of_cell(beside), bool)
+        sites = np.flatnonzero(self._patches.all_true(self._baseline.known) & judged)
+        where = (self._front.grid, self._patches, self._baseline)
+        filters = self._judgement.filters
+        patches = unlike_equivalents(sites, self._phases, where, filters, self._settings)
+        return self._candidates(patches, threshold_at_start(len(patches.site)))
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
         return self._births
 
     def findings(self) -> Findings:
-        """Whether the frames are independent."""
-        correlations = self._baseline.correlations
-        return Findings(
-            frame_correlation=round(float(correlations[1:2].sum()), 3),
-            warnings=averaging_warning(correlations),
-        )
+        """Phases in view, and whether the frames are independent."""
+        return found(self._phases, self._front.grid, self._baseline.correlations)
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""

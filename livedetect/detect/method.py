@@ -62,11 +62,25 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseInView:
+    """A phase or domain that the first frames show."""
+
+    share: float
+    """Of the watched field."""
+    outlines: tuple[FloatArray, ...]
+    """Polygons (n, 2) as (x, y), sample coordinates, px."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """What the warm-up frames showed besides defects."""
 
     frame_correlation: float = 0.0
     """Correlation of the noise of successive frames; averaged frames are not independent."""
+    phases: tuple[PhaseInView, ...] = ()
+    """Phases and domains of the crystal, the largest first; empty if they were not told apart."""
+    boundaries: tuple[Region, ...] = ()
+    """Where they meet."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in sentences."""
 

@@ -73,6 +73,7 @@ def model_values(
         "threshold": model.method.threshold,
         "sensitivity": dict(model.method.sensitivity()),
         "dose_used_e_per_A2": dose,
+        "phases": _phases(model),
         "frame_correlation": model.method.findings().frame_correlation,
         "warnings": _warnings(model, warm_up),
     }
@@ -94,12 +95,27 @@ def first_defects(
             events.append(
                 defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
             )
+    known = sum(defect.candidate.kind == "boundary" for defect in tracker.active)
+    for region in model.method.findings().boundaries[known:]:
+        events += book.region(tracker, region, stamp, view, at_start=True)
     held = tracker.unknown(model.method.at_start())
     for candidate in tracker.unexplained(held, stamp.frame):
         first_frame = warm_up[0].index
         defect = book.enter(tracker, candidate, first_frame, stamp.frame, at_start=True)
         events.append(defect_event("defect_at_start", defect, stamp, view))
     return events
+
+
+def _phases(model: CrystalModel) -> list[dict[str, Any]]:
+    """Share and outlines, px of the latest frame, of every phase; nothing if there is one."""
+    to_frame = model.method.to_frame
+    return [
+        {
+            "share": phase.share,
+            "polygons_px": [np.round(to_frame(line), 1).tolist() for line in phase.outlines],
+        }
+        for phase in model.method.findings().phases
+    ]
 
 
 def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
@@ -112,4 +128,10 @@ def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
         )
     if model.fallback:
         warnings.append("no lattice found: watching by Patterson windows, less sensitively")
+    phases = model.method.findings().phases
+    if phases:
+        shares = ", ".join(f"{100 * phase.share:.0f} %" for phase in phases)
+        warnings.append(
+            f"{len(phases)} phases or domains in view ({shares}): each is watched as it is"
+        )
     return [*warnings, *model.method.findings().warnings]

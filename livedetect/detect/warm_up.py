@@ -10,13 +10,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.decision import TAIL_FRACTION, Tail
 from livedetect.detect.grid import Grid
 
 MIN_BEFORE = 3
 MIN_AFTER = 1
+OUT_OF_STEP = 2.0
+"""Spread of equivalents, relative to the most regular phase, that only another lattice has."""
 BULK = (0.5, 0.8)
 """Quantiles between which the scores of a specimen with few defects are defect-free."""
 
@@ -39,20 +41,39 @@ def steps_in_time(
         yield first_after, Window(frames=count - first_after, z=z, valid=everywhere)
 
 
-def against_equivalents(grid: Grid, baseline: Baseline) -> tuple[FloatArray, FloatArray]:
-    """Baseline of every sample against the same place of the other cells.
+def against_equivalents(
+    grid: Grid, baseline: Baseline, phases: IntArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Baseline of every sample against the same place of the other cells of its phase.
 
-    Returns the difference from their median (P, Q), 0 where unknown, and its usual spread
-    (P, Q), a robust standard deviation.
+    Returns the difference from their median (P, Q), 0 where unknown, its usual spread
+    (P, Q), a robust standard deviation, and the cells (n1, n2) that have equivalents: those
+    of a phase that is not in step with the lattice have none. `phases` (n1, n2) is -1 where
+    unknown.
     """
-    known = baseline.known
-    by_cell = grid.by_cell(np.where(known, baseline.level, np.nan))
-    stacked = by_cell.transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
+    difference = np.zeros(grid.shape, np.float32)
+    spread = np.ones(grid.shape, np.float32)
+    # what is in no phase is compared with the largest one
+    numbers = np.maximum(phases, 0)
+    masks = [grid.spread(numbers == phase) for phase in range(int(numbers.max(initial=0)) + 1)]
+    level = np.where(baseline.known, baseline.level, np.nan)
+    usual = [_usual(grid, np.where(mask, level, np.nan)) for mask in masks]
+    variances = [float((width**2).mean()) for _, width in usual]
+    for mask, (median, width) in zip(masks, usual, strict=True):
+        off = baseline.level - grid.tiled(median)
+        difference = np.where(mask & baseline.known, off, difference)
+        spread = np.where(mask, grid.tiled(np.maximum(width, 1e-12)), spread)
+    in_step = [v <= OUT_OF_STEP**2 * min(variances) for v in variances]
+    return difference.astype(np.float32), spread.astype(np.float32), np.array(in_step)[numbers]
+
+
+def _usual(grid: Grid, level: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Median (m1, m2) over the cells of a map (P, Q) with NaN, and its robust spread."""
+    stacked = grid.by_cell(level).transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
     with np.errstate(all="ignore"):
         median = _nan_quantile(stacked, 0.5)
-        spread = (_nan_quantile(stacked, 0.75) - _nan_quantile(stacked, 0.25)) / 1.349
-    difference = np.where(known, baseline.level - grid.tiled(median), 0).astype(np.float32)
-    return difference, grid.tiled(np.maximum(spread, 1e-12)).astype(np.float32)
+        width = (_nan_quantile(stacked, 0.75) - _nan_quantile(stacked, 0.25)) / 1.349
+    return median, width
 
 
 def bulk_tail(scores: FloatArray) -> Tail:

@@ -1,0 +1,138 @@
+"""Which phases or domains of the crystal the first frames show, and where they meet.
+
+Every place has its own baseline, so that several domains can be watched with one model;
+here they are told apart without being told how many there are: the unit cells of the mean
+warm-up frame are clustered as they are, in phase with the lattice. Inversion domains, which
+a Patterson function cannot tell apart, differ; another lattice is out of phase everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from skimage import measure
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.grid import Grid
+from livedetect.detect.independence import averaging_warning
+from livedetect.detect.method import Findings, PhaseInView
+from livedetect.detect.phases import classify
+from livedetect.detect.regions import Region
+
+SMOOTHING_CELLS = 1.2
+TIDIED_CELLS = 5
+"""A phase is what prevails in so many cells along each axis."""
+LEAST_SHARE = 0.08
+"""Of the field, that a phase must have to itself."""
+LEAST_CELLS = 100
+"""Fewer cells say nothing of phases."""
+BESIDE_CELLS = 2
+LEAST_BOUNDARY = 6
+"""Cells of a boundary worth a word."""
+EVERYWHERE = np.ones((3, 3), bool)
+
+
+def phases_of_cells(grid: Grid, level: FloatArray, known: BoolArray, seed: int) -> IntArray:
+    """Phase (n1, n2) of every cell, 0 the largest, -1 unknown.
+
+    Parameters
+    ----------
+    level, known : (P, Q) lasting difference from the mean cell, and where it is known.
+    """
+    usable = np.asarray(grid.by_cell(known).all(axis=(1, 3)))
+    cells = grid.by_cell(level).transpose(0, 2, 1, 3).reshape(*grid.cells, -1)
+    cells = cells - cells.mean(axis=-1, keepdims=True)
+    cells = cells * usable[..., None]
+    smooth = ndimage.gaussian_filter(cells, SMOOTHING_CELLS, axes=(0, 1))
+    weight = ndimage.gaussian_filter(usable.astype(float), SMOOTHING_CELLS)
+    described = (smooth / np.maximum(weight, 1e-3)[..., None])[usable]
+    return _tidy(_labelled(described, usable, seed), usable)
+
+
+def boundary_of(phases: IntArray) -> BoolArray:
+    """(n1, n2) cells at which two phases meet."""
+    highest = ndimage.maximum_filter(phases, footprint=EVERYWHERE)
+    lowest = ndimage.minimum_filter(np.where(phases < 0, 99, phases), footprint=EVERYWHERE)
+    return np.asarray((phases >= 0) & (highest != lowest))
+
+
+def beside_boundaries(phases: IntArray) -> BoolArray:
+    """(n1, n2) cells that are not judged by themselves: they belong to a boundary."""
+    boundary = boundary_of(phases)
+    return np.asarray(ndimage.binary_dilation(boundary, EVERYWHERE, iterations=BESIDE_CELLS))
+
+
+def found(phases: IntArray, grid: Grid, correlations: FloatArray) -> Findings:
+    """What is told of the phases (n1, n2), and of the independence of the frames."""
+    shares = shares_of(phases)
+    several = len(shares) > 1
+    told = [
+        PhaseInView(share=share, outlines=tuple(outlines_of(phases == number, grid)))
+        for number, share in enumerate(shares)
+    ]
+    return Findings(
+        frame_correlation=round(float(correlations[1:2].sum()), 3),
+        phases=tuple(told) if several else (),
+        boundaries=tuple(boundaries_of(phases, grid)) if several else (),
+        warnings=averaging_warning(correlations),
+    )
+
+
+def boundaries_of(phases: IntArray, grid: Grid) -> list[Region]:
+    """The places at which phases meet, each once."""
+    labels, count = ndimage.label(boundary_of(phases), EVERYWHERE)
+    masks = [labels == label for label in range(1, count + 1)]
+    return [
+        _boundary(mask, grid, i)
+        for i, mask in enumerate(m for m in masks if m.sum() >= LEAST_BOUNDARY)
+    ]
+
+
+def _boundary(mask: BoolArray, grid: Grid, number: int) -> Region:
+    cells = np.argwhere(mask)
+    middle = cells[np.hypot(*(cells - cells.mean(axis=0)).T).argmin()]
+    outline = outlines_of(mask, grid)[0]
+    return Region(
+        number=number,
+        kind="boundary",
+        outline=outline,
+        centre=np.asarray(grid.origin + (middle + 0.5) @ grid.lattice.basis_px),
+        area_px2=float(mask.sum()) * abs(float(np.linalg.det(grid.lattice.basis_px))),
+    )
+
+
+def outlines_of(mask: BoolArray, grid: Grid) -> list[FloatArray]:
+    """Polygons (n, 2) around cells (n1, n2), sample coordinates, px, the longest first."""
+    contours = measure.find_contours(np.pad(mask, 1).astype(float), 0.5)
+    rough = [measure.approximate_polygon(line, 0.5) for line in contours]
+    placed = [grid.origin + (line - 0.5) @ grid.lattice.basis_px for line in rough]
+    return sorted(placed, key=len, reverse=True)
+
+
+def shares_of(phases: IntArray) -> list[float]:
+    """Share of every phase of the cells that are known."""
+    known = phases[phases >= 0]
+    return [round(float(share), 3) for share in np.bincount(known) / max(len(known), 1)]
+
+
+def _labelled(described: FloatArray, usable: BoolArray, seed: int) -> IntArray:
+    phases = np.full(usable.shape, -1)
+    phases[usable] = classify(described, seed=seed) if usable.sum() >= LEAST_CELLS else 0
+    return phases
+
+
+def _tidy(phases: IntArray, usable: BoolArray) -> IntArray:
+    """What prevails around every cell; small phases belong to their surroundings."""
+    counts = np.stack(
+        [
+            ndimage.uniform_filter((phases == label).astype(float), TIDIED_CELLS)
+            for label in range(int(phases.max()) + 1)
+        ]
+    )
+    shares = [
+        float((counts.argmax(axis=0)[usable] == label).mean()) for label in range(len(counts))
+    ]
+    counts = counts[[label for label, share in enumerate(shares) if share >= LEAST_SHARE]]
+    prevailing = counts.argmax(axis=0) if len(counts) else np.zeros(usable.shape, np.int64)
+    order = np.argsort(-np.bincount(prevailing[usable], minlength=max(len(counts), 1)))
+    return np.where(usable, np.argsort(order)[prevailing], -1)

@@ -1,0 +1,46 @@
+"""Domains from the start are told apart, and their boundary is told once."""
+
+import numpy as np
+import pytest
+
+from livedetect import Detector
+from livedetect.detect.domains import boundary_of, shares_of
+from livedetect.stream.registry import open_simulator
+from livedetect.types import RegionEvent
+
+SPEC = "{}?size=256&frames=13&damage=0&detected_e_per_px=3&{}&seed={}"
+
+
+def events_of(spec: str) -> list:
+    detector = Detector()
+    return [event for s in open_simulator(spec) for event in detector.step(s.frame).events]
+
+
+def test_cells_where_two_phases_meet() -> None:
+    phases = np.zeros((12, 12), int)
+    phases[:, 7:] = 1
+    phases[:2] = -1
+    assert shares_of(phases) == [0.583, 0.417]
+    assert set(np.nonzero(boundary_of(phases))[1]) == {6, 7}
+    assert not boundary_of(np.zeros((5, 5), int)).any()
+
+
+@pytest.mark.parametrize(("crystal", "seed"), [("mos2", 1), ("zro2", 1), ("graphene", 2)])
+def test_a_twin_boundary_from_the_start_is_told_once(crystal: str, seed: int) -> None:
+    events = events_of(SPEC.format(crystal, "twin=1", seed))
+    ready = next(event.as_dict() for event in events if event.event == "model_ready")
+    assert len(ready["phases"]) == 2
+    assert min(phase["share"] for phase in ready["phases"]) > 0.3
+    assert any("2 phases" in text for text in ready["warnings"])
+    assert [e.kind for e in events if isinstance(e, RegionEvent)] == ["boundary"]
+    held = [event for event in events if event.event == "defect_at_start"]
+    assert [event.region_id for event in held if event.region_id is not None] == [0]
+    assert len(held) <= 5  # where the other lattice comes near the boundary
+
+
+@pytest.mark.parametrize("others", ["preexisting=0.1", "warp_px=2", "contamination=0.5"])
+def test_an_imperfect_crystal_is_one_phase(others: str) -> None:
+    events = events_of(SPEC.format("mos2", others, 1))
+    ready = next(event.as_dict() for event in events if event.event == "model_ready")
+    assert ready["phases"] == []
+    assert not [event for event in events if isinstance(event, RegionEvent)]
