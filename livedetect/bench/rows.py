@@ -25,7 +25,7 @@ from livedetect.stream.session import run_session
 from livedetect.types import Command, DefectEvent, Event, FrameResult, SimulatedFrame, SourceItem
 
 RADIUS_CELLS = 0.5
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 WAYS = ("whole frames", "rows")
 
 

@@ -111,6 +111,7 @@ class Session:
         self._stalled = False
         self._told_to_stop = False
         self._last_command_at = -1
+        self._next_look_s = self._started_s
 
     def run(self) -> RunOutcome:
         """Run to the end; see `run_session`."""
@@ -222,7 +223,12 @@ class Session:
         told = partial.index == self._last_command_at
         if told or not known or not isinstance(self._engine, LooksAtRows):
             return
+        begun_s = time.monotonic()
+        if self._info.live and begun_s < self._next_look_s:
+            return
         result = self._engine.look(partial)
+        ended_s = time.monotonic()
+        self._next_look_s = ended_s + (ended_s - begun_s)  # half of the time is for whole frames
         if result.events:
             for event in self._with_alarm(partial.frame, result).events:
                 self._outputs.on_event(event)

@@ -5,7 +5,7 @@ import sys
 from contextlib import contextmanager
 
 import livedetect
-from livedetect.types import Frame
+from livedetect.types import Frame, PartialFrame
 
 
 @contextmanager
@@ -54,3 +54,29 @@ def test_a_wait_makes_no_sense_for_a_folder(tmp_path):
     assert done.returncode == 2
     assert "--wait is for addresses" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_frames_can_be_sent_in_blocks_of_rows():
+    with microscope("--row-blocks", "4") as (process, address):
+        source = livedetect.open_source(address)
+        source.give_rows()
+        items = list(source)
+        assert process.wait(30) == 0
+    frames = [item for item in items if isinstance(item, Frame)]
+    assert [(frame.index, frame.data.shape) for frame in frames] == [
+        (k, (64, 64)) for k in range(4)
+    ]
+    done = [item.rows_done for item in items if isinstance(item, PartialFrame) and item.index == 0]
+    assert done == [16, 32, 48]
+
+
+def test_blocks_of_rows_make_no_sense_for_a_folder(tmp_path):
+    command = [sys.executable, "-m", "livedetect", "simulate", "square?size=64&frames=4"]
+    done = subprocess.run(
+        [*command, "--to", str(tmp_path / "out"), "--row-blocks", "3"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--row-blocks is for addresses" in done.stderr

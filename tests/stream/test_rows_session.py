@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 import livedetect
@@ -12,7 +13,7 @@ from livedetect.stream.recording import Recording
 from livedetect.stream.registry import open_simulator, open_source
 from livedetect.stream.session import SessionOptions, run_session
 from livedetect.stream.sinks.jsonl import JsonLinesSink
-from livedetect.types import Command, Frame, PartialFrame, SourceInfo
+from livedetect.types import Command, Frame, FrameResult, PartialFrame, Phase, SourceInfo
 
 BLOCKS = 4
 SPEC = "mos2?size=256&frames=40&seed=2"
@@ -152,3 +153,39 @@ def test_an_engine_that_cannot_look_is_shown_whole_frames():
     engine = Whole()
     run_session(Blocks(), engine, options=SessionOptions(frames=5))
     assert [type(item) for item in engine.items] == [Frame] * 5
+
+
+def test_live_looks_leave_half_of_the_time_to_whole_frames(stop):
+    class Slow:
+        looks = 0
+
+        def look(self, partial):
+            self.looks += 1
+            stop.wait(0.3)
+            return self.step(partial.frame)
+
+        def step(self, item):
+            return FrameResult(frame=item.index, time_s=0.0, phase=Phase.LIVE, disposition="scored")
+
+        def apply(self, _command):
+            return ()
+
+        def state(self):
+            return {}
+
+    class Quick(Blocks):
+        def __init__(self):
+            super().__init__()
+            self.info = SourceInfo(name="blocks", live=True)
+
+        def __iter__(self):
+            for number in range(2):
+                frame = livedetect.Frame.from_array(np.ones((64, 64)), index=number)
+                for partial in self.of(frame):
+                    yield partial
+                    stop.wait(0.1)
+
+    engine = Slow()
+    outcome = run_session(Quick(), engine, options=SessionOptions(stop=stop))
+    assert outcome.ledger["scored"] == 2
+    assert 1 <= engine.looks <= 4
