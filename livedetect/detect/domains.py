@@ -18,6 +18,7 @@ from livedetect.detect.independence import averaging_warning
 from livedetect.detect.method import Findings, PhaseInView
 from livedetect.detect.phases import classify
 from livedetect.detect.regions import Region
+from livedetect.detect.watch import few_cells_warning
 
 SMOOTHING_CELLS = 1.2
 TIDIED_CELLS = 5
@@ -62,8 +63,8 @@ def beside_boundaries(phases: IntArray) -> BoolArray:
     return np.asarray(ndimage.binary_dilation(boundary, EVERYWHERE, iterations=BESIDE_CELLS))
 
 
-def found(phases: IntArray, grid: Grid, correlations: FloatArray) -> Findings:
-    """What is told of the phases (n1, n2), and of the independence of the frames."""
+def found(phases: IntArray, grid: Grid, correlations: FloatArray, cells: float) -> Findings:
+    """What is told of the phases (n1, n2), of the frames' independence and of few `cells`."""
     shares = shares_of(phases)
     several = len(shares) > 1
     told = [
@@ -74,7 +75,7 @@ def found(phases: IntArray, grid: Grid, correlations: FloatArray) -> Findings:
         frame_correlation=round(float(correlations[1:2].sum()), 3),
         phases=tuple(told) if several else (),
         boundaries=tuple(boundaries_of(phases, grid)) if several else (),
-        warnings=averaging_warning(correlations),
+        warnings=(*few_cells_warning(cells), *averaging_warning(correlations)),
     )
 
 

@@ -25,7 +25,7 @@ from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import bulk_tail, steps_in_time
-from livedetect.detect.watch import WatchedArea, block_map
+from livedetect.detect.watch import LEAST_CELLS, WatchedArea, block_map, cells_in_view
 from livedetect.settings import Settings
 
 SUPPRESSION_RADIUS = 0.664
@@ -112,7 +112,7 @@ class LatticeMethod:
 
     def findings(self) -> Findings:
         """Phases in view, and whether the frames are independent."""
-        return found(self._phases, self._front.grid, self._baseline.correlations)
+        return found(self._phases, self._front.grid, self._baseline.correlations, self._cells)
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
@@ -188,9 +188,14 @@ class LatticeMethod:
     def watch(self, settings: Settings) -> None:
         """Judge another region of the frame."""
         self._settings = settings
-        self._area = WatchedArea.from_settings(
+        area = WatchedArea.from_settings(
             settings, self._front.shape, self._border_px, self._dwell_us
         )
+        self._area = area if self._cells >= LEAST_CELLS else area.closed()
+
+    @property
+    def _cells(self) -> float:
+        return cells_in_view(self._front.shape, self.lattice_px)
 
     def restart(self, shift: FloatArray | None = None) -> None:
         """Go on after an interruption, from the drift `shift` or where it was."""

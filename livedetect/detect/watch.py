@@ -11,6 +11,23 @@ from livedetect.detect.kernels import COMPILED, form
 from livedetect.settings import Settings
 
 BLOCK_PX = 8
+LEAST_CELLS = 40.0
+"""Unit cells in view from which on the usual look of a cell can be told from its noise."""
+
+
+def cells_in_view(shape: tuple[int, ...], basis_px: FloatArray) -> float:
+    """Number of unit cells with the basis (2, 2), px, that a frame (H, W) shows."""
+    return float(np.prod(shape)) / abs(float(np.linalg.det(basis_px)))
+
+
+def few_cells_warning(cells: float) -> tuple[str, ...]:
+    """What to tell the user; nothing if there are enough."""
+    if cells >= LEAST_CELLS:
+        return ()
+    return (
+        f"only {cells:.0f} unit cells in view, too few to learn what is usual (at least "
+        f"{LEAST_CELLS:.0f} are needed): nothing is marked; zoom out",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +56,10 @@ class WatchedArea:
         for rectangle in settings.exclude:
             mask[_slices(rectangle)] = False
         return cls(mask=mask)
+
+    def closed(self) -> WatchedArea:
+        """The same frame with nothing judged."""
+        return WatchedArea(mask=np.zeros_like(self.mask))
 
     def contains(self, positions: FloatArray) -> BoolArray:
         """(n,) True for frame positions (n, 2) as (x, y) that are judged."""

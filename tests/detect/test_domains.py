@@ -44,3 +44,11 @@ def test_an_imperfect_crystal_is_one_phase(others: str) -> None:
     ready = next(event.as_dict() for event in events if event.event == "model_ready")
     assert ready["phases"] == []
     assert not [event for event in events if isinstance(event, RegionEvent)]
+
+
+def test_a_view_of_too_few_cells_is_refused_with_a_word() -> None:
+    spec = "mos2?size=200&frames=20&damage=0&detected_e_per_px=0.5&a_px=36&seed=1"
+    events = events_of(spec)
+    ready = next(event.as_dict() for event in events if event.event == "model_ready")
+    assert any("too few" in text for text in ready["warnings"])
+    assert not [event for event in events if event.event.startswith("defect")]
