@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from livedetect.detect.crystal_model import CrystalModel
+from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.method import Candidate
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.tracking import Tracker
@@ -15,6 +16,8 @@ from livedetect.types import Frame, PartialFrame
 
 CROWD = 8
 """So many new defects in one frame are checked for a field that has moved."""
+FEW = 3
+"""So many are one in however few rows."""
 LEAST_CELLS = 6
 """Rows of unit cells without which a band cannot be registered."""
 MARGIN_PX = 8.0
@@ -50,9 +53,12 @@ def told_early(
     None at all where the field may have moved (`limit_px` is the largest innovation that
     leaves no doubt): the whole frame will tell.
     """
-    everywhere = seen.between(-np.inf, np.inf)
     moved = seen.scored.innovation_px > limit_px or bool(seen.scored.slip_px)
-    if moved or len(tracker.news(everywhere)) >= CROWD:
+    # a few rows show a few only of the crowd, or of the outliers, that a moved field makes
+    share = partial.rows_done / len(partial.frame.data)
+    crowd = max(FEW, CROWD * share)
+    burst = seen.scored.outlier_share > BURST_SHARE * share
+    if moved or burst or len(tracker.news(seen.scored.candidates)) >= crowd:
         return []
     margin = MARGIN_PX + MARGIN_CELLS * seen.cell_px
     top = partial.first_row - margin if partial.first_row else -np.inf

@@ -86,14 +86,16 @@ def test_no_look_across_other_scan_settings():
     assert all(detector.look(partial).events == () for partial in states(other))
 
 
-def test_rows_without_the_crystal_say_nothing():
+def test_rows_without_the_crystal_or_of_another_place_say_nothing():
     detector = Detector()
     for simulated in open_simulator(SPEC):
         detector.step(simulated.frame)
     frame = simulated.frame
     noise = np.random.default_rng(0).poisson(5, frame.data.shape).astype(frame.data.dtype)
-    later = dataclasses.replace(frame, data=noise, index=frame.index + 1)
-    assert all(detector.look(partial).events == () for partial in states(later))
+    elsewhere = np.roll(frame.data, (60, 45), (0, 1))
+    for data in (noise, elsewhere):
+        later = dataclasses.replace(frame, data=data, index=frame.index + 1)
+        assert all(detector.look(partial).events == () for partial in states(later))
 
 
 def candidate(x, y, score):
