@@ -21,6 +21,7 @@ from livedetect.setting_fields import did_you_mean, limits_of
 from livedetect.setting_fields import setting as _setting
 
 METHODS = ("lattice", "patterson", "semantic")
+KERNELS = ("auto", "plain")
 ALARM_RULES = ("none", "count", "density", "rate", "region_area")
 ALARM_ACTIONS = ("none", "notify", "stop_scan", "blank")
 
@@ -80,6 +81,11 @@ class Settings:
     stream: str | None = _setting(None, "channel to analyse; default: the first seen")
     nu: float = _setting(
         0.02, "one-class SVM: bound on the training outliers", minimum=1e-4, maximum=0.5
+    )
+    kernels: str = _setting(
+        "auto",
+        "arithmetic of the hot path: compiled where numba can be had, or plain numpy",
+        choices=KERNELS,
     )
     random_seed: int = _setting(0, "seed of every random choice in the analysis", minimum=0)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)

@@ -21,6 +21,7 @@ from scipy import fft
 from threadpoolctl import threadpool_limits
 
 import livedetect
+from livedetect.bench.memory import peak_mb
 from livedetect.bench.speed_others import OTHERS
 from livedetect.bench.speed_stages import StageClock
 from livedetect.bench.table import markdown
@@ -31,7 +32,7 @@ from livedetect.types import Frame
 Result = TypeVar("Result")
 
 SIZES = (512, 1024, 2048)
-LARGE = 4096
+FINE = 2048
 STEADY_AFTER = 9
 """Frames after which all time windows are full."""
 
@@ -50,6 +51,8 @@ class SpeedPlan:
     """What the simulator makes; several defects are there at the end."""
     others: bool = True
     """Whether other methods are timed, too."""
+    oversampled: bool = True
+    """Whether frames four times as fine are timed, of the lattice that 512 px hold."""
 
     def frames_at(self, size: int) -> int:
         """Steps timed at a size."""
@@ -62,6 +65,8 @@ class Speed:
 
     size: int
     """Edge of the frames, px."""
+    note: str = ""
+    """What is unusual about them."""
     threads: int
     """Of BLAS and FFT."""
     fit_s: float
@@ -77,7 +82,7 @@ class Speed:
     defects: int
     """Tracks at the end."""
     memory_mb: float
-    """Resident memory at the end, MB; 0 where it cannot be told."""
+    """Largest resident memory so far, MB; 0 where it cannot be told."""
     stages_ms: dict[str, tuple[float, ...]]
     """Processor time of each stage, from a second pass over the frames."""
     others_ms: dict[str, float | str]
@@ -100,6 +105,9 @@ def measure(plan: SpeedPlan) -> Iterator[Speed]:
         frames = simulated(f"{plan.crystal}&size={size}", plan.frames_at(size))
         for threads in plan.threads:
             yield speed_of(frames, threads, others=plan.others and threads == 1)
+    if plan.oversampled:
+        frames = simulated(plan.crystal.replace("a_px=16", "a_px=64") + f"&size={FINE}", 24)
+        yield dataclasses.replace(speed_of(frames, 1, others=False), note="columns 64 px apart")
 
 
 def simulated(spec: str, steps: int) -> list[Frame]:
@@ -124,7 +132,7 @@ def speed_of(frames: Sequence[Frame], threads: int, *, others: bool) -> Speed:
         fft_ms=tuple(timed.fft[0]),
         fft_cpu_ms=tuple(timed.fft[1]),
         defects=timed.defects,
-        memory_mb=_resident_mb(),
+        memory_mb=peak_mb(),
         stages_ms=stages,
         others_ms=beside,
     )
@@ -181,17 +189,9 @@ def _one(run: Callable[[Sequence[np.ndarray]], float], data: Sequence[np.ndarray
         return f"{error.name} is not installed"
 
 
-def _resident_mb() -> float:
-    try:
-        import psutil  # noqa: PLC0415 - comes with the extra viewer
-    except ImportError:
-        return 0.0
-    return float(psutil.Process().memory_info().rss / 2**20)
-
-
 def exponent(measured: Sequence[Speed]) -> float | None:
     """Of the cost of a step against the number of pixels, one thread; None for one size."""
-    own = [entry for entry in measured if entry.threads == 1]
+    own = [entry for entry in measured if entry.threads == 1 and not entry.note]
     if len({entry.size for entry in own}) < 2:
         return None
     pixels = np.log([entry.size**2 for entry in own])
@@ -216,7 +216,7 @@ def table(measured: Sequence[Speed]) -> str:
 
 def _steps(measured: Sequence[Speed]) -> str:
     heads = ["size", "threads", "defects", "fit / s", "median / ms", "p95", "p99", "frames/s"]
-    heads += ["CPU / ms", "rfft2 / ms", "in rfft2", "in rfft2 (CPU)", "memory / MB"]
+    heads += ["CPU / ms", "rfft2 / ms", "in rfft2", "in rfft2 (CPU)", "peak / MB"]
     return markdown(heads, [_row(entry) for entry in measured])
 
 
@@ -225,13 +225,18 @@ def _row(entry: Speed) -> list[str]:
     high = [float(np.percentile(entry.step_ms, q)) for q in (95, 99)]
     figures = [entry.fit_s, median, *high, 1e3 / median, statistics.median(entry.step_cpu_ms)]
     figures += [statistics.median(entry.fft_ms), entry.ratio, entry.cpu_ratio, entry.memory_mb]
-    head = [str(entry.size), str(entry.threads), str(entry.defects)]
+    head = [f"{entry.size} {entry.note}".strip(), str(entry.threads), str(entry.defects)]
     return head + [f"{figure:.2f}" if figure < 100 else f"{figure:.0f}" for figure in figures]
 
 
 def _stages(measured: Sequence[Speed]) -> str:
     rows = [
-        [name, str(entry.size), *(f"{np.percentile(times, q):.2f}" for q in (50, 95, 99)), share]
+        [
+            name,
+            f"{entry.size} {entry.note}".strip(),
+            *(f"{np.percentile(times, q):.2f}" for q in (50, 95, 99)),
+            share,
+        ]
         for entry in measured
         if entry.threads == 1
         for name, times in entry.stages_ms.items()

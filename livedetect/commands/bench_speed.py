@@ -4,38 +4,70 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from livedetect.bench.speed_paced import Paced
+
+EVEN_PX = 512
+"""Frames of the paced runs."""
+EVEN_SPEC = "mos2?a_px=16&damage=4&damage_from=13&seed=3&frames=80&size={size}"
+ARRIVAL_SPEC = "mos2?damage=6&damage_from=16&seed=3&frames=80&size={size}"
 
 
 def speed(
     size: Annotated[
-        list[int] | None, typer.Option(metavar="PX", help="Edge of the frames; may be repeated.")
+        list[int] | None, typer.Option(metavar="PX", help="Edge of the frames; repeatable.")
     ] = None,
     threads: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Threads of BLAS and FFT; repeatable.")
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=5, help="Steps timed at 512 px.")] = 60,
-    large: Annotated[bool, typer.Option("--large", help="Also 4096 x 4096 px.")] = False,
     others: Annotated[bool, typer.Option(help="Time other methods as well.")] = True,
+    paced: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Frames at 30 per second, and the way over tcp; 0: none."
+        ),
+    ] = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Measure the time of a step and its stages beside a full-frame FFT and other methods."""
-    from livedetect.bench.speed import LARGE, SpeedPlan, as_values, measure, table
+    from livedetect.bench.speed import SpeedPlan, as_values, measure, table
+    from livedetect.bench.speed_arrival import arrival_line, arrival_ms
+    from livedetect.bench.speed_paced import paced_table
     from livedetect.commands.play import tell
     from livedetect.commands.preparation import prepare_numerics
 
     prepare_numerics(tell)
     plan = SpeedPlan(
-        sizes=tuple(size or SpeedPlan().sizes) + ((LARGE,) if large else ()),
+        sizes=tuple(size or SpeedPlan().sizes),
         threads=tuple(threads or SpeedPlan().threads),
         frames=frames,
         others=others,
+        oversampled=others,
     )
     measured = []
     for entry in measure(plan):
         measured.append(entry)
         tell(f"{entry.size} px, {entry.threads} thread(s): {entry.cpu_ratio:.1f} rfft2 (CPU)")
-    text = json.dumps(as_values(measured), indent=1) if as_json else table(measured)
-    sys.stdout.write(text + "\n")
+    if as_json:
+        sys.stdout.write(json.dumps(as_values(measured), indent=1) + "\n")
+        return
+    sys.stdout.write(table(measured) + "\n")
+    edge = min(plan.sizes[0], EVEN_PX)
+    if paced:
+        sys.stdout.write("\n" + paced_table(_even(edge, paced)) + "\n")
+        took = arrival_ms(ARRIVAL_SPEC.format(size=edge))
+        sys.stdout.write(f"\n{arrival_line(edge, took)}\n")
+
+
+def _even(size: int, count: int) -> list[Paced]:
+    """Runs at a fixed rate, alone and beside a refit."""
+    from livedetect.bench.speed_paced import paced, refit_svm
+    from livedetect.stream.registry import open_simulator
+
+    frames = [entry.frame for entry in open_simulator(EVEN_SPEC.format(size=size))]
+    return [paced(frames, count), paced(frames, count, ("an SVM being fitted", refit_svm))]

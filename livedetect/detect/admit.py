@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.frame_rows import FrameRows
 from livedetect.types import Frame, RejectionReason
 
 MIN_SIZE_PX = 64
@@ -36,24 +37,41 @@ class Objection:
 class Admission:
     """Looks at each frame on its own and beside the previous one."""
 
+    DERIVED = ("_rows",)
+
     def __init__(self) -> None:
         self._previous: FloatArray | None = None
+        self.restore_derived()
+
+    def restore_derived(self) -> None:
+        """Begin with no frame, after a state has been restored."""
+        self._rows: FrameRows | None = None
+
+    @property
+    def rows(self) -> FrameRows:
+        """The latest frame that is an image, read once for everybody."""
+        assert self._rows is not None  # noqa: S101 - asked for after `objection`
+        return self._rows
 
     def objection(self, frame: Frame) -> Objection | None:
         """What speaks against `frame`; None if it may be analysed."""
         problem = _not_an_image(frame)
         if problem:
             return Objection("invalid", problem)
-        problem = self._suspicion(frame)
+        self._rows = FrameRows.of(frame.data)
+        problem = _beyond_computing(frame, self.rows)
+        if problem:
+            return Objection("invalid", problem)
+        problem = self._suspicion(frame, self.rows)
         self._previous = frame.data
         return Objection("suspect", problem) if problem else None
 
-    def _suspicion(self, frame: Frame) -> str:
+    def _suspicion(self, frame: Frame, rows: FrameRows) -> str:
         """First of the checks that has something to say."""
         checks = (_unfinished, _constant, _saturated, _flat_rows, self._repeated, _blanked)
-        return next((said for check in checks if (said := check(frame))), "")
+        return next((said for check in checks if (said := check(frame, rows))), "")
 
-    def _repeated(self, frame: Frame) -> str:
+    def _repeated(self, frame: Frame, _rows: FrameRows) -> str:
         height = len(frame.data)
         repeated = self._repeated_rows(frame.data)
         if repeated == height:
@@ -97,71 +115,71 @@ def _not_an_image(frame: Frame) -> str:
         return f"pixels must be real numbers, these are {data.dtype}"
     if min(data.shape) < MIN_SIZE_PX:
         return f"{data.shape[1]} x {data.shape[0]} px is too small; {MIN_SIZE_PX} px are needed"
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        bad = int((~np.isfinite(data)).sum())
-        return f"{bad} pixels are not finite numbers"
-    if data.dtype.kind == "f" and float(np.abs(data).max()) > LARGEST_VALUE:
-        return f"pixel values beyond {LARGEST_VALUE:g} cannot be computed with; scale them down"
     return ""
 
 
-def _unfinished(frame: Frame) -> str:
+def _beyond_computing(frame: Frame, rows: FrameRows) -> str:
+    low, high = rows.span
+    if np.isfinite(rows.square).all() and max(abs(low), abs(high)) <= LARGEST_VALUE:
+        return ""
+    bad = int((~np.isfinite(frame.data)).sum())
+    if bad:
+        return f"{bad} pixels are not finite numbers"
+    return f"pixel values beyond {LARGEST_VALUE:g} cannot be computed with; scale them down"
+
+
+def _unfinished(frame: Frame, _rows: FrameRows) -> str:
     height = len(frame.data)
     if frame.valid_rows is not None and frame.valid_rows < height:
         return f"only {frame.valid_rows} of {height} rows were scanned"
     return ""
 
 
-def _constant(frame: Frame) -> str:
-    data = frame.data
-    return f"all pixels have the value {data.flat[0]}" if data.min() == data.max() else ""
+def _constant(frame: Frame, rows: FrameRows) -> str:
+    low, high = rows.span
+    return f"all pixels have the value {frame.data.flat[0]}" if low == high else ""
 
 
-def _saturated(frame: Frame) -> str:
-    share = _saturated_fraction(frame)
+def _saturated(frame: Frame, rows: FrameRows) -> str:
+    share = _saturated_fraction(frame, rows)
     if share > SATURATED_FRACTION:
         return f"{100 * share:.0f} % of the pixels are saturated; lower the detector gain"
     return ""
 
 
-def _flat_rows(frame: Frame) -> str:
-    if np.ptp(frame.data[0]) and np.ptp(frame.data[-1]):
-        return ""
-    rows = _trailing(np.ptp(frame.data.astype(np.float32), axis=1) == 0)
-    if rows > MISSING_ROWS_FRACTION * len(frame.data):
-        return f"{rows} rows at the edge are constant: the scan was not finished"
+def _flat_rows(_frame: Frame, rows: FrameRows) -> str:
+    flat = _trailing(rows.low == rows.high)
+    if flat > MISSING_ROWS_FRACTION * len(rows.low):
+        return f"{flat} rows at the edge are constant: the scan was not finished"
     return ""
 
 
-def _blanked(frame: Frame) -> str:
-    rows = _longest_run(_without_beam(frame.data))
-    if rows > BLANK_ROW_FRACTION * len(frame.data):
-        return f"{rows} rows carry no signal: the beam was blanked within the frame"
+def _blanked(_frame: Frame, rows: FrameRows) -> str:
+    run = _longest_run(_without_beam(rows))
+    if run > BLANK_ROW_FRACTION * len(rows.mean):
+        return f"{run} rows carry no signal: the beam was blanked within the frame"
     return ""
 
 
-def _saturated_fraction(frame: Frame) -> float:
+def _saturated_fraction(frame: Frame, rows: FrameRows) -> float:
     """Share of pixels at the detector's largest value, where that is known or evident."""
-    data = frame.data
+    data, highest = frame.data, rows.span[1]
     top = frame.saturation_value
     if top is None and data.dtype.kind in "ui":
         top = float(np.iinfo(data.dtype).max)
-    if top is not None and data.max() >= top:
+    if top is not None and highest >= np.float32(top):
         return float(np.count_nonzero(data >= top) / data.size)
-    highest = data.max()
     if data.dtype.kind == "f" or highest >= 255:
-        return float(np.count_nonzero(data == highest) / data.size)
+        return float(rows.at_top[rows.high == highest].sum() / data.size)
     return 0.0
 
 
-def _without_beam(data: FloatArray) -> BoolArray:
+def _without_beam(rows: FrameRows) -> BoolArray:
     """(H,) True for rows whose mean and scatter lie far below the usual row's."""
-    rows = data.astype(np.float32)
-    floor = float(rows.min())
-    rows -= np.float32(floor)
-    mean = rows.mean(axis=1)
-    square = np.einsum("yx,yx->y", rows, rows) / rows.shape[1]
-    scatter = np.sqrt(np.maximum(square - mean**2, 0))
+    mean, scatter = rows.mean - rows.span[0], rows.scatter
+    dark = mean < BLANK_SIGNAL * mean.max()
+    if not dark.any():
+        return np.asarray(dark)
     return np.asarray(
         (mean < BLANK_SIGNAL * np.median(mean)) & (scatter < BLANK_SIGNAL * np.median(scatter))
     )

@@ -59,18 +59,23 @@ class View:
 
     def specimen_nm(self, position: FloatArray) -> tuple[float | None, float | None]:
         """Position in the area, drift removed; None without a pixel size."""
+        x, y = self.all_nm(position[None])[0]
+        return x, y
+
+    def all_nm(self, positions: FloatArray) -> list[list[float | None]]:
+        """Positions (n, 2) in the area as (x, y), drift removed; None without a pixel size."""
         if self.calibration.pixel_size_nm is None:
-            return None, None
-        x, y = self.placement.apply(position[None])[0]
-        return float(x), float(y)
+            return [[None, None]] * len(positions)
+        placed: list[list[float | None]] = self.placement.apply(positions).tolist()
+        return placed
 
 
 def _common(stamp: Stamp) -> dict[str, Any]:
     return {name: getattr(stamp, name) for name in Stamp.__slots__}
 
 
-def _placed(defect: Defect, view: View, place: FloatArray | None = None) -> dict[str, Any]:
-    x_px, y_px = view.frame_px(defect.position) if place is None else map(float, place)
+def _placed(defect: Defect, view: View) -> dict[str, Any]:
+    x_px, y_px = view.frame_px(defect.position)
     x_nm, y_nm = view.specimen_nm(defect.position)
     return {"x_px": x_px, "y_px": y_px, "x_nm": x_nm, "y_nm": y_nm}
 
@@ -129,8 +134,8 @@ def region_event(region: Region, region_id: int, stamp: Stamp, view: View) -> Re
     )
 
 
-def track(defect: Defect, view: View, place: FloatArray) -> Track:
-    """A defect as it stands in a frame, at the pixel `place` (x, y)."""
+def track(defect: Defect, place: Sequence[float], on_specimen: Sequence[float | None]) -> Track:
+    """A defect as it stands in a frame, at the pixel `place` (x, y), nm `on_specimen` (x, y)."""
     return Track(
         defect_id=defect.defect_id,
         kind=defect.candidate.kind,
@@ -141,16 +146,18 @@ def track(defect: Defect, view: View, place: FloatArray) -> Track:
         last_seen_frame=defect.last_seen_frame,
         at_start=defect.at_start,
         region_id=defect.region_id,
-        **_placed(defect, view, place),
+        x_px=place[0],
+        y_px=place[1],
+        x_nm=on_specimen[0],
+        y_nm=on_specimen[1],
     )
 
 
-def detection(candidate: Candidate, place: FloatArray) -> Detection:
+def detection(candidate: Candidate, place: Sequence[float]) -> Detection:
     """A candidate at the pixel `place` (x, y) of its frame."""
-    x_px, y_px = float(place[0]), float(place[1])
     return Detection(
-        x_px=x_px,
-        y_px=y_px,
+        x_px=place[0],
+        y_px=place[1],
         score=candidate.score,
         p_value=candidate.p_value,
         window_frames=candidate.window_frames,
@@ -166,6 +173,11 @@ def shown(
     """Tracks, each with whether it was dismissed, and detections; nothing without a view."""
     if view is None:
         return [], ()
-    places = view.to_frame(positions_of([*defects, *candidates]))
-    held = [(d.dismissed, track(d, view, place)) for d, place in zip(defects, places, strict=False)]
+    positions = positions_of([*defects, *candidates])
+    places = view.to_frame(positions).tolist()
+    on_specimen = view.all_nm(positions[: len(defects)])
+    held = [
+        (defect.dismissed, track(defect, place, nm))
+        for defect, place, nm in zip(defects, places, on_specimen, strict=False)
+    ]
     return held, tuple(map(detection, candidates, places[len(defects) :]))

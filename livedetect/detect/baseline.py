@@ -15,16 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid
 from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised
+from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised, WarmUp
 
 CALIBRATED_WINDOWS = (1, 2, 4)
 """Blocks of warm-up frames that can be held out while enough others remain."""
 SPARSE = 7
 """Every so many samples along each axis are enough for a median."""
+USUAL_FRAMES = 8
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
@@ -93,6 +94,7 @@ class Baseline:
         self._standardise()
         self._recent = Recent.empty(grid.shape)
         self._scored = 0
+        self._usual: tuple[float, float] | None = None
         kept = frames >= len(values) - 1
         self.frames[:] = np.where(kept, np.maximum(frames, NEW_SITE_FRAMES), 0)
         self.level[:] = np.where(kept, level, 0)
@@ -127,6 +129,16 @@ class Baseline:
         return self._now.largest
 
     @property
+    def z(self) -> FloatArray:
+        """(w, P, Q) standardised residuals of the latest frame in all time windows."""
+        return self._now.z[: len(self.lengths)]
+
+    @property
+    def lengths(self) -> IntArray:
+        """(w,) frames of the time windows there are by now."""
+        return np.array([length for length in WINDOWS if length <= self._recent.frames])
+
+    @property
     def outlier_share(self) -> float:
         """Share of the latest frame's samples beyond 3 sigma, frozen ones left out."""
         judged, beyond = self._now.counts
@@ -134,7 +146,15 @@ class Baseline:
 
     @property
     def usual_noise(self) -> tuple[float, float]:
-        """Variance relative to the warm-up, and frames that the level of a sample rests on."""
+        """Variance relative to the warm-up, and frames that the level of a sample rests on.
+
+        Both change slowly and are looked up anew every few frames.
+        """
+        if self._usual is None or self._scored % USUAL_FRAMES == 0:
+            self._usual = self._usual_noise()
+        return self._usual
+
+    def _usual_noise(self) -> tuple[float, float]:
         some = self.frames[::SPARSE, ::SPARSE]
         known = some[some >= NEW_SITE_FRAMES]
         frames = float(np.median(known)) if len(known) else float(NEW_SITE_FRAMES)
@@ -273,16 +293,18 @@ class Baseline:
 
     def _held_out_window(self, block: slice, length: int) -> Window:
         values, covered = self._warm_up
-        others = self._independent_of(block)
-        inside, outside = covered[block].sum(axis=0), covered[others].sum(axis=0)
-        mean_in = (values[block] * covered[block]).sum(axis=0)
-        mean_out = (values[others] * covered[others]).sum(axis=0) / np.maximum(outside, 1)
-        enough = min(WARM_UP_SITE_FRAMES, int(others.sum())) - 1
-        valid = (inside == length) & (outside >= max(enough, 1))
-        variance = self.variance() * (1 / length + 1 / np.maximum(outside, 1)) + self._systematic
-        z = np.where(valid, (mean_in / length - mean_out) / np.sqrt(variance), 0)
-        inflation = self._ground.inflation[WINDOWS.index(length)]
-        return Window(frames=length, z=(z / inflation).astype(np.float32), valid=valid)
+        inside, others = np.zeros(len(values), bool), self._independent_of(block)
+        inside[block] = True
+        warm_up = WarmUp(
+            values=values,
+            covered=covered,
+            variance=self.variance(),
+            systematic=self._systematic,
+        )
+        least = max(min(WARM_UP_SITE_FRAMES, int(others.sum())) - 1, 1)
+        inflation = float(self._ground.inflation[WINDOWS.index(length)])
+        z, valid = form(self._kernels).held_out(warm_up, inside, others, least, inflation)
+        return Window(frames=length, z=z, valid=valid)
 
     def _independent_of(self, block: slice) -> BoolArray:
         """(K,) warm-up frames that share no noise with those of `block`, as far as there are."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.regions import Region
 from livedetect.detect.unfinished import Look, LooksAtBand, Rows
@@ -30,9 +31,7 @@ def binning_factor(scale_px: float) -> int:
 
 def binned(frame: FloatArray, factor: int) -> FloatArray:
     """(H / factor, W / factor) block means, float32; an incomplete edge is cut."""
-    height, width = frame.shape[0] // factor, frame.shape[1] // factor
-    cut = frame[: height * factor, : width * factor].reshape(height, factor, width, factor)
-    return np.asarray(cut.mean(axis=(1, 3), dtype=np.float32))
+    return form(COMPILED).binned(frame, factor)
 
 
 class BinnedMethod:

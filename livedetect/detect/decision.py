@@ -33,7 +33,13 @@ class Tail:
 
     def surprise(self, scores: FloatArray) -> FloatArray:
         """(n,) -ln p of scores (n,); below the tail it goes on as a straight line."""
-        return np.asarray((scores - self.start) / self.scale - np.log(TAIL_FRACTION))
+        slope, offset = self.line
+        return np.asarray(slope * scores + offset)
+
+    @property
+    def line(self) -> tuple[float, float]:
+        """Slope and offset of the surprise over the score."""
+        return 1 / self.scale, float(-self.start / self.scale - np.log(TAIL_FRACTION))
 
     def score_at(self, probability: float) -> float:
         """Score exceeded with `probability`."""

@@ -28,7 +28,7 @@ from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import COUNTED_BEFORE
 from livedetect.detect.early import CROWD, look_at, told_early
 from livedetect.detect.inspection import Looks, inspect
-from livedetect.detect.kernels import is_available
+from livedetect.detect.kernels import as_set, is_available
 from livedetect.detect.method import Scored
 from livedetect.detect.places import PlaceCheck, Places, Said
 from livedetect.detect.readiness import first_defects, fit, model_values
@@ -85,6 +85,7 @@ class Detector:
             return Phase.WARMING_UP if self._warm_up else Phase.WAITING
         return Phase.DRIFTED if self._model.alarm.drifted else Phase.LIVE
 
+    @as_set
     def step(self, item: SourceItem) -> FrameResult:
         """Take in one item of a stream and say what follows from it."""
         if isinstance(item, Frame):
@@ -222,7 +223,7 @@ class Detector:
 
     def _watch_optics(self, frame: Frame) -> list[Event]:
         """Say when the operator begins to change the optics, and when they are steady again."""
-        turn = self._sharpness.step(frame.data)
+        turn = self._sharpness.step(self._admission.rows)
         return self._stamped(
             frame, [(f"optics_{turn}", self._sharpness.said(turn))] if turn else []
         )
@@ -233,8 +234,7 @@ class Detector:
         if self._pace.paused(frame):
             model.method.restart()
             self._check = self._check or self._places.check("pause", settling=1)
-        data = frame.data.astype(np.float32)
-        scored = model.method.score(data)
+        scored = model.method.score(self._admission.rows.image)
         stamp = self._stamp(frame.index, frame.time_s)
         if scored.suspect:
             return self._refuse(frame, scored.suspect, events)
@@ -278,7 +278,7 @@ class Detector:
         healed = self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
         model.method.learn(newcomers)
-        model.mean.add(frame.data, scored.shift)
+        model.mean.add(self._admission.rows.image, scored.shift)
         return self._result(stamp, "scored", events, scored)
 
     def _step_check(
@@ -289,7 +289,7 @@ class Detector:
         assert check is not None  # noqa: S101 - only called during one
         check.regions += scored.regions
         settling = check.settling
-        if not check.add(frame.data, scored.shift, scored.outlier_share):
+        if not check.add(self._admission.rows.image, scored.shift, scored.outlier_share):
             if settling:
                 model.method.restart()
             return self._quiet_result(frame, scored, events)

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Method
+from livedetect.detect.moved import moved_back
 from livedetect.detect.tracking import Defect, Tracker
 from livedetect.errors import SettingsError
 from livedetect.inspection import INSPECTION_SAMPLES, Inspection
@@ -130,12 +131,7 @@ def mean_of(pictures: Sequence[FloatArray]) -> FloatArray:
 
 def _registered_mean(frames: Sequence[tuple[Frame, FloatArray]]) -> FloatArray:
     """(H, W) mean of frames, each moved back by its drift (x, y); NaN where none was."""
-    moved = (
-        ndimage.shift(
-            frame.data.astype(np.float32), -shift[::-1], order=1, mode="constant", cval=np.nan
-        )
-        for frame, shift in frames
-    )
+    moved = (moved_back(frame.data.astype(np.float32), shift, "nan") for frame, shift in frames)
     total = np.zeros(frames[0][0].data.shape, np.float32)
     count = np.zeros(total.shape, np.float32)
     for picture in moved:

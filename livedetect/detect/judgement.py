@@ -14,6 +14,8 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.decision import Tail, strictest
+from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.experts import Experts, Looked
 from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes, deviate_of
 from livedetect.detect.novelty import NoveltyModel
 from livedetect.detect.phased import SitePatches
@@ -22,6 +24,8 @@ from livedetect.detect.residual import FrontEnd
 
 EXPERTS = 3
 """Each may spend its share of the budget."""
+ROUNDING = 0.999
+"""Of the deviate from which on a matched filter is looked at more closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +71,12 @@ class Judgement:
             for expert in range(EXPERTS)
         ]
 
-    def score(self, z: FloatArray, sublattice: IntArray, frames: int | IntArray) -> FloatArray:
-        """(n,) surprise of patches (n, d) over `frames` (n,) at sites of the cell (n,)."""
-        scores = self._scores(Training(sublattice, z, frames))
-        surprise = [tail.surprise(s) for tail, s in zip(self._tails, scores, strict=True)]
-        return np.asarray(np.maximum.reduce(surprise))
+    def most_novel(self, looked: Looked, threshold: float) -> tuple[FloatArray, IntArray]:
+        """Score of each site in its most anomalous window (n,), and which window that is (n,).
+
+        -inf for sites whose score does not exceed `threshold`.
+        """
+        return form(COMPILED).most_novel(looked, self._experts(threshold))
 
     def score_at(self, probability: float) -> float:
         """Score that a site of a defect-free frame exceeds with `probability`."""
@@ -85,6 +90,17 @@ class Judgement:
     def probability(self, score: float) -> float:
         """Probability that a site of a defect-free frame scores higher."""
         return float(min(1.0, EXPERTS * np.exp(-score)))
+
+    def _experts(self, threshold: float) -> Experts:
+        law = np.array([tail.line for tail in self._tails])
+        least = (threshold - law[1:, 1]) / law[1:, 0]
+        return Experts(
+            novelty=self._novelty,
+            matched=self.filters.arrays,
+            law=law,
+            deviates=ROUNDING * np.array([deviate_of(float(entry)) for entry in least]),
+            lowest=threshold,
+        )
 
     def _scores(self, patches: Training) -> tuple[FloatArray, ...]:
         matched = self.filters.score(patches.z, patches.sublattice, patches.frames)

@@ -10,14 +10,15 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline, Window
-from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
+from livedetect.detect.candidates import candidates_of
+from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
 from livedetect.detect.method import Candidate, Findings, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
-from livedetect.detect.phased import GATE_Z, Patches, SitePatches
+from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.regions import Crowds, Region, Regions
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.rim import Rim
@@ -37,14 +38,14 @@ FROZEN_RADIUS = 0.8
 TRAINING_TRIM = 0.98
 MAX_TRAINING_SITES = 6000
 LOST_BRAGG = 0.3
-EXPLAINED_SHARE = 0.5
-"""Of a marker's score that a change of one column must account for to give its place."""
 BIRTH_TRIALS = 3.0
 """Independent moments of birth that the overlapping splits of the warm-up amount to."""
 
 
 class LatticeMethod:
     """See `livedetect.detect.method.Method`; positions are in the pixels it is given."""
+
+    DERIVED = ("_in_frame",)
 
     def __init__(
         self, frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
@@ -104,7 +105,8 @@ class LatticeMethod:
         where = (self._front.grid, self._patches, self._baseline)
         filters = self._judgement.filters
         patches = unlike_equivalents(sites, self._phases, where, filters, self._settings)
-        return self._candidates(patches, threshold_at_start(len(patches.site)))
+        novel = patches.score > threshold_at_start(len(patches.site))
+        return self._candidates(patches.select(novel))
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
@@ -132,19 +134,19 @@ class LatticeMethod:
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
-        patches = self._most_novel(self._windows, self._baseline.largest)
+        known = self._baseline
+        patches = self._most_novel(known.z, known.lengths, known.largest, self.threshold)
         self._rows.look(self._windows, self._patches, self._watched, self._frozen)
-        share = self._patches.share_of_cells(patches.site[patches.score > self.threshold])
+        share = self._patches.share_of_cells(patches.site)
         outlier_share = self._baseline.outlier_share
         regions = self._new_regions(share) if outlier_share < BURST_SHARE else []
-        candidates = self._candidates(self._outside_regions(patches), self.threshold)
-        watched = self.to_frame(self._patches.positions[self._watched])
+        candidates = self._candidates(self._outside_regions(patches))
         return Scored(
             candidates=self._announced(candidates, share > 0),
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
-            watched=block_map(watched, self._front.shape),
+            watched=block_map(self._in_frame[self._watched], self._front.shape),
             outlier_share=outlier_share,
             innovation_px=residual.innovation_px,
             slip_px=residual.slip_px(self._front.lattice.constant_px),
@@ -180,9 +182,11 @@ class LatticeMethod:
 
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
-        inside = self._front.grid.spread(self._regions.surroundings)
-        self._frozen = self._patches.footprint(defects, self._frozen_px) | inside
-        self._front.ignored_cells = self._regions.surroundings
+        inside = self._regions.surroundings
+        self._frozen = self._patches.footprint(defects, self._frozen_px)
+        if inside.any():
+            self._frozen |= self._front.grid.spread(inside)
+        self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
     def watch(self, settings: Settings) -> None:
@@ -238,9 +242,8 @@ class LatticeMethod:
         ready = self._baseline.known
         if self._windows:
             ready = ready & self._windows[0].valid
-        return self._patches.all_true(ready) & self._area.contains(
-            self._front.to_frame(self._patches.positions, shift)
-        )
+        self._in_frame = self._front.to_frame(self._patches.positions, shift)
+        return self._patches.all_true(ready) & self._area.contains(self._in_frame)
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
         """Held-out patches of the warm-up frames by window length."""
@@ -271,15 +274,15 @@ class LatticeMethod:
         threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline, values, covered):
-            patches = self._most_novel([window], np.abs(window.z))
-            keep = patches.score > threshold
-            if keep.any():
-                best[first] = patches.select(keep)
+            length = np.array([window.frames])
+            patches = self._most_novel(window.z[None], length, np.abs(window.z), threshold)
+            if len(patches.site):
+                best[first] = patches
         births: list[tuple[int, Candidate]] = []
         found = [
             (candidate.score, first, candidate)
             for first, patches in best.items()
-            for candidate in self._candidates(patches, threshold)
+            for candidate in self._candidates(patches)
         ]
         for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
             near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
@@ -297,64 +300,31 @@ class LatticeMethod:
             away &= np.hypot(*(positions - candidate.position).T) > 2 * self._frozen_px
         return away
 
-    def _most_novel(self, windows: Sequence[Window], largest: FloatArray) -> Patches:
-        """Gated sites, each with the window in which it is most anomalous."""
+    def _most_novel(
+        self, z: FloatArray, frames: IntArray, largest: FloatArray, threshold: float
+    ) -> Patches:
+        """Sites that score above `threshold`, each in the window where it is most anomalous.
+
+        `z` (w, P, Q) in windows of `frames` (w,), and their largest magnitude (P, Q).
+        """
         sites = self._patches.gated(largest, self._watched)
-        parts = [self._worth_a_look(window, sites) for window in windows]
-        owner = np.concatenate([places for places, _ in parts])
-        z = np.concatenate([patches for _, patches in parts])
-        lengths = [len(places) for places, _ in parts]
-        frames = np.repeat([window.frames for window in windows], lengths)
-        score = self._judgement.score(z, self._patches.sublattices(sites[owner]), frames)
-        ascending = np.argsort(score, kind="stable")
-        best = np.zeros(len(sites), np.int64)
-        best[owner[ascending]] = ascending  # of several the last one stays
-        return Patches(site=sites, score=score[best], z=z[best], window_frames=frames[best])
+        looked = self._patches.looked(z, frames, sites)
+        score, row = self._judgement.most_novel(looked, threshold)
+        novel = np.isfinite(score)
+        sites, row = sites[novel], row[novel]
+        patches = looked.rows[row[:, None], looked.patches[novel]]
+        return Patches(site=sites, score=score[novel], z=patches, window_frames=frames[row])
 
-    def _worth_a_look(self, window: Window, sites: IntArray) -> tuple[IntArray, FloatArray]:
-        """Places in `sites` whose patch passes the gate in this window, and the patches."""
-        z = self._patches.take(window.z, sites)
-        places = np.flatnonzero(np.maximum(z.max(axis=1), -z.min(axis=1)) > GATE_Z)
-        return places, z[places]
-
-    def _candidates(self, patches: Patches, threshold: float) -> list[Candidate]:
-        above = patches.select(patches.score > threshold)
-        positions = self._places(above)
-        kept = suppress_non_maxima(positions, above.score, self.merge_radius_px)
-        return [self._candidate(above, index, positions[index]) for index in kept]
-
-    def _places(self, patches: Patches) -> FloatArray:
-        """(n, 2) where the changes in `patches` lie, sample coordinates, px."""
-        centroids = self._patches.centroids(patches)
-        filters = self._judgement.filters
-        sublattices = self._patches.sublattices(patches.site)
-        explained = np.maximum(*filters.score(patches.z, sublattices, 1))
-        explained_well = explained > EXPLAINED_SHARE * patches.score
-        for sublattice in np.unique(sublattices[explained_well]).tolist():
-            here = explained_well & (sublattices == sublattice)
-            columns = self._patches.positions[patches.site[here]]
-            columns = columns + self._patches.to_column(sublattice)
-            centroids[here] = columns + filters.at(sublattice).places(patches.z[here])
-        return centroids
-
-    def _candidate(self, patches: Patches, index: int, position: FloatArray) -> Candidate:
-        sublattice = int(self._patches.sublattices(patches.site[index]))
-        score, frames = float(patches.score[index]), int(patches.window_frames[index])
-        kind, confidence = self._judgement.filters.at(sublattice).kind(patches.z[index], frames)
-        return Candidate(
-            position=position,
-            score=score,
-            p_value=self._judgement.probability(score),
-            window_frames=frames,
-            sublattice=sublattice,
-            kind=kind,
-            confidence=confidence,
-        )
+    def _candidates(self, above: Patches) -> list[Candidate]:
+        """One for each place, with the kind it looks like."""
+        return candidates_of(above, self._patches, self._judgement, self.merge_radius_px)
 
     def _outside_regions(self, patches: Patches) -> Patches:
         """Patches that may become markers."""
-        outside = ~self._patches.of_cell(self._regions.doubtful)[patches.site]
-        return patches.select(outside)
+        inside = self._regions.doubtful
+        if not inside.any():
+            return patches
+        return patches.select(~self._patches.of_cell(inside)[patches.site])
 
     def _announced(self, candidates: list[Candidate], flagged: BoolArray) -> list[Candidate]:
         """Without the members of crowds that are about to become regions."""

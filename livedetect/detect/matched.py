@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.experts import Matched
 from livedetect.detect.profile import ColumnProfile
 
 RIDGE = 1e-3
@@ -21,9 +23,6 @@ TRUSTED_SHARE = 0.98
 """Patches that estimate the covariance; the most unusual ones may hold a defect."""
 DISPLACEMENT = 0.3
 """Of the distance of nearest columns, as far as a displaced column is expected to move."""
-MIN_SKEWNESS = 1e-3
-MIN_RELATIVE = -0.999
-"""Change relative to all counts there are: no fewer than none can be lost."""
 MIN_FOR_SKEWNESS = 500
 FAR = 4.5
 DIRECTIONS = 8
@@ -102,17 +101,20 @@ class MatchedFilter:
         self._spread_px = shapes.neighbour_px * (
             HOLLOW_SPREAD if shapes.height is None else COLUMN_SPREAD
         )
-        self._gain = 0.0 if shapes.height is not None else float(np.sign(shapes.highest))
+        self.sign = 0.0 if shapes.height is not None else float(np.sign(shapes.highest))
+        """Of a plausible change: where there is no column none can vanish; 0 for any."""
         model = np.column_stack([shapes.brighter, shapes.moved])
         self._fit = self._inverse @ model
         self._information = model.T @ self._fit
+        self._uncertainty = np.linalg.inv(self._information)
         hypotheses = sorted(shapes.hypotheses(), key=lambda entry: entry[0])
         self._kinds = [kind for kind, _ in hypotheses]
         self._first_of_kind = [self._kinds.index(kind) for kind in sorted(set(self._kinds))]
         expected = np.stack([patch for _, patch in hypotheses], axis=1)
         self._likely = self._inverse @ expected
         self._cost = 0.5 * np.einsum("dk,dk->k", expected, self._likely)
-        displaced = np.array([kind == "displaced" for kind in self._kinds])
+        self._displaced = np.array([kind == "displaced" for kind in self._kinds])
+        displaced = self._displaced
         shapes_sought = np.column_stack([self._fit[:, 0], self._likely[:, displaced]])
         power = [self._information[0, 0], *(2 * self._cost[displaced])]
         self.filters = shapes_sought / np.sqrt(power)
@@ -127,22 +129,21 @@ class MatchedFilter:
             found[kind] = min(found.get(kind, np.inf), 2 * float(cost))
         return found
 
-    def plausible(self, output: FloatArray) -> FloatArray:
-        """(n,) size of changes of height (n,); where there is no column none can vanish."""
-        return np.abs(output) if self._gain == 0 else np.maximum(self._gain * output, 0)
-
-    def kind(self, z: FloatArray, frames: int) -> tuple[str, float]:
-        """Most probable kind of a patch z (d,) over `frames` frames, and its probability.
+    def kinds(self, z: FloatArray, frames: IntArray) -> list[tuple[str, float]]:
+        """Most probable kind of patches z (n, d) over `frames` (n,), and its probability.
 
         All kinds count as equally likely beforehand; what explains nothing is ``unknown``.
         """
-        support = np.sqrt(frames) * (z @ self._likely) - frames * self._cost
-        strongest = np.maximum.reduceat(support, self._first_of_kind)
-        best = int(strongest.argmax())
-        if strongest[best] <= 0:
-            return "unknown", 0.0
-        total = float(np.exp(strongest - strongest[best]).sum())
-        return self._kinds[self._first_of_kind[best]], round(1 / total, 3)
+        length = frames[:, None]
+        support = np.sqrt(length) * (z @ self._likely) - length * self._cost
+        strongest = np.maximum.reduceat(support, self._first_of_kind, axis=1)
+        best, most = strongest.argmax(axis=1), strongest.max(axis=1)
+        share = 1 / np.exp(strongest - most[:, None]).sum(axis=1)
+        names = [self._kinds[self._first_of_kind[index]] for index in best.tolist()]
+        return [
+            (name, round(probable, 3)) if explains > 0 else ("unknown", 0.0)
+            for name, probable, explains in zip(names, share.tolist(), most.tolist(), strict=True)
+        ]
 
     def places(self, z: FloatArray) -> FloatArray:
         """(n, 2) best estimate of where the change in patches (n, d) lies, px from the column.
@@ -150,7 +151,7 @@ class MatchedFilter:
         One Gauss-Newton step, drawn to the column as far as the noise asks for it. A column
         that has moved is told by its own place.
         """
-        inverse = np.linalg.inv(self._information)
+        inverse = self._uncertainty
         coefficients = (z @ self._fit) @ inverse.T
         height = coefficients[:, :1]
         noise2 = np.diag(inverse)[1:] / np.maximum(height**2, 1e-12)
@@ -164,8 +165,7 @@ class MatchedFilter:
     def _has_moved(self, z: FloatArray) -> BoolArray:
         """(n,) True for patches (n, d) that a displacement explains best."""
         support = z @ self._likely - self._cost
-        displaced = np.array([kind == "displaced" for kind in self._kinds])
-        return np.asarray(displaced[support.argmax(axis=1)] & (support.max(axis=1) > 0))
+        return np.asarray(self._displaced[support.argmax(axis=1)] & (support.max(axis=1) > 0))
 
 
 class MatchedFilters:
@@ -173,7 +173,13 @@ class MatchedFilters:
 
     def __init__(self, sites: list[MatchedFilter]) -> None:
         self._sites = sites
-        self._filters = [site.filters.astype(np.float32) for site in sites]
+        most = max(site.filters.shape[1] for site in sites)
+        self.arrays = Matched(
+            filters=np.stack([_padded(site.filters.T, most) for site in sites]),
+            skewness=np.stack([_padded(site.skewness, most) for site in sites]),
+            sign=np.array([site.sign for site in sites], np.float32),
+        )
+        """For the kernels."""
         self.information: dict[str, float] = {}
         """Information per frame, d'², by kind, at the site where the kind is weakest."""
         for site in sites:
@@ -187,33 +193,25 @@ class MatchedFilters:
 
         Two arrays (n,): the first of a change of height, the second of a displacement.
         """
-        height, moved = np.zeros(len(z), np.float32), np.zeros(len(z), np.float32)
-        lengths = np.broadcast_to(frames, len(z))
-        for site in np.unique(sublattice):
-            here = sublattice == site
-            skewness = self._sites[site].skewness / np.sqrt(lengths[here, None])
-            output = normal_deviate(z[here] @ self._filters[site], skewness)
-            height[here] = self._sites[site].plausible(output[:, 0])
-            moved[here] = output[:, 1:].max(axis=1, initial=0)
-        return _surprise_of_normal(height), _surprise_of_normal(moved)
+        lengths = np.array(np.broadcast_to(frames, len(z)))
+        height, moved = form(COMPILED).matched(z, sublattice, lengths, self.arrays)
+        return height, moved
+
+    def kinds(
+        self, z: FloatArray, sublattice: IntArray, frames: IntArray
+    ) -> list[tuple[str, float]]:
+        """Most probable kind of patches (n, d) over `frames` (n,) at sites of the cell (n,)."""
+        found = [("unknown", 0.0)] * len(z)
+        for site in np.unique(sublattice).tolist():
+            here = np.flatnonzero(sublattice == site)
+            said = self._sites[site].kinds(z[here], frames[here])
+            for index, entry in zip(here.tolist(), said, strict=True):
+                found[index] = entry
+        return found
 
     def at(self, sublattice: int) -> MatchedFilter:
         """The filter of one site of the cell."""
         return self._sites[sublattice]
-
-
-def normal_deviate(outputs: FloatArray, skewness: FloatArray) -> FloatArray:
-    """Turn filter outputs (n, k) of unit variance into normal deviates.
-
-    They are sums of counts, whose upper tail is longer than the lower one. The signed root
-    of the deviance of a Poisson variable of the same skewness (n, k) is normal far into its
-    tails (McCullagh & Nelder 1989, section 2.4.3).
-    """
-    skew = np.where(np.abs(skewness) < MIN_SKEWNESS, MIN_SKEWNESS, skewness)
-    relative = np.maximum(outputs * skew, MIN_RELATIVE)
-    deviance = (1 + relative) * np.log1p(relative) - relative
-    root = np.sqrt(np.maximum(2 * deviance, 0)) / np.abs(skew)
-    return np.asarray(np.sign(outputs) * root)
 
 
 def _skewness(outputs: FloatArray) -> FloatArray:
@@ -223,12 +221,6 @@ def _skewness(outputs: FloatArray) -> FloatArray:
     centred = outputs - outputs.mean(axis=0)
     clipped = np.clip(centred / centred.std(axis=0), -FAR, FAR)
     return np.asarray((clipped**3).mean(axis=0))
-
-
-def _surprise_of_normal(deviate: FloatArray) -> FloatArray:
-    """-ln of the two-sided tail probability of normal deviates; asymptotic."""
-    square = deviate**2
-    return np.asarray(square / 2 + 0.5 * np.log1p(np.pi / 2 * square))
 
 
 def deviate_of(surprise: float) -> float:
@@ -251,3 +243,9 @@ def _covariance(noise: FloatArray) -> FloatArray:
     diagonal = np.diag(np.diag(covariance))
     ridge = RIDGE * np.trace(covariance) / length * np.eye(length)
     return np.asarray((1 - weight) * covariance + weight * diagonal + ridge)
+
+
+def _padded(values: FloatArray, length: int) -> FloatArray:
+    """float32 `values` with zeros behind them along the first axis, `length` in all."""
+    missing = np.zeros((length - len(values), *values.shape[1:]))
+    return np.ascontiguousarray(np.concatenate([values, missing]), np.float32)

@@ -11,24 +11,15 @@ import numpy as np
 from sklearn.svm import OneClassSVM
 
 from livedetect.detect.arrays import FloatArray
+from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.experts import Novelty
 
 TRAINING_SAMPLES = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoveltyModel:
+class NoveltyModel(Novelty):
     """Whitened principal components followed by a one-class SVM with Gaussian kernel."""
-
-    mean: FloatArray
-    """(d,) of the descriptors."""
-    whitening: FloatArray
-    """(d, c) projection to components of unit variance."""
-    vectors: FloatArray
-    """(v, c) support vectors."""
-    weights: FloatArray
-    """(v,) dual coefficients, summing to 1."""
-    gamma: float
-    """Kernel exp(-gamma |x - y|²)."""
 
     def score(self, descriptors: FloatArray) -> FloatArray:
         """(n,) novelty of descriptors (n, d), higher = more anomalous.
@@ -37,14 +28,7 @@ class NoveltyModel:
         keeps growing far from the data, about as the squared distance, so that its tail
         can be extrapolated.
         """
-        x = (descriptors - self.mean) @ self.whitening
-        square = (
-            (x**2).sum(axis=1)[:, None] + (self.vectors**2).sum(axis=1) - 2 * x @ self.vectors.T
-        )
-        square = np.maximum(square, 0)
-        nearest = square.min(axis=1, keepdims=True)
-        kernel = np.exp(-self.gamma * (square - nearest)) @ self.weights
-        return np.asarray(nearest[:, 0] - np.log(kernel) / self.gamma)
+        return form(COMPILED).novelty(descriptors, self)
 
 
 def fit_novelty(

@@ -11,6 +11,7 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.columns import Columns, covering_sites
 from livedetect.detect.grid import Grid
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.experts import Looked
 
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -43,7 +44,7 @@ class Patches:
             window_frames=np.ones(count, np.int64),
         )
 
-    def select(self, chosen: BoolArray) -> Patches:
+    def select(self, chosen: BoolArray | IntArray) -> Patches:
         """Only the `chosen` (n,) ones."""
         return Patches(
             site=self.site[chosen],
@@ -56,12 +57,13 @@ class Patches:
 class SitePatches:
     """Index tables of the patch around every site of a grid."""
 
-    DERIVED = ("positions", "_tree", "_flat")
+    DERIVED = ("positions", "_tree", "_flat", "_disks")
 
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._grid = grid
         self._cell_sites = covering_sites(columns, grid.lattice, grid.samples)
         self._columns = columns
+        self._disks: dict[float, IntArray] = {}
         self._offsets = self._disk(PATCH_RADIUS * columns.scale_px)
         self.offsets_px = self._offsets @ grid.steps
         """(d, 2) positions (x, y) of the patch's samples relative to its site, px."""
@@ -78,6 +80,7 @@ class SitePatches:
 
     def restore_derived(self) -> None:
         """Make the index tables anew, after a state has been restored."""
+        self._disks = {}
         self._place()
 
     def take(self, values: FloatArray, sites: IntArray | None = None) -> FloatArray:
@@ -97,6 +100,16 @@ class SitePatches:
     def gated(self, largest: FloatArray, watched: BoolArray) -> IntArray:
         """Watched sites around which the largest |z| of all windows (P, Q) passes the gate."""
         return np.flatnonzero(form(COMPILED).any_above(largest, self._flat, watched, GATE_Z))
+
+    def looked(self, z: FloatArray, frames: IntArray, sites: IntArray) -> Looked:
+        """Patches of `sites` (n,) in the maps z (w, P, Q) of windows of `frames` (w,)."""
+        return Looked(
+            z=z,
+            frames=frames,
+            patches=self._flat[sites],
+            sublattice=self.sublattices(sites),
+            gate=GATE_Z,
+        )
 
     def centroids(self, patches: Patches) -> FloatArray:
         """(n, 2) |z|⁴ centroid of each patch, (x, y) in sample coordinates, px."""
@@ -137,10 +150,10 @@ class SitePatches:
 
         0 where the site is not `watched` (sites,).
         """
-        sites = np.arange(self._cells_used) + sublattice * self._cells_used
+        sites = slice(sublattice * self._cells_used, (sublattice + 1) * self._cells_used)
         result = np.zeros(self._grid.cells, np.float32)
         inner = result[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS]
-        sums = (self.take(values, sites) @ weights) * watched[sites]
+        sums = form(COMPILED).weighted(values, self._flat[sites], weights, watched[sites])
         inner[...] = sums.reshape(inner.shape)
         return result
 
@@ -186,12 +199,16 @@ class SitePatches:
         """(P, Q) True within `radius_px` of any position (n, 2), sample coordinates."""
         mask = np.zeros(self._grid.shape, bool)
         centres = np.round((positions - self._grid.origin) @ np.linalg.inv(self._grid.steps))
-        samples = (centres.astype(np.int64)[:, None] + self._disk(radius_px)).reshape(-1, 2)
-        inside = ((samples >= 0) & (samples < np.array(self._grid.shape))).all(axis=1)
-        mask[tuple(samples[inside].T)] = True
+        form(COMPILED).mark_samples(centres.astype(np.int64), self._disk(radius_px), mask)
         return mask
 
     def _disk(self, radius_px: float) -> IntArray:
+        """(d, 2) samples within a radius; the grid's steps never change."""
+        if radius_px not in self._disks:
+            self._disks[radius_px] = self._new_disk(radius_px)
+        return self._disks[radius_px]
+
+    def _new_disk(self, radius_px: float) -> IntArray:
         reach = int(np.ceil(radius_px / np.hypot(*self._grid.steps.T).min() * 1.3)) + 2
         square = np.indices((2 * reach + 1, 2 * reach + 1)).reshape(2, -1).T - reach
         return np.asarray(square[np.hypot(*(square @ self._grid.steps).T) <= radius_px])

@@ -13,6 +13,7 @@ from livedetect.detect.arrays import FloatArray
 from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel, native_placement
 from livedetect.detect.default_method import lattice_method
+from livedetect.detect.kernels import why_plain
 from livedetect.detect.method import Method
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.scan_setting import ScanSetting
@@ -134,4 +135,5 @@ def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
         warnings.append(
             f"{len(phases)} phases or domains in view ({shares}): each is watched as it is"
         )
-    return [*warnings, *model.method.findings().warnings]
+    slow = why_plain()
+    return [*warnings, *([slow] if slow else []), *model.method.findings().warnings]

@@ -122,9 +122,12 @@ class Regions:
 
         A region is told of a little after it was found, when its outline has filled in.
         """
-        labels, count = ndimage.label(flagged | self.surroundings, EVERYWHERE)
+        labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
         self._settling = [(number, left - 1) for number, left in self._settling if left > 0]
-        for label in range(1, count + 1):
+        large = np.bincount(labels.ravel()) >= MIN_CELLS
+        large[labels[self.cells]] = True
+        large[0] = False
+        for label in np.flatnonzero(large).tolist():
             component = labels == label
             known = self.number[component & self.cells]
             if len(known):
@@ -222,6 +225,8 @@ class Crowds:
         cells : (n, 2) cell of each marker, the most novel first.
         new : (n,) False for markers of known defects.
         """
+        if not (new.any() or self._age.any()):
+            return np.zeros(len(cells), bool)
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
         wide = 9 * ndimage.uniform_filter(flagged.astype(float), 3) > WIDE_CELLS - 0.5

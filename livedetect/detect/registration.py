@@ -52,7 +52,8 @@ class BraggRegistration:
         wave_y = np.exp(-2j * np.pi * phase_y) * np.hanning(height)[:, None]
         self._wave_y = wave_y.astype(np.complex64)
         amplitudes = [self._reflections(frame) for frame in frames]
-        self._weight = np.mean(np.abs(amplitudes), axis=0) ** 2
+        root = np.mean(np.abs(amplitudes), axis=0)
+        self._solution = np.linalg.pinv(self._vectors * root[:, None]) * root
         self._reference = amplitudes[0]
         shifts = self._follow(amplitudes)
         turned = [
@@ -134,13 +135,11 @@ class BraggRegistration:
         turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
         steps = 1 + self._missed
         predicted = self.shift + steps * self._velocity
-        root = np.sqrt(self._weight)
         shift = predicted
         for _ in range(2):
             residual = -(turn + self._vectors @ shift)
             residual -= np.round(residual)
-            design = self._vectors * root[:, None]
-            shift = shift + np.linalg.lstsq(design, residual * root, rcond=None)[0]
+            shift = shift + self._solution @ residual
         before = (self.shift, self._velocity)
         innovation = float(np.hypot(*(shift - predicted)))
         moved = (shift - self.shift) / steps

@@ -7,7 +7,7 @@ stands beside a row must be unchanged, else it is the rim of something wider.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Window
 from livedetect.detect.decision import Tail, fit_tail, strictest
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.plain_lines import LENGTHS, sums
 from livedetect.detect.matched import MatchedFilters
 from livedetect.detect.method import Candidate
 from livedetect.detect.phased import SitePatches
@@ -23,8 +25,6 @@ from livedetect.detect.regions import Region
 
 ROW_CELLS = 10
 """Columns from which on a row is a line."""
-LENGTHS = (4, 6, 8, 12, 16)
-"""Columns summed; what is longer contains these."""
 ROW_WINDOWS = (2, 4, 8)
 LIMIT = 3.0
 """Standard deviations at which a column's share in a row ends."""
@@ -98,8 +98,8 @@ class RowSearch:
         )
         tails = []
         for output in outputs:
-            sums = self._sums(self._clipped(output[None]))
-            energy = np.concatenate([(entry[entry != 0] ** 2) / 2 for _, _, entry in sums])
+            found = sums(self._clipped(output[None]), self._steps)
+            energy = np.concatenate([(entry[entry != 0] ** 2) / 2 for _, _, entry in found])
             tails.append(fit_tail(energy))
         self._tail = strictest(tails, probability)
 
@@ -129,15 +129,11 @@ class RowSearch:
         """The clearest line of the latest frame, if there is one."""
         if not len(self._deviates) or not self.due:
             return None
-        best, found = self._tail.score_at(probability / self.tests), None
-        for length, step, sums in self._sums(self._clipped(self._deviates)):
-            energy = sums**2 / 2
-            place = np.unravel_index(int(energy.argmax()), energy.shape)
-            if energy[place] > best:
-                best, found = float(energy[place]), (length, step, place)
-        if found is None:
+        values = self._clipped(self._deviates)
+        energy, length, step, place = form(COMPILED).strongest_row(values, self._steps)
+        if energy <= self._tail.score_at(probability / self.tests):
             return None
-        row = self._extended(*found)
+        row = self._extended(length, step, place)
         self._busy_until = self._looks + BUSY_FRAMES
         return row if len(row.cells) >= ROW_CELLS and self._is_alone(row) else None
 
@@ -188,19 +184,7 @@ class RowSearch:
     def _clipped(self, outputs: FloatArray) -> FloatArray:
         return np.clip(outputs, -LIMIT, LIMIT)
 
-    def _sums(self, values: FloatArray) -> Iterator[tuple[int, tuple[int, int], FloatArray]]:
-        """Length, step and normalised sums (..., n1, n2) of the rows that begin in each cell."""
-        flat = values.transpose(2, 3, 0, 1)
-        for step in self._steps:
-            sums = {1: flat}
-            for length in (2, 4, 8, 16):
-                sums[length] = sums[length // 2] + _ahead(sums[length // 2], step, length // 2)
-            sums[6] = sums[4] + _ahead(sums[2], step, 4)
-            sums[12] = sums[8] + _ahead(sums[4], step, 8)
-            for length in LENGTHS:
-                yield length, step, sums[length].transpose(2, 3, 0, 1) / np.sqrt(length)
-
-    def _extended(self, length: int, step: tuple[int, int], place: tuple[np.intp, ...]) -> Row:
+    def _extended(self, length: int, step: tuple[int, int], place: tuple[int, ...]) -> Row:
         """The most likely ends of the row that begins at `place` (window, column, cell)."""
         column = int(place[1])
         line, start = self._line(np.array([place[2], place[3]], int), step)
@@ -297,11 +281,6 @@ def _best_stretch(gain: FloatArray) -> tuple[int, int]:
         if current > best:
             best, found = current, (start, index + 1)
     return found
-
-
-def _ahead(values: FloatArray, step: tuple[int, int], count: int) -> FloatArray:
-    """Values (n1, n2, ...) of the cells `count` steps ahead, 0 beyond the grid."""
-    return shifted(values, (-count * step[0], -count * step[1]))
 
 
 def _short_steps(grid: Grid) -> list[tuple[int, int]]:

@@ -7,13 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.frame_rows import FrameRows
 from livedetect.types import Frame
 
 FAST_CHANGE = 0.2
 """Change of the logarithm of the sharpness against the last frames that is no slow drift."""
-MEASURABLE = 25.0
-"""In standard errors of its own noise: a fainter contrast says nothing of the sharpness."""
 LONGEST_FREEZE_FRAMES = 30
 """What goes on changing for so long is how this stream is, not somebody at the focus."""
 STEADY_SPREAD = 0.12
@@ -51,9 +49,9 @@ class Sharpness:
         self._tolerance = FAST_CHANGE
         self._lowest = self._highest = 0.0
 
-    def step(self, frame: FloatArray) -> Optics:
-        """Take in a frame, float32 (H, W); what begins or ends with it, if anything."""
-        self.value = sharpness(frame)
+    def step(self, frame: FrameRows) -> Optics:
+        """Take in a frame; what begins or ends with it, if anything."""
+        self.value = frame.sharpness()
         if self.value <= 0:
             return ""
         now = float(np.log(self.value))
@@ -92,22 +90,6 @@ class Sharpness:
         self.changing = False
         self._usual = now
         return "steady"
-
-
-def sharpness(frame: FloatArray) -> float:
-    """Covariance of horizontal neighbours over the squared mean of (H, W), every other row.
-
-    0 where the noise leaves nothing of it.
-    """
-    rows = frame[::2]
-    mean = float(rows.mean())
-    centred = rows - np.float32(mean)
-    covariance = float((centred[:, 1:] * centred[:, :-1]).mean())
-    variance = float((centred**2).mean())
-    if covariance < MEASURABLE * variance / np.sqrt(centred.size):
-        return 0.0
-    spread = float(np.sqrt(variance))
-    return covariance / mean**2 if abs(mean) > 0.5 * spread else covariance
 
 
 class Pace:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from livedetect.detect.affine import Affine
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.binned import binned
+from livedetect.detect.kernels import COMPILED, form
 
 MEMORY_FRAMES = 8
 """Frames of each half that the running mean remembers."""
@@ -92,24 +93,12 @@ class StoredMean:
         half = self._taken % 2
         self._taken += 1
         small = binned(frame, self._factor)
-        small = (small - small.mean()) / max(float(small.std()), 1e-12)
+        level = np.array([small.mean(), 1 / max(float(small.std()), 1e-12)])
         self._follow(-shift[::-1] / self._factor)
         place = self._margin - self._anchor - shift[::-1] / self._factor
-        whole = np.floor(place).astype(int)
-        small = _displaced(small, place - whole)
-        to, part = zip(
-            *(
-                _overlap(int(first) + 1, length, room)
-                for first, length, room in zip(
-                    whole, small.shape, self._halves.shape[1:], strict=True
-                )
-            ),
-            strict=True,
-        )
-        count = self._counts[half][to]
-        count += count < MEMORY_FRAMES
-        mean = self._halves[half][to]
-        mean += (small[part] - mean) / np.maximum(count, 1)
+        whole = np.floor(place).astype(np.int64)
+        canvas = self._halves[half], self._counts[half]
+        form(COMPILED).blend(small, level, place - whole, whole + 1, canvas, MEMORY_FRAMES)
 
     def _follow(self, field: FloatArray) -> None:
         """Keep the canvas around a field (y, x) that has drifted far, binned px."""
@@ -129,13 +118,6 @@ def shifted(image: NDArray[Any], moved: NDArray[np.int64]) -> NDArray[Any]:
     ]
     result[spans[0][0], spans[1][0]] = image[spans[0][1], spans[1][1]]
     return result
-
-
-def _displaced(image: FloatArray, fraction: FloatArray) -> FloatArray:
-    """(h - 1, w - 1) `image` moved on by a fraction (y, x) of a pixel, its first pixel at 1."""
-    y, x = (np.float32(f) for f in fraction)
-    rows = image[1:] * (1 - y) + image[:-1] * y
-    return np.asarray(rows[:, 1:] * (1 - x) + rows[:, :-1] * x)
 
 
 def _overlap(first: int, length: int, room: int) -> tuple[slice, slice]:

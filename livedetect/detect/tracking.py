@@ -106,12 +106,12 @@ class Tracker:
         """
         fresh: list[Candidate] = []
         known = self._owners()
-        positions = positions_of(known)
-        for candidate in candidates:
-            owner = self._owner(candidate, known, positions)
-            if owner is not None:
-                if self._see(owner, candidate, frame):
-                    positions = positions_of(known)
+        apart = _distances(candidates, known)
+        for row, candidate in enumerate(candidates):
+            index = self._owner(candidate, known, apart[row])
+            if index is not None:
+                if self._see(known[index], candidate, frame, float(apart[row, index])):
+                    apart[:, index] = _distances(candidates, [known[index]])[:, 0]
             elif not _in_shadow(candidate, fresh, self.merge_radius_px):
                 fresh.append(candidate)
         return fresh
@@ -144,35 +144,36 @@ class Tracker:
     def heal(self, signals: FloatArray) -> list[Defect]:
         """Judge the newcomers by the residual (n, d) at their places, NaN = not seen."""
         healed = []
-        for defect, signal in zip(self.newcomers(), signals, strict=True):
-            if bool(np.isfinite(signal).all()) and self._is_gone(defect, signal):
+        seen = np.asarray(np.isfinite(signals).all(axis=1))
+        for defect, signal, whole in zip(self.newcomers(), signals, seen, strict=True):
+            if whole and self._is_gone(defect, signal):
                 defect.healed = True
                 healed.append(defect)
         return healed
 
     def _owner(
-        self, candidate: Candidate, active: Sequence[Defect], positions: FloatArray
-    ) -> Defect | None:
-        if not active:
+        self, candidate: Candidate, known: Sequence[Defect], distance: FloatArray
+    ) -> int | None:
+        """Index of the defect that explains a candidate at `distance` (n,) from each, px."""
+        if not known:
             return None
-        distance = np.hypot(*(positions - candidate.position).T)
         nearest = int(distance.argmin())
         if distance[nearest] < self.merge_radius_px:
-            return active[nearest]
+            return nearest
         for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px).tolist():
-            if candidate.score < SHADOW_SCORE * active[index].candidate.score:
-                return active[index]
+            if candidate.score < SHADOW_SCORE * known[index].candidate.score:
+                return int(index)
         return None
 
-    def _see(self, defect: Defect, candidate: Candidate, frame: int) -> bool:
+    def _see(self, defect: Defect, candidate: Candidate, frame: int, distance: float) -> bool:
         """Note that `defect` was seen; True if it now stands at the candidate's place."""
         defect.last_seen_frame = frame
-        near = np.hypot(*(defect.position - candidate.position)) < self.merge_radius_px
+        near = distance < self.merge_radius_px
         better = near and not defect.at_start and candidate.score > defect.candidate.score
         if better:
             defect.candidate = candidate
             defect.position = candidate.position
-        return bool(better)
+        return better
 
     def _is_gone(self, defect: Defect, signal: FloatArray) -> bool:
         if defect.signature is None or defect.looks < SIGNATURE_FRAMES:
@@ -189,6 +190,12 @@ class Tracker:
 def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
     """(n, 2) sample coordinates, px."""
     return np.array([defect.position for defect in defects], float).reshape(-1, 2)
+
+
+def _distances(candidates: Sequence[Candidate], defects: Sequence[Defect]) -> FloatArray:
+    """(candidates, defects), px."""
+    apart = positions_of(candidates)[:, None] - positions_of(defects)[None]
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
 
 
 def _in_shadow(candidate: Candidate, stronger: Sequence[Candidate], radius_px: float) -> bool:

@@ -16,6 +16,7 @@ from skimage import restoration
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.moved import moved_back
 
 WARP_BLOCK_PX = 4
 SMOOTHING_CELLS = 1.6
@@ -141,8 +142,8 @@ class Warp:
 def _registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
     """Mean of frames moved back by their drift, (H, W); edges mirrored."""
     total = np.zeros(frames[0].shape)
-    for frame, (dx, dy) in zip(frames, shifts, strict=True):
-        total += ndimage.shift(frame, (-dy, -dx), order=1, mode="mirror")
+    for frame, shift in zip(frames, shifts, strict=True):
+        total += moved_back(frame, shift, "mirror")
     return total / len(frames)
 
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from livedetect.bench import speed, speed_others
+from livedetect.bench import speed, speed_arrival, speed_others, speed_paced
 from livedetect.bench.speed_stages import STAGES
 from livedetect.cli import app
 from tests.detect.streams import frames
 
 SMALL = ["bench", "speed", "--size", "128", "--threads", "1", "--frames", "5", "--no-others"]
+SMALL += ["--paced", "0"]
 
 
 def test_every_stage_is_timed_and_the_clock_is_taken_off_again():
@@ -61,3 +62,32 @@ def test_one_size_has_no_growth():
 def test_other_methods_are_timed(name):
     stream = [frame.data.astype(np.float32) for frame in frames("mos2?size=128&frames=6&damage=0")]
     assert getattr(speed_others, name)(stream) > 0
+
+
+def test_a_paced_run_counts_every_frame_with_work_beside_it():
+    done = []
+    stream = frames("mos2?size=128&frames=40&damage=0")
+    run = speed_paced.paced(stream, 20, ("counting", lambda: done.append(1)))
+    assert len(run.step_ms) == 20
+    assert done
+    assert len(run.memory_mb) == 15
+    assert "counting" in speed_paced.paced_table([run])
+
+
+def test_frames_go_forwards_and_backwards_without_repeating_themselves():
+    stream = frames("mos2?size=128&frames=40&damage=0")
+    shown = list(speed_paced._endless(stream, 60))
+    assert [frame.index for frame in shown] == list(range(40, 100))
+    latest = stream[-1].data
+    for frame in shown:
+        assert not np.array_equal(frame.data, latest)
+        latest = frame.data
+
+
+def test_messages_become_events_in_the_file():
+    spec = "mos2?size=192&frames=40&damage=8&damage_from=16&seed=3"
+    took = speed_arrival.arrival_ms(spec, fps=20)
+    assert took
+    assert all(0 < entry < 60_000 for entry in took)
+    assert f"{len(took)} frames" in speed_arrival.arrival_line(192, took)
+    assert "no event" in speed_arrival.arrival_line(192, [])

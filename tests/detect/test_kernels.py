@@ -5,9 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from livedetect import Detector, Settings
 from livedetect.detect.baseline import Baseline
+from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
+from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
+from livedetect.detect.kernels.maps import WarmUp
+from livedetect.detect.moved import moved_back
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
 
@@ -106,3 +112,152 @@ def test_the_plain_form_stands_in_where_numba_is_missing():
         "assert form(COMPILED).__name__.endswith('plain')\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("offset", [0, 3000])
+def test_statistics_of_rows_agree(offset):
+    frame = frames("mos2?size=128&frames=1")[0].data.astype(np.float32) + offset
+    plain, compiled = (FrameRows.of(frame, name) for name in (PLAIN, COMPILED))
+    for name in ("low", "high", "mean", "square", "product", "ends", "at_top"):
+        assert np.allclose(getattr(plain, name), getattr(compiled, name), rtol=2e-4, atol=2e-3)
+    assert plain.sharpness() == pytest.approx(compiled.sharpness(), rel=1e-3)
+
+
+def made_experts(rng):
+    """Learners of nothing in particular: 3 sites, 9 samples, 5 components, 4 filters."""
+
+    def normal(*shape):
+        return rng.normal(size=shape).astype(np.float32)
+
+    weights = rng.random(70).astype(np.float32)
+    filters = normal(3, 4, 9)
+    return Experts(
+        novelty=Novelty(
+            mean=0.1 * normal(9),
+            whitening=0.4 * normal(9, 5),
+            vectors=2 * normal(70, 5),
+            weights=weights / weights.sum(),
+            gamma=0.02,
+        ),
+        matched=Matched(
+            filters=filters / np.linalg.norm(filters, axis=2, keepdims=True),
+            skewness=0.3 * normal(3, 4),
+            sign=np.array([1, 0, -1], np.float32),
+        ),
+        law=np.array([[0.3, -2.0], [1.1, 0.5], [0.9, 1.0]]),
+        deviates=np.array([2.0, 2.0]),
+        lowest=7.0,
+    )
+
+
+def test_experts_agree_and_nothing_that_matters_is_skipped():
+    rng = np.random.default_rng(5)
+    experts = made_experts(rng)
+    z = rng.normal(size=(3, 40, 50)).astype(np.float32)
+    z[:, 10:13, 20:23] += 4
+    looked = Looked(
+        z=z,
+        frames=np.array([1, 2, 8]),
+        patches=rng.integers(0, 2000, (900, 9)).astype(np.int32),
+        sublattice=rng.integers(0, 3, 900),
+        gate=2.5,
+    )
+    (score, row), (compiled, compiled_row) = (
+        form(name).most_novel(looked, experts) for name in (PLAIN, COMPILED)
+    )
+    found = np.isfinite(score)
+    assert 20 < found.sum() < 800
+    assert (found == np.isfinite(compiled)).all()
+    assert np.allclose(score[found], compiled[found], rtol=1e-4)
+    assert (row[found] == compiled_row[found]).mean() > 0.99
+    patches, frames_of = 3 * z[0].reshape(-1)[looked.patches], np.full(900, 2)
+    said = [form(kind).novelty(patches, experts.novelty) for kind in (PLAIN, COMPILED)]
+    assert np.allclose(*said, rtol=1e-4, atol=1e-3)
+    said = [
+        form(kind).matched(patches, looked.sublattice, frames_of, experts.matched)
+        for kind in (PLAIN, COMPILED)
+    ]
+    assert np.allclose(*said, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("first", [(3, 5), (-7, 2), (40, -9), (70, 70)])
+def test_running_means_agree(first):
+    rng = np.random.default_rng(8)
+    frame = rng.normal(5, 2, (66, 91)).astype(np.float32)
+    said = []
+    for kernels in (form(PLAIN), form(COMPILED)):
+        mean, count = np.zeros((60, 64), np.float32), np.full((60, 64), 7, np.uint8)
+        for _ in range(3):
+            small = kernels.binned(frame, 2)
+            fraction = np.array([0.3, 0.8])
+            kernels.blend(small, np.array([5, 0.5]), fraction, np.array(first), (mean, count), 8)
+        said.append((small, mean, count))
+    for plain, compiled in zip(*said, strict=True):
+        assert np.allclose(plain, compiled, atol=1e-5)
+
+
+def test_marked_samples_agree():
+    rng = np.random.default_rng(9)
+    centres, offsets = rng.integers(-5, 60, (30, 2)), rng.integers(-4, 5, (20, 2))
+    said = []
+    for kernels in (form(PLAIN), form(COMPILED)):
+        mask = np.zeros((50, 40), bool)
+        kernels.mark_samples(centres, offsets, mask)
+        said.append(mask)
+    assert said[0].any()
+    assert np.array_equal(*said)
+
+
+def test_sums_along_rows_agree():
+    rng = np.random.default_rng(11)
+    steps = [(1, 0), (0, 1), (1, -1), (1, 1)]
+    values = np.clip(rng.normal(size=(3, 2, 30, 34)), -3, 3).astype(np.float32)
+    values[1, 1, np.arange(10, 20), 25 - np.arange(10)] -= 1.5
+    plain, compiled = (form(name).strongest_row(values, steps) for name in (PLAIN, COMPILED))
+    assert plain[2] == (1, -1)
+    assert plain[1:] == compiled[1:]
+    assert plain[0] == pytest.approx(compiled[0], rel=1e-5)
+    patches, chosen = rng.integers(0, 1000, (50, 9)).astype(np.int32), rng.random(50) > 0.4
+    weights = rng.normal(size=9)
+    said = [form(k).weighted(values[0], patches, weights, chosen) for k in (PLAIN, COMPILED)]
+    assert np.allclose(*said, atol=1e-5)
+
+
+def test_frames_judged_by_others_agree():
+    rng = np.random.default_rng(12)
+    covered = rng.random((9, 20, 30)) > 0.05
+    warm_up = WarmUp(
+        values=rng.normal(size=covered.shape).astype(np.float32),
+        covered=covered,
+        variance=np.full((20, 30), 1.3, np.float32),
+        systematic=rng.random((20, 30)).astype(np.float32),
+    )
+    inside, others = np.zeros(9, bool), np.ones(9, bool)
+    inside[2:4], others[1:5] = True, False
+    said = [form(name).held_out(warm_up, inside, others, 4, 1.1) for name in (PLAIN, COMPILED)]
+    assert np.array_equal(said[0][1], said[1][1])
+    assert said[0][1].any()
+    assert np.allclose(said[0][0], said[1][0], atol=1e-5)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.3, -2.6), (-7.0, 4.25)])
+@pytest.mark.parametrize("outside", ["mirror", "nan"])
+def test_frames_move_as_scipy_moves_them(shift, outside):
+    image = np.random.default_rng(1).normal(size=(40, 50))
+    mode = "mirror" if outside == "mirror" else "constant"
+    expected = ndimage.shift(image, (-shift[1], -shift[0]), order=1, mode=mode, cval=np.nan)
+    moved = moved_back(image, np.array(shift), outside)
+    assert np.allclose(moved, expected, atol=1e-6, equal_nan=True)
+
+
+@pytest.mark.parametrize("kernels", ["auto", "plain"])
+def test_the_setting_decides_and_slow_kernels_are_told(kernels):
+    detector = Detector(Settings(kernels=kernels))
+    for frame in frames("square?size=128&frames=13&damage=0"):
+        events = detector.step(frame).events
+        ready = [event for event in events if event.event == "model_ready"]
+        if ready:
+            slow = [warning for warning in ready[0].values["warnings"] if "ten times" in warning]
+            assert bool(slow) == (kernels == "plain")
+            return
+    pytest.fail("the model was never ready")

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from livedetect.detect.kernels.plain_experts import normal_deviate
 from livedetect.detect.matched import (
     MatchedFilter,
     MatchedFilters,
     SiteShapes,
     deviate_of,
-    normal_deviate,
 )
 from livedetect.detect.profile import ColumnProfile
 from tests.detect.streams import watch
@@ -18,6 +18,10 @@ WIDTH_PX = 3.2
 HEIGHT = 2.0
 NOISE = 0.25
 NEIGHBOUR_PX = 9.2
+
+
+def kind_of(site: MatchedFilter, patch: np.ndarray, frames: int) -> tuple[str, float]:
+    return site.kinds(patch[None], np.array([frames]))[0]
 
 
 def offsets() -> np.ndarray:
@@ -93,19 +97,19 @@ KINDS = [
 def test_kinds_follow_sign_and_shape(
     column: MatchedFilter, signal: np.ndarray, expected: str
 ) -> None:
-    kind, probability = column.kind(signal * 8, 64)
+    kind, probability = kind_of(column, signal * 8, 64)
     assert kind == expected
     assert 0 <= probability <= 1
 
 
 def test_what_appears_in_a_hollow_is_an_adatom(hollow: MatchedFilter) -> None:
-    assert hollow.kind(changed(0.5), 1)[0] == "adatom"
-    assert hollow.kind(changed(-0.5), 1)[0] == "unknown"
+    assert kind_of(hollow, changed(0.5), 1)[0] == "adatom"
+    assert kind_of(hollow, changed(-0.5), 1)[0] == "unknown"
 
 
 def test_dark_columns_lose_their_darkness() -> None:
     inverted = MatchedFilter(shapes(sign=-1.0), noise(6000, seed=2))
-    assert inverted.kind(changed(1.0) * 8, 64)[0] == "vacancy"
+    assert kind_of(inverted, changed(1.0) * 8, 64)[0] == "vacancy"
 
 
 def test_hollows_cannot_lose_a_column(hollow: MatchedFilter) -> None:
@@ -141,7 +145,7 @@ def test_the_tails_of_counts_become_normal(counts: float, deviate: float) -> Non
 def test_few_patches_still_give_a_filter() -> None:
     few = MatchedFilter(shapes(), noise(5, seed=3))
     assert np.isfinite(few.filters).all()
-    assert few.kind(changed(-1.0) * 8, 64)[0] in {"vacancy", "half_vacancy", "antisite"}
+    assert kind_of(few, changed(-1.0) * 8, 64)[0] in {"vacancy", "half_vacancy", "antisite"}
 
 
 def test_what_a_deviate_surprises_by_and_back(column: MatchedFilter) -> None:

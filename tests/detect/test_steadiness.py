@@ -3,6 +3,7 @@ import pytest
 
 from livedetect import Calibration, Frame
 from livedetect.detect.dose import DoseMeter
+from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.steadiness import Jumps, Pace, Sharpness
 
@@ -20,7 +21,7 @@ def test_sharpness_that_changes_fast_freezes_until_it_is_steady() -> None:
     turns = []
     for contrast in [1.0] * 5 + [0.7, 0.4, 0.5] + [0.9] * 6:
         pixels = 10 + 5 * contrast * np.sin(x / 3)[None, :] + rng.normal(0, 1, (128, 128))
-        turns.append(optics.step(pixels.astype(np.float32)))
+        turns.append(optics.step(FrameRows.of(pixels)))
     assert [turn for turn in turns if turn] == ["changing", "steady"]
     assert turns.index("changing") == 5
     assert turns.index("steady") == 11
@@ -31,7 +32,7 @@ def test_slow_defocus_is_no_refocusing() -> None:
     optics = Sharpness()
     for contrast in np.linspace(1, 0.5, 40):
         pixels = np.tile(10 + 5 * contrast * np.sin(x / 3), (128, 1))
-        assert optics.step(pixels.astype(np.float32)) == ""
+        assert optics.step(FrameRows.of(pixels)) == ""
 
 
 def test_a_pause_is_much_longer_than_usual_and_missing_frames_are_none() -> None:
@@ -102,7 +103,7 @@ def test_noise_alone_has_no_sharpness_that_could_change() -> None:
     rng = np.random.default_rng(0)
     sharp = Sharpness()
     for _ in range(30):
-        assert sharp.step(rng.poisson(5, (128, 128)).astype(np.float32)) == ""
+        assert sharp.step(FrameRows.of(rng.poisson(5, (128, 128)))) == ""
     assert not sharp.changing
 
 
@@ -113,7 +114,7 @@ def test_a_stream_that_never_rests_is_watched_in_the_end() -> None:
     for index in range(120):
         contrast = 1.0 + 0.5 * (index % 2)
         frame = 10 + contrast * pattern + rng.normal(0, 0.1, pattern.shape)
-        sharp.step(frame.astype(np.float32))
+        sharp.step(FrameRows.of(frame))
         frozen.append(sharp.changing)
     assert frozen[5]
     assert not any(frozen[60:])

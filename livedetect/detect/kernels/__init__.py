@@ -7,21 +7,33 @@ imported, before `form` is asked for the compiled form.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import importlib
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
+from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised, WarmUp
 
 COMPILED = "numba"
 PLAIN = "numpy"
+SLOWLY = "every frame takes about ten times as long as it could"
+
+Result = TypeVar("Result")
+Rest = ParamSpec("Rest")
+_only_plain = contextvars.ContextVar("only_plain", default=False)
 
 Line = tuple[float, float]
 
 
 class Form(Protocol):
     """What both forms offer; outputs named `out_...` are written in place."""
+
+    def row_statistics(self, frame: FloatArray) -> FloatArray:
+        """(H, 8) what every row of a frame is like; see `plain_rows.row_statistics`."""
+        ...
 
     def row_terms(
         self, frame: FloatArray, phases: IntArray, moved: IntArray, table: FloatArray
@@ -120,6 +132,10 @@ class Form(Protocol):
         """Set the blocks (h, w) within one block of any position (n, 2)."""
         ...
 
+    def mark_samples(self, centres: IntArray, offsets: IntArray, out: BoolArray) -> None:
+        """Set the samples (P, Q) at `offsets` (d, 2) from any of the `centres` (n, 2)."""
+        ...
+
     def place(
         self,
         positions: FloatArray,
@@ -131,14 +147,94 @@ class Form(Protocol):
         """(n, 2) positions (n, 2) + warp + shift, (x, y), px."""
         ...
 
+    def binned(self, frame: FloatArray, factor: int) -> FloatArray:
+        """(H / factor, W / factor) block means; see `plain_means.binned`."""
+        ...
+
+    def blend(
+        self,
+        picture: FloatArray,
+        level: FloatArray,
+        fraction: FloatArray,
+        first: IntArray,
+        canvas: tuple[FloatArray, IntArray],
+        memory: int,
+    ) -> None:
+        """Take a picture (h, w) into a running mean; see `plain_means.blend`."""
+        ...
+
+    def weighted(
+        self, values: FloatArray, patches: IntArray, weights: FloatArray, chosen: BoolArray
+    ) -> FloatArray:
+        """(n,) weighted sums of patches (n, d) of a map; see `plain_lines.weighted`."""
+        ...
+
+    def strongest_row(
+        self, values: FloatArray, steps: list[tuple[int, int]]
+    ) -> tuple[float, int, tuple[int, int], tuple[int, ...]]:
+        """The row of columns that stands out most; see `plain_lines.strongest_row`."""
+        ...
+
+    def held_out(
+        self, warm_up: WarmUp, inside: BoolArray, others: BoolArray, least: int, inflation: float
+    ) -> tuple[FloatArray, BoolArray]:
+        """Z (P, Q) of some frames against others; see `plain_held_out.held_out`."""
+        ...
+
+    def novelty(self, descriptors: FloatArray, model: Novelty) -> FloatArray:
+        """(n,) novelty of descriptors (n, d); see `plain_experts.novelty`."""
+        ...
+
+    def matched(
+        self, z: FloatArray, sublattice: IntArray, frames: IntArray, model: Matched
+    ) -> FloatArray:
+        """(2, n) surprise at patches (n, d); see `plain_experts.matched`."""
+        ...
+
+    def most_novel(self, looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
+        """Score (n,) and window (n,) of each site; see `plain_experts.most_novel`."""
+        ...
+
     def keep_apart(self, positions: FloatArray, radius_px: float) -> IntArray:
         """Indices of positions (n, 2), best first, that are `radius_px` from all kept before."""
         ...
 
 
 def form(name: str) -> Form:
-    """The form called `name`; the plain one where numba is missing."""
-    return _compiled() if name == COMPILED and is_available() else _plain()
+    """The form called `name`; the plain one where numba is missing or not wanted."""
+    compiled = name == COMPILED and not _only_plain.get() and is_available()
+    return _compiled() if compiled else _plain()
+
+
+def as_set(
+    method: Callable[Concatenate[Any, Rest], Result],
+) -> Callable[Concatenate[Any, Rest], Result]:
+    """Run a method of an object with the kernels that its `_settings` ask for."""
+
+    @functools.wraps(method)
+    def run(self: Any, /, *args: Rest.args, **kwargs: Rest.kwargs) -> Result:
+        before = _only_plain.set(self._settings.kernels == "plain")
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            _only_plain.reset(before)
+
+    return run
+
+
+def not_kept() -> bool:
+    """True if the compiled form could not be stored and is compiled at every start."""
+    if not is_available():
+        return False
+    names: list[str] = importlib.import_module("livedetect.detect.kernels.compile").not_kept
+    return bool(names)
+
+
+def why_plain() -> str:
+    """Why the plain form serves now; empty while the compiled one does."""
+    if _only_plain.get():
+        return f"kernels = plain: {SLOWLY}"
+    return "" if is_available() else f"numba is missing: {SLOWLY}"
 
 
 @functools.cache

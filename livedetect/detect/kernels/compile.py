@@ -14,6 +14,11 @@ REORDERING = {"contract", "reassoc", "nsz", "arcp"}
 input gives equal output; infinities and NaN keep their meaning."""
 
 
+not_kept: list[str] = []
+"""Kernels for which no directory could be written; numba tries that of the program, then that
+of the user, or what the environment variable NUMBA_CACHE_DIR says."""
+
+
 def compiled(signature: str) -> Callable[[Kernel], Kernel]:
     """Compile for exactly `signature`, or take the machine code from the cache on disk."""
 
@@ -21,7 +26,8 @@ def compiled(signature: str) -> Callable[[Kernel], Kernel]:
         options = {"nogil": True, "fastmath": REORDERING, "error_model": "numpy"}
         try:
             kernel = numba.njit(signature, cache=True, **options)(function)
-        except RuntimeError:  # no directory to cache in: compile at every start
+        except (RuntimeError, OSError):  # no directory to cache in: compile at every start
+            not_kept.append(function.__name__)
             kernel = numba.njit(signature, **options)(function)
         return cast("Kernel", kernel)
 

@@ -8,14 +8,19 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels import levels, plain, sampling
+from livedetect.detect.kernels import levels, plain, rows, sampling
 from livedetect.detect.kernels import windows as compiled_windows
+from livedetect.detect.kernels.fast_experts import matched, most_novel, novelty
+from livedetect.detect.kernels.fast_held_out import held_out
+from livedetect.detect.kernels.fast_lines import strongest_row, weighted
+from livedetect.detect.kernels.fast_means import binned, blend
 from livedetect.detect.kernels.fast_sites import (
     all_true,
     any_above,
     inside,
     keep_apart,
     mark_blocks,
+    mark_samples,
     place,
 )
 from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
@@ -23,22 +28,32 @@ from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, S
 __all__ = [
     "all_true",
     "any_above",
+    "binned",
+    "blend",
     "fitted_samples",
     "follow",
+    "held_out",
     "inside",
     "interpolate",
     "keep_apart",
     "mark_blocks",
+    "mark_samples",
+    "matched",
+    "most_novel",
+    "novelty",
     "phases",
     "place",
     "robust_line",
+    "row_statistics",
     "row_terms",
     "sample",
     "smooth_cells",
     "spline_of_smoothed",
+    "strongest_row",
     "subtract_cells",
     "subtract_crystal",
     "systematic",
+    "weighted",
     "windows",
 ]
 
@@ -47,13 +62,20 @@ SPLINE_REACH = 5
 the power of 5 of the filter's last tap, 1e-5 of the signal."""
 
 
+def row_statistics(frame: FloatArray) -> FloatArray:
+    """See `plain_rows.row_statistics`."""
+    out = np.empty((len(frame), 8))
+    rows.row_statistics(frame, out)
+    return out
+
+
 def row_terms(
     frame: FloatArray, phases: IntArray, moved: IntArray, table: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """See `plain.row_terms`."""
-    rows, total = np.empty((len(frame), 4)), np.empty(5)
-    sampling.row_terms(frame, phases, moved[0], moved[1], table.reshape(2, -1), rows, total)
-    return rows, total
+    sums, total = np.empty((len(frame), 4)), np.empty(5)
+    sampling.row_terms(frame, phases, moved[0], moved[1], table.reshape(2, -1), sums, total)
+    return sums, total
 
 
 def spline_of_smoothed(
@@ -142,7 +164,9 @@ def systematic(ground: Ground, coefficients: FloatArray) -> None:
 
 def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
     """See `plain.robust_line`."""
-    gain, offset = levels.robust_line(model, data, plain.HUBER_LIMIT, plain.HUBER_STEPS)
+    gain, offset = levels.robust_line(
+        model, data, plain.HUBER_LIMIT, plain.HUBER_STEPS, plain.scale_step(len(model))
+    )
     return float(gain), float(offset)
 
 
@@ -188,7 +212,7 @@ def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) ->
 
 def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:
     """See `plain.smooth_cells`."""
-    contiguous = np.ascontiguousarray(cells, float)
+    contiguous = np.ascontiguousarray(cells, np.float32)
     out, scratch = np.empty_like(contiguous), np.empty_like(contiguous)
     levels.smooth_cells(contiguous, _cell_taps(sigma), scratch, out)
     return out
@@ -197,10 +221,11 @@ def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:
 @functools.lru_cache(maxsize=8)
 def _cell_taps(sigma: float) -> FloatArray:
     """Centre and one side of the Gaussian filter over cells."""
-    impulse = np.zeros(2 * int(5 * sigma + 2) + 1)
+    impulse = np.zeros(2 * int(5 * sigma + 2 + sampling.UNROLLED) + 1)
     impulse[len(impulse) // 2] = 1
     taps = ndimage.gaussian_filter1d(impulse, sigma)[len(impulse) // 2 :]
-    return np.ascontiguousarray(taps[taps > 0])
+    taps = taps[: 1 + sampling.UNROLLED * -(-int(np.count_nonzero(taps[1:])) // sampling.UNROLLED)]
+    return np.ascontiguousarray(taps, np.float32)
 
 
 @functools.lru_cache(maxsize=8)

@@ -34,6 +34,12 @@ def mark_blocks(positions: FloatArray, block_px: int, out: BoolArray) -> None:
     sites.mark_blocks(np.ascontiguousarray(positions, float), block_px, out)
 
 
+def mark_samples(centres: IntArray, offsets: IntArray, out: BoolArray) -> None:
+    """See `plain_sites.mark_samples`."""
+    around = np.ascontiguousarray(offsets, np.int64)
+    sites.mark_samples(np.ascontiguousarray(centres, np.int64), around, out)
+
+
 def place(
     positions: FloatArray,
     field: FloatArray,

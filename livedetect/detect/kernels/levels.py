@@ -20,11 +20,13 @@ def count_fitted(covered: BoolArray, known: BoolArray, ignored: BoolArray, sampl
     m1, m2 = samples >> 16, samples & 65535
     count = 0
     for p in range(covered.shape[0]):
-        for c in range(ignored.shape[1]):
-            if ignored[p // m1, c]:
-                continue
-            for q in range(c * m2, (c + 1) * m2):
-                count += covered[p, q] & known[p, q]
+        here, meant, left_out = covered[p], known[p], ignored[p // m1]
+        for q in range(len(here)):
+            count += here[q] & meant[q]
+        for c in range(len(left_out)):
+            if left_out[c]:
+                for q in range(c * m2, (c + 1) * m2):
+                    count -= here[q] & meant[q]
     return count
 
 
@@ -94,13 +96,14 @@ def median(values: FloatArray, counts: FloatArray) -> float:
     return 0.5 * (low + high)
 
 
-@compiled("UniTuple(f8,2)(f8[::1],f8[::1],f8,i8)")
+@compiled("UniTuple(f8,2)(f8[::1],f8[::1],f8,i8,i8)")
 def robust_line(
-    model: FloatArray, data: FloatArray, huber: float, steps: int
+    model: FloatArray, data: FloatArray, huber: float, steps: int, ranked_step: int
 ) -> tuple[float, float]:
     """See `plain.robust_line`."""
     n = len(model)
     weight, error = np.ones(n), np.empty(n)
+    ranked = np.empty(-(-n // ranked_step))
     counts = np.empty(BINS, np.int64)
     gain, offset = 1.0, 0.0
     for _ in range(steps):
@@ -120,7 +123,9 @@ def robust_line(
         offset = mean_data - gain * mean_model
         for i in range(n):
             error[i] = abs(data[i] - offset - gain * model[i])
-        limit = huber * max(NORMAL_MAD * median(error, counts), TINY)
+        for i in range(len(ranked)):
+            ranked[i] = error[i * ranked_step]
+        limit = huber * max(NORMAL_MAD * median(ranked, counts), TINY)
         for i in range(n):
             weight[i] = min(1.0, limit / max(error[i], TINY))
     return gain, offset
@@ -174,12 +179,12 @@ def _reflected(index: int, length: int) -> int:
     return index if index < length else 2 * length - 1 - index
 
 
-@compiled("void(f8[:,::1],f8[::1],f8[:,::1],f8[:,::1])")
+@compiled("void(f4[:,::1],f4[::1],f4[:,::1],f4[:,::1])")
 def smooth_cells(cells: FloatArray, taps: FloatArray, scratch: FloatArray, out: FloatArray) -> None:
-    """See `plain.smooth_cells`; `taps` holds the centre and one side of the filter."""
+    """See `plain.smooth_cells`; `taps`: the centre and one side of the filter, 4 n + 1."""
     rows, cols = cells.shape
     reach = len(taps) - 1
-    line = np.empty(cols + 2 * reach)
+    line = np.empty(cols + 2 * reach, np.float32)
     centre = line[reach:]
     for p in range(rows):
         line[reach : reach + cols] = cells[p]
@@ -189,15 +194,21 @@ def smooth_cells(cells: FloatArray, taps: FloatArray, scratch: FloatArray, out: 
         target = scratch[p]
         for q in range(cols):
             target[q] = taps[0] * centre[q]
-        for k in range(1, reach + 1):
-            before, after = line[reach - k :], line[reach + k :]
+        for k in range(1, reach + 1, 4):
+            t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
+            before, after = line[reach - k - 3 :], line[reach + k :]
             for q in range(cols):
-                target[q] += taps[k] * (before[q] + after[q])
+                near = t0 * (before[q + 3] + after[q]) + t1 * (before[q + 2] + after[q + 1])
+                far = t2 * (before[q + 1] + after[q + 2]) + t3 * (before[q] + after[q + 3])
+                target[q] += near + far
     for p in range(rows):
         target = out[p]
         for q in range(cols):
             target[q] = taps[0] * scratch[p, q]
-        for k in range(1, reach + 1):
+        for k in range(1, reach + 1, 2):
+            t0, t1 = taps[k], taps[k + 1]
             above, below = scratch[_reflected(p - k, rows)], scratch[_reflected(p + k, rows)]
+            higher = scratch[_reflected(p - k - 1, rows)]
+            lower = scratch[_reflected(p + k + 1, rows)]
             for q in range(cols):
-                target[q] += taps[k] * (above[q] + below[q])
+                target[q] += t0 * (above[q] + below[q]) + t1 * (higher[q] + lower[q])

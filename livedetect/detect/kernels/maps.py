@@ -107,3 +107,17 @@ class FitGround:
     """(P, Q) True where `level` means something."""
     ignored: BoolArray
     """(n1, n2) cells that are no longer this crystal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmUp:
+    """The frames that a baseline was learnt from, and the noise found in them."""
+
+    values: FloatArray
+    """(K, P, Q) float32 residuals."""
+    covered: BoolArray
+    """(K, P, Q) where they hold data."""
+    variance: FloatArray
+    """(P, Q) of one frame."""
+    systematic: FloatArray
+    """(P, Q) variance that registration adds."""

@@ -7,35 +7,51 @@ from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.plain_experts import matched, most_novel, novelty
+from livedetect.detect.kernels.plain_held_out import held_out
+from livedetect.detect.kernels.plain_lines import strongest_row, weighted
+from livedetect.detect.kernels.plain_means import binned, blend
+from livedetect.detect.kernels.plain_rows import row_statistics
 from livedetect.detect.kernels.plain_sites import (
     all_true,
     any_above,
     inside,
     keep_apart,
     mark_blocks,
+    mark_samples,
     place,
 )
 
 __all__ = [
     "all_true",
     "any_above",
+    "binned",
+    "blend",
     "fitted_samples",
     "follow",
+    "held_out",
     "inside",
     "interpolate",
     "keep_apart",
     "mark_blocks",
+    "mark_samples",
+    "matched",
+    "most_novel",
+    "novelty",
     "phases",
     "place",
     "robust_line",
+    "row_statistics",
     "row_terms",
     "sample",
     "shift_rows",
     "smooth_cells",
     "spline_of_smoothed",
+    "strongest_row",
     "subtract_cells",
     "subtract_crystal",
     "systematic",
+    "weighted",
     "windows",
 ]
 
@@ -45,6 +61,8 @@ HUBER_LIMIT = 1.345
 HUBER_STEPS = 4
 MOST_FITTED = 20000
 """About as many samples decide on gain and offset."""
+MOST_RANKED = 4000
+"""About as many errors decide on their scale."""
 
 
 def row_terms(
@@ -256,9 +274,14 @@ def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
         gain = float(centred @ (data - mean_data) / max(centred @ (model - mean_model), 1e-12))
         offset = float(mean_data - gain * mean_model)
         error = np.abs(data - offset - gain * model)
-        scale = max(1.4826 * float(np.median(error)), 1e-12)
+        scale = max(1.4826 * float(np.median(error[:: scale_step(len(error))])), 1e-12)
         weight = np.minimum(1.0, HUBER_LIMIT * scale / np.maximum(error, 1e-12))
     return gain, offset
+
+
+def scale_step(samples: int) -> int:
+    """Of so many samples every which one decides on the scale of the errors."""
+    return max(1, samples // MOST_RANKED)
 
 
 def fitted_samples(

@@ -41,6 +41,13 @@ def mark_blocks(positions: FloatArray, block_px: int, out: BoolArray) -> None:
             out[r[within], c[within]] = True
 
 
+def mark_samples(centres: IntArray, offsets: IntArray, out: BoolArray) -> None:
+    """Set the samples (P, Q) at `offsets` (d, 2) from any of the `centres` (n, 2)."""
+    samples = (centres[:, None] + offsets).reshape(-1, 2)
+    inside = ((samples >= 0) & (samples < np.array(out.shape))).all(axis=1)
+    out[tuple(samples[inside].T)] = True
+
+
 def place(
     positions: FloatArray,
     field: FloatArray,

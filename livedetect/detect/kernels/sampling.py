@@ -20,6 +20,8 @@ ONE, THREE, FOUR, SIX = np.float32(1), np.float32(3), np.float32(4), np.float32(
 HALF, THREE_HALVES, FIVE_HALVES = np.float32(0.5), np.float32(1.5), np.float32(2.5)
 """In float32: a whole number would turn a product into float64."""
 SCALE = np.float32(1 / 36)
+STRETCH = 32
+"""Places looked at together where most are empty."""
 
 
 @compiled("void(f4[:,::1],u2[:,:,::1],u2,u2,f4[:,::1],f8[:,::1],f8[::1])")
@@ -132,6 +134,31 @@ def filter_columns(rows: FloatArray, taps: FloatArray, out: FloatArray) -> None:
                 target[x] += near + t2 * (u2[x] + d2[x]) + t3 * (u3[x] + d3[x])
 
 
+@compiled("UniTuple(i8,2)(b1[::1])")
+def span(marked: BoolArray) -> tuple[int, int]:
+    """First and one past the last place that is marked; equal if none is."""
+    first, stop = 0, len(marked)
+    while first + STRETCH <= stop:
+        seen = False
+        for j in range(STRETCH):
+            seen |= marked[first + j]
+        if seen:
+            break
+        first += STRETCH
+    while first < stop and not marked[first]:
+        first += 1
+    while stop - STRETCH >= first:
+        seen = False
+        for j in range(STRETCH):
+            seen |= marked[stop - STRETCH + j]
+        if seen:
+            break
+        stop -= STRETCH
+    while stop > first and not marked[stop - 1]:
+        stop -= 1
+    return first, stop
+
+
 @compiled("Tuple((f4,f4,f4,f4))(f4)")
 def _spline_weights(t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Six times the cubic B-spline at the four nearest pixels; `t` from 0 to 1."""
@@ -155,15 +182,15 @@ def sample(
     height, width = spline.shape
     flat = spline.ravel()
     right, bottom = np.float32(width - 1) - edge_px, np.float32(height - 1) - edge_px
+    across = np.empty(positions.shape[2], np.float32)
+    down, corner = np.empty_like(across), np.empty(positions.shape[2], np.int32)
     for p in range(positions.shape[1]):
         xs, ys, values, covered = positions[0, p], positions[1, p], out_values[p], out_covered[p]
-        first, stop = len(xs), 0
         for q in range(len(xs)):
             x, y = xs[q] + dx, ys[q] + dy
             covered[q] = (x >= edge_px) & (y >= edge_px) & (x <= right) & (y <= bottom)
-            values[q] = 0
-            first = min(first, q if covered[q] else len(xs))
-            stop = max(stop, q + 1 if covered[q] else 0)
+        values[:] = 0
+        first, stop = span(covered)
         if stop <= first:
             continue
         xs, ys, values, covered = xs[first:stop], ys[first:stop], values[first:], covered[first:]
@@ -171,16 +198,21 @@ def sample(
             x = min(max(xs[q] + dx, edge_px), right)
             y = min(max(ys[q] + dy, edge_px), bottom)
             column, row = np.int32(x), np.int32(y)
-            a, b, c, d = _spline_weights(x - np.float32(column))
-            e, f, g, h = _spline_weights(y - np.float32(row))
-            k = np.uint32((row - 1) * width + column - 1)
+            across[q], down[q] = x - np.float32(column), y - np.float32(row)
+            corner[q] = (row - 1) * width + column - 1
+        for q in range(len(xs)):
+            a, b, c, d = _spline_weights(across[q])
+            e, f, g, h = _spline_weights(down[q])
+            k = np.uint32(corner[q])
             m = np.uint32(k + width)
-            total = e * (a * flat[k] + b * flat[k + 1] + c * flat[k + 2] + d * flat[k + 3])
-            total += f * (a * flat[m] + b * flat[m + 1] + c * flat[m + 2] + d * flat[m + 3])
-            k, m = np.uint32(m + width), np.uint32(m + 2 * width)
-            total += g * (a * flat[k] + b * flat[k + 1] + c * flat[k + 2] + d * flat[k + 3])
-            total += h * (a * flat[m] + b * flat[m + 1] + c * flat[m + 2] + d * flat[m + 3])
-            values[q] = total * SCALE if covered[q] else np.float32(0)
+            n, o = np.uint32(m + width), np.uint32(m + 2 * width)
+            # four columns side by side, which become one vector
+            one = e * flat[k] + f * flat[m] + g * flat[n] + h * flat[o]
+            two = e * flat[k + 1] + f * flat[m + 1] + g * flat[n + 1] + h * flat[o + 1]
+            three = e * flat[k + 2] + f * flat[m + 2] + g * flat[n + 2] + h * flat[o + 2]
+            four = e * flat[k + 3] + f * flat[m + 3] + g * flat[n + 3] + h * flat[o + 3]
+            total = (a * one + b * two + c * three + d * four) * SCALE
+            values[q] = total if covered[q] else np.float32(0)
 
 
 @compiled("void(f4[:,:,::1],f4[::1],f4[::1],f4[:,::1])")

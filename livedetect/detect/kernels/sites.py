@@ -97,3 +97,14 @@ def keep_apart(positions: FloatArray, radius_px: float, out: IntArray) -> int:
             out[kept] = i
             kept += 1
     return kept
+
+
+@compiled("void(i8[:,::1],i8[:,::1],b1[:,::1])")
+def mark_samples(centres: IntArray, offsets: IntArray, out: BoolArray) -> None:
+    """See `plain_sites.mark_samples`."""
+    rows, cols = out.shape
+    for i in range(len(centres)):
+        for j in range(len(offsets)):
+            p, q = centres[i, 0] + offsets[j, 0], centres[i, 1] + offsets[j, 1]
+            if (p >= 0) & (p < rows) & (q >= 0) & (q < cols):
+                out[p, q] = True

@@ -11,23 +11,13 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.compile import compiled
+from livedetect.detect.kernels.sampling import span
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 CLIPPED_Z2 = np.float32(9)
 OUTLIER_Z = np.float32(3)
 NEVER = np.float32(0.5)
 """Fewer frames than this means none; counts are whole, whatever a filter made of them."""
-
-
-@compiled("UniTuple(i8,2)(u1[::1],b1[::1])")
-def _span(history: IntArray, covered: BoolArray) -> tuple[int, int]:
-    """First and one past the last place that has data or had it lately."""
-    first, stop = 0, len(history)
-    while first < stop and history[first] == 0 and not covered[first]:
-        first += 1
-    while stop > first and history[stop - 1] == 0 and not covered[stop - 1]:
-        stop -= 1
-    return first, stop
 
 
 @compiled("void(f4[::1],f4[::1],f4[::1])")
@@ -79,6 +69,9 @@ def _standardise(
     stop = first + len(noise)
     level, frames, extra = base[0, p, first:stop], base[1, p, first:stop], base[2, p, first:stop]
     total, done = np.zeros(len(noise), np.float32), 0
+    fixed, weight = np.empty(len(noise), np.float32), np.empty(len(noise), np.float32)
+    for q in range(len(noise)):
+        fixed[q] = noise[q] / max(frames[q], ONE) + extra[q]
     out_largest[:] = 0
     for w in range(len(lengths)):
         while done < lengths[w]:
@@ -88,12 +81,14 @@ def _standardise(
             done += 1
         share, shrink = ONE / np.float32(lengths[w]), ONE / inflation[w]
         z, ok = out_z[w, p, first:stop], valid[w, p, first:stop]
+        for q in range(len(noise)):  # one array more in a loop, and it is not vectorised
+            weight[q] = shrink / np.sqrt(noise[q] * share + fixed[q])
         for q in range(len(noise)):
-            error = noise[q] * (share + ONE / max(frames[q], ONE)) + extra[q]
-            value = shrink * (total[q] * share - level[q]) / np.sqrt(error)
-            value = value if ok[q] else ZERO
-            z[q] = value
-            out_largest[q] = max(out_largest[q], abs(value))
+            weight[q] = weight[q] if ok[q] else ZERO
+        for q in range(len(noise)):
+            z[q] = (total[q] * share - level[q]) * weight[q]
+        for q in range(len(noise)):
+            out_largest[q] = max(out_largest[q], abs(z[q]))
 
 
 @compiled("void(f4[::1],b1[::1],b1[::1],i8[::1])")
@@ -153,11 +148,14 @@ def windows(
 ) -> None:
     """See `plain.windows`."""
     m1, m2 = phase.shape
-    noise = np.empty(values.shape[1], np.float32)
+    noise, lately = np.empty(values.shape[1], np.float32), np.empty(values.shape[1], np.bool_)
     out_counts[:] = 0
     out_cells[:] = 0
     for p in range(len(values)):
-        a, b = _span(history[p], covered[p])
+        bits, seen = history[p], covered[p]
+        for q in range(len(seen)):
+            lately[q] = (bits[q] != 0) | seen[q]
+        a, b = span(lately)
         past[newest, p] = values[p]
         if a == b:
             continue
@@ -192,10 +190,12 @@ def follow(
     m1, m2 = phase.shape
     noise = np.empty(cols, np.float32)
     starts = np.empty(cols, np.bool_)
+    share, innovation = np.empty(cols, np.float32), np.empty(cols, np.float32)
     most = TWO / slowest - ONE
-    nothing = np.zeros(cols, np.bool_)
     for p in range(rows):
-        first, stop = _span(history[p], nothing)
+        for q in range(cols):
+            starts[q] = history[p, q] != 0
+        first, stop = span(starts)
         if first == stop:
             continue
         _noise_row(scale[p // m1], phase[p % m1], noise)
@@ -214,32 +214,42 @@ def follow(
             continue
         for q in range(stop - first):
             follows = (frames[q] >= known_frames) & ((bits[q] & np.uint8(128)) != 0)
-            follows = follows & (not still[q])
+            share[q] = ONE if follows & (not still[q]) else ZERO
+        for q in range(stop - first):
             reach = limit * np.sqrt(sd2[q])
-            innovation = min(max(oldest[q] - level[q], -reach), reach)
-            rate = max(ONE / (frames[q] + ONE), slowest)
-            level[q] = level[q] + rate * innovation if follows else level[q]
-            frames[q] = min(frames[q] + ONE, most) if follows else frames[q]
+            innovation[q] = min(max(oldest[q] - level[q], -reach), reach)
+        for q in range(stop - first):
+            level[q] += share[q] * max(ONE / (frames[q] + ONE), slowest) * innovation[q]
+        for q in range(stop - first):
+            later = min(frames[q] + ONE, most)
+            frames[q] = later if share[q] > ZERO else frames[q]
 
 
 @compiled("void(f4[:,:,::1],f4,f4)")
 def systematic(base: FloatArray, of_level: float, of_slope: float) -> None:
     """See `plain.systematic`; written to base[2]."""
     rows, cols = base.shape[1], base.shape[2]
+    known = np.empty(cols, np.bool_)
     for p in range(rows):
-        level, frames, out = base[0, p], base[1, p], base[2, p]
+        base[2, p] = ZERO
         for q in range(cols):
+            known[q] = base[1, p, q] > NEVER
+        first, stop = span(known)
+        if first == stop:
+            continue
+        level, out = base[0, p, first:stop], base[2, p, first:stop]
+        for q in range(stop - first):
             out[q] = of_level * level[q] * level[q]
         if 0 < p < rows - 1:
-            above, below = base[0, p - 1], base[0, p + 1]
-            here, there = base[1, p - 1], base[1, p + 1]
-            for q in range(cols):
+            above, below = base[0, p - 1, first:stop], base[0, p + 1, first:stop]
+            here, there = base[1, p - 1, first:stop], base[1, p + 1, first:stop]
+            for q in range(stop - first):
                 slope = (below[q] - above[q]) * HALF
                 both = (here[q] > NEVER) & (there[q] > NEVER)
                 out[q] += of_slope * slope * slope if both else ZERO
         left, right, centre = level, level[2:], out[1:]
-        seen_left, seen_right = frames, frames[2:]
-        for q in range(cols - 2):
+        seen_left, seen_right = base[1, p, first:stop], base[1, p, first + 2 : stop]
+        for q in range(stop - first - 2):
             slope = (right[q] - left[q]) * HALF
             both = (seen_left[q] > NEVER) & (seen_right[q] > NEVER)
             centre[q] += of_slope * slope * slope if both else ZERO

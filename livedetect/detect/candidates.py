@@ -1,0 +1,53 @@
+"""From patches that score high to candidates: one for each place, and what it looks like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray
+from livedetect.detect.decision import suppress_non_maxima
+from livedetect.detect.judgement import Judgement
+from livedetect.detect.method import Candidate
+from livedetect.detect.phased import Patches, SitePatches
+
+EXPLAINED_SHARE = 0.5
+"""Of a marker's score that a change of one column must account for to give its place."""
+
+
+def candidates_of(
+    above: Patches, sites: SitePatches, judgement: Judgement, merge_radius_px: float
+) -> list[Candidate]:
+    """One for each place, with the kind it looks like, best first."""
+    positions = places_of(above, sites, judgement)
+    kept = suppress_non_maxima(positions, above.score, merge_radius_px)
+    best = above.select(kept)
+    sublattice = sites.sublattices(best.site)
+    kinds = judgement.filters.kinds(best.z, sublattice, best.window_frames)
+    return [
+        Candidate(
+            position=positions[kept[index]],
+            score=score,
+            p_value=judgement.probability(score),
+            window_frames=int(best.window_frames[index]),
+            sublattice=int(sublattice[index]),
+            kind=kind,
+            confidence=confidence,
+        )
+        for index, (score, (kind, confidence)) in enumerate(
+            zip(best.score.tolist(), kinds, strict=True)
+        )
+    ]
+
+
+def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:
+    """(n, 2) where the changes in `patches` lie, sample coordinates, px."""
+    centroids = sites.centroids(patches)
+    filters = judgement.filters
+    sublattices = sites.sublattices(patches.site)
+    explained = np.maximum(*filters.score(patches.z, sublattices, 1))
+    explained_well = explained > EXPLAINED_SHARE * patches.score
+    for sublattice in np.unique(sublattices[explained_well]).tolist():
+        here = explained_well & (sublattices == sublattice)
+        columns = sites.positions[patches.site[here]] + sites.to_column(sublattice)
+        centroids[here] = columns + filters.at(sublattice).places(patches.z[here])
+    return centroids

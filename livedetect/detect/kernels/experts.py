@@ -1,0 +1,78 @@
+"""What the kernels need of the learners that judge a patch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray, IntArray
+
+MIN_SKEWNESS = 1e-3
+MIN_RELATIVE = -0.999
+"""Change relative to all counts there are: no fewer than none can be lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Novelty:
+    """A one-class SVM behind a projection."""
+
+    mean: FloatArray
+    """(d,) float32 of the patches."""
+    whitening: FloatArray
+    """(d, c) float32 projection."""
+    vectors: FloatArray
+    """(v, c) float32 support vectors."""
+    weights: FloatArray
+    """(v,) float32, summing to 1."""
+    gamma: float
+    """Kernel exp(-gamma |x - y|²)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """Matched filters of every site of the cell, padded with zeros to one number."""
+
+    filters: FloatArray
+    """(s, k, d) float32 of unit variance: a change of height, then displacements."""
+    skewness: FloatArray
+    """(s, k) float32 of their outputs in one frame."""
+    sign: FloatArray
+    """(s,) float32 sign of a plausible change of height; 0 where both are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experts:
+    """All of them, and what their scores amount to."""
+
+    novelty: Novelty
+    """What is like nothing that has been seen."""
+    matched: Matched
+    """What is like a defect."""
+    law: FloatArray
+    """(3, 2) float64: surprise = law[:, 0] * score + law[:, 1], of SVM, height, displacement."""
+    deviates: FloatArray
+    """(2,) float64: below these, height and displacement say nothing worth a marker."""
+    lowest: float
+    """Surprise from which on a site is worth a marker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """Where to look."""
+
+    z: FloatArray
+    """(w, P, Q) float32 standardised residual in every time window."""
+    frames: IntArray
+    """(w,) int64 lengths of the windows."""
+    patches: IntArray
+    """(n, d) int32 flat indices of the samples around each site."""
+    sublattice: IntArray
+    """(n,) int64 site of the cell."""
+    gate: float
+    """A patch whose largest |z| stays below is not described."""
+
+    @property
+    def rows(self) -> FloatArray:
+        """(w, P Q) view of z."""
+        return np.asarray(self.z.reshape(len(self.z), -1))

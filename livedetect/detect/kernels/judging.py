@@ -1,0 +1,219 @@
+"""Compiled: how unlikely a patch is; documented in `plain_experts`."""
+
+# ruff: noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled
+
+ZERO, ONE = np.float32(0), np.float32(1)
+FARTHEST = np.float32(-20)
+"""Exponents below this add nothing that could be seen."""
+SHARE = np.float32(1 / 64)
+E2, E3, E4, E5 = (np.float32(1 / n) for n in (2, 6, 24, 120))
+MIN_SKEWNESS, MIN_RELATIVE = 1e-3, -0.999
+BOUND = 1.001
+"""Room for rounding in an upper bound."""
+LARGEST_ROOT = 1.4143
+"""A deviate is never more than this times the output it comes from, below the mean."""
+
+
+@compiled("f8(f4[::1],f4[:,::1],f4[::1],f4,f4[::1])")
+def _soft_distance(
+    x: FloatArray, vectors: FloatArray, weights: FloatArray, gamma: float, square: FloatArray
+) -> float:
+    """Novelty of a projected patch (c,); `vectors` (c, v), `square` (v,) is scratch.
+
+    exp(y) is (exp(y / 64)) to the power of 64, a polynomial that is worked out for many
+    support vectors at a time.
+    """
+    square[:] = ZERO
+    for k in range(len(x)):
+        line, here = vectors[k], x[k]
+        for j in range(len(square)):
+            off = line[j] - here
+            square[j] += off * off
+    nearest = square[0]
+    for j in range(len(square)):
+        nearest = min(nearest, square[j])
+    total = ZERO
+    for j in range(len(square)):
+        y = max(gamma * (nearest - square[j]), FARTHEST) * SHARE
+        e = ONE + y * (ONE + y * (E2 + y * (E3 + y * (E4 + y * E5))))
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        e *= e
+        total += weights[j] * e
+    novelty_now: float = np.float64(nearest) - np.log(np.float64(total)) / np.float64(gamma)
+    return novelty_now
+
+
+@compiled("void(f4[::1],f4[::1],f4[:,::1],f4[::1])")
+def _project(z: FloatArray, mean: FloatArray, whitening: FloatArray, out: FloatArray) -> None:
+    """Components (c,) of a patch (d,); `whitening` is (c, d)."""
+    for k in range(len(out)):
+        total, line = ZERO, whitening[k]
+        for j in range(len(z)):
+            total += (z[j] - mean[j]) * line[j]
+        out[k] = total
+
+
+@compiled("void(f4[:,::1],f4[::1],f4[:,::1],f4[:,::1],f4[::1],f4,f8[::1])")
+def novelty(
+    descriptors: FloatArray,
+    mean: FloatArray,
+    whitening: FloatArray,
+    vectors: FloatArray,
+    weights: FloatArray,
+    gamma: float,
+    out: FloatArray,
+) -> None:
+    """See `plain_experts.novelty`; `whitening` is (c, d), `vectors` (c, v)."""
+    x, square = np.empty(len(whitening), np.float32), np.empty(len(weights), np.float32)
+    for i in range(len(descriptors)):
+        _project(descriptors[i], mean, whitening, x)
+        out[i] = _soft_distance(x, vectors, weights, gamma, square)
+
+
+@compiled("f8(f8,f8)")
+def _deviate(output: float, skewness: float) -> float:
+    """See `plain_experts.normal_deviate`."""
+    skew = skewness if abs(skewness) >= MIN_SKEWNESS else MIN_SKEWNESS
+    relative = max(output * skew, MIN_RELATIVE)
+    deviance = (1 + relative) * np.log1p(relative) - relative
+    root = np.sqrt(max(2 * deviance, 0.0)) / abs(skew)
+    return root if output > 0 else (-root if output < 0 else 0.0)
+
+
+@compiled("f8(f8)")
+def _surprise(deviate: float) -> float:
+    """See `plain_experts.surprise_of_normal`."""
+    square = deviate * deviate
+    surprise: float = square / 2 + 0.5 * np.log1p(np.pi / 2 * square)
+    return surprise
+
+
+@compiled("UniTuple(f8,2)(f4[::1],f4[:,::1],f4[::1],f4,f8,f8,f8)")
+def _deviates(
+    z: FloatArray,
+    filters: FloatArray,
+    skewness: FloatArray,
+    sign: float,
+    root_frames: float,
+    least_height: float,
+    least_moved: float,
+) -> tuple[float, float]:
+    """Deviates of a change of height and of a displacement; 0 where they stay below the least."""
+    height = moved = 0.0
+    for k in range(len(filters)):
+        total, line = ZERO, filters[k]
+        for j in range(len(z)):
+            total += z[j] * line[j]
+        output = np.float64(total)
+        if k > 0:
+            if LARGEST_ROOT * output > max(least_moved, moved):
+                moved = max(moved, _deviate(output, skewness[k] / root_frames))
+        elif LARGEST_ROOT * abs(output) >= least_height:
+            height = _deviate(output, skewness[k] / root_frames)
+            height = abs(height) if sign == 0 else max(sign * height, 0.0)
+    return height, moved
+
+
+@compiled("void(f4[:,::1],i8[::1],i8[::1],f4[:,:,::1],f4[:,::1],f4[::1],f8[:,::1])")
+def matched(
+    z: FloatArray,
+    sublattice: IntArray,
+    frames: IntArray,
+    filters: FloatArray,
+    skewness: FloatArray,
+    sign: FloatArray,
+    out: FloatArray,
+) -> None:
+    """See `plain_experts.matched`."""
+    for i in range(len(z)):
+        s, root = sublattice[i], np.sqrt(np.float64(frames[i]))
+        height, moved = _deviates(z[i], filters[s], skewness[s], sign[s], root, 0.0, 0.0)
+        out[0, i], out[1, i] = _surprise(height), _surprise(moved)
+
+
+@compiled("f8(f4[:,::1],f4[::1],f4[::1])")
+def _about_their_mean(vectors: FloatArray, weights: FloatArray, out_mean: FloatArray) -> float:
+    """Weighted variance of the support vectors (c, v) about their mean (c,).
+
+    By Jensen's inequality -log(mean of exp(-gamma d²)) / gamma is at most the mean of d².
+    """
+    total = 0.0
+    for k in range(len(vectors)):
+        mean = ZERO
+        for j in range(len(weights)):
+            mean += weights[j] * vectors[k, j]
+        out_mean[k] = mean
+        for j in range(len(weights)):
+            off = vectors[k, j] - mean
+            total += np.float64(weights[j] * off * off)
+    return total * BOUND
+
+
+@compiled(
+    "void(f4[:,::1],i8[::1],i4[:,::1],i8[::1],f4,f4[::1],f4[:,::1],f4[:,::1],f4[::1],f4,"
+    "f4[:,:,::1],f4[:,::1],f4[::1],f8[:,::1],f8[::1],f8,f8[::1],i8[::1])"
+)
+def most_novel(
+    z: FloatArray,
+    frames: IntArray,
+    patches: IntArray,
+    sublattice: IntArray,
+    gate: float,
+    mean: FloatArray,
+    whitening: FloatArray,
+    vectors: FloatArray,
+    weights: FloatArray,
+    gamma: float,
+    filters: FloatArray,
+    skewness: FloatArray,
+    sign: FloatArray,
+    law: FloatArray,
+    deviates: FloatArray,
+    lowest: float,
+    out_score: FloatArray,
+    out_row: IntArray,
+) -> None:
+    """See `plain_experts.most_novel`; `whitening` is (c, d), `vectors` (c, v)."""
+    patch = np.empty(patches.shape[1], np.float32)
+    x, square = np.empty(len(whitening), np.float32), np.empty(len(weights), np.float32)
+    middle = np.zeros(len(whitening), np.float32)
+    radius2 = _about_their_mean(vectors, weights, middle)
+    for i in range(len(patches)):
+        best, row, s = lowest, -1, sublattice[i]
+        for w in range(len(frames) - 1, -1, -1):  # the longest is the most likely to be the best
+            largest, values = ZERO, z[w]
+            for j in range(len(patch)):
+                patch[j] = values[np.uint32(patches[i, j])]
+                largest = max(largest, abs(patch[j]))
+            if largest <= gate:
+                continue
+            root = np.sqrt(np.float64(frames[w]))
+            _project(patch, mean, whitening, x)
+            score = radius2  # no more than this plus the distance from the vectors' mean
+            for k in range(len(x)):
+                off = np.float64(x[k]) - np.float64(middle[k])
+                score += off * off
+            score = law[0, 0] * score + law[0, 1]
+            if score > best:
+                score = _soft_distance(x, vectors, weights, gamma, square)
+                score = law[0, 0] * score + law[0, 1]
+            least, further = deviates[0], deviates[1]
+            height, moved = _deviates(patch, filters[s], skewness[s], sign[s], root, least, further)
+            if height > least:
+                score = max(score, law[1, 0] * _surprise(height) + law[1, 1])
+            if moved > further:
+                score = max(score, law[2, 0] * _surprise(moved) + law[2, 1])
+            if score > best:
+                best, row = score, w
+        out_score[i] = best if row >= 0 else -np.inf
+        out_row[i] = max(row, 0)
