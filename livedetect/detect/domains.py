@@ -23,8 +23,10 @@ from livedetect.detect.watch import few_cells_warning
 SMOOTHING_CELLS = 1.2
 TIDIED_CELLS = 5
 """A phase is what prevails in so many cells along each axis."""
-LEAST_SHARE = 0.08
-"""Of the field, that a phase must have to itself."""
+LEAST_SHARE = 0.04
+"""Of the field, that a phase must have to itself, its rim left out."""
+RIM_CELLS = 3
+"""Scattered defects have no inside beyond such a rim."""
 LEAST_CELLS = 100
 """Fewer cells say nothing of phases."""
 BESIDE_CELLS = 2
@@ -130,10 +132,15 @@ def _tidy(phases: IntArray, usable: BoolArray) -> IntArray:
             for label in range(int(phases.max()) + 1)
         ]
     )
-    shares = [
-        float((counts.argmax(axis=0)[usable] == label).mean()) for label in range(len(counts))
-    ]
+    first = counts.argmax(axis=0)
+    shares = [_inner_share(first == label, usable) for label in range(len(counts))]
     counts = counts[[label for label, share in enumerate(shares) if share >= LEAST_SHARE]]
     prevailing = counts.argmax(axis=0) if len(counts) else np.zeros(usable.shape, np.int64)
     order = np.argsort(-np.bincount(prevailing[usable], minlength=max(len(counts), 1)))
     return np.where(usable, np.argsort(order)[prevailing], -1)
+
+
+def _inner_share(mask: BoolArray, usable: BoolArray) -> float:
+    """Share of the usable cells (n1, n2) that lie well inside a mask (n1, n2)."""
+    inner = ndimage.binary_erosion(mask | ~usable, EVERYWHERE, iterations=RIM_CELLS, border_value=1)
+    return float((inner & usable).sum()) / max(float(usable.sum()), 1.0)
