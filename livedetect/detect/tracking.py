@@ -120,10 +120,10 @@ class Tracker:
         """As `unexplained`, but no note is taken of what was seen."""
         fresh: list[Candidate] = []
         known = self._owners()
-        positions = positions_of(known)
-        for candidate in candidates:
+        apart = _distances(candidates, known)
+        for row, candidate in enumerate(candidates):
             shadow = _in_shadow(candidate, fresh, self.merge_radius_px)
-            if not shadow and self._owner(candidate, known, positions) is None:
+            if not shadow and self._owner(candidate, known, apart[row]) is None:
                 fresh.append(candidate)
         return fresh
 
