@@ -165,6 +165,36 @@ class ResultSink(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefitRequest:
+    """A model to be learnt anew beside the loop; immutable."""
+
+    number: int
+    """Counts the requests of an engine; another number is another request."""
+    install_at: int
+    """Index of the first frame that the new model may judge."""
+    learn: Callable[[], Any]
+    """Pure: its result depends on nothing but what it holds. May raise anything."""
+
+
+@runtime_checkable
+class Refitting(Protocol):
+    """What an engine offers as well that learns its model anew while it runs.
+
+    1. `refit_request` after a step, 2. `learn` in another thread, 3. `install` before the
+    first frame whose index reaches `install_at`. An engine that is given no result by then
+    learns by itself, so that results never depend on who drives it.
+    """
+
+    def refit_request(self) -> RefitRequest | None:
+        """What is to be learnt now; None, or another number: the one before is off."""
+        ...
+
+    def install(self, number: int, learnt: Any) -> None:
+        """Hand over what request `number` gave, or the exception that it raised."""
+        ...
+
+
 class Engine(Protocol):
     """What the session drives; `livedetect.Detector` is one."""
 

@@ -22,6 +22,7 @@ from livedetect.setting_fields import setting as _setting
 
 METHODS = ("lattice", "patterson", "semantic")
 KERNELS = ("auto", "plain")
+REBASELINE = ("automatic", "on_command")
 ALARM_RULES = ("none", "count", "density", "rate", "region_area")
 ALARM_ACTIONS = ("none", "notify", "stop_scan", "blank")
 
@@ -86,6 +87,11 @@ class Settings:
         "auto",
         "arithmetic of the hot path: compiled where numba can be had, or plain numpy",
         choices=KERNELS,
+    )
+    rebaseline: str = _setting(
+        "automatic",
+        "when the crystal looks different everywhere: learn it anew, or wait for the operator",
+        choices=REBASELINE,
     )
     random_seed: int = _setting(0, "seed of every random choice in the analysis", minimum=0)
     alarm: AlarmSettings = field(default_factory=AlarmSettings)

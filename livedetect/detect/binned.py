@@ -14,9 +14,10 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.method import Candidate, Findings, Method, Scored
+from livedetect.detect.method import Candidate, Findings, Method, Relearnable, Scored
 from livedetect.detect.regions import Region
 from livedetect.detect.unfinished import Look, LooksAtBand, Rows
+from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Registration
 
@@ -145,6 +146,19 @@ class BinnedMethod:
     def restart(self, shift: FloatArray | None = None) -> None:
         """Go on after an interruption, from the drift `shift` or where it was."""
         self._inner.restart(None if shift is None else shift / self._factor)
+
+    def unlike_share(self) -> float | None:
+        """As binned."""
+        inner = self._inner
+        return inner.unlike_share() if isinstance(inner, Relearnable) else None
+
+    def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
+        """Take over what `earlier` knew of the same place, see `Relearnable`."""
+        same = isinstance(earlier, BinnedMethod) and earlier._factor == self._factor
+        if not (same and isinstance(self._inner, Relearnable)):
+            raise LatticeNotFoundError("the latest frames call for another binning")
+        inner = earlier._inner if isinstance(earlier, BinnedMethod) else earlier
+        self._inner.succeed(inner, offset / self._factor, self._inward(defects))
 
     def sensitivity(self) -> Mapping[str, int | None]:
         """As binned."""

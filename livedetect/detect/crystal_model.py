@@ -31,6 +31,8 @@ class CrystalModel:
     """Defects that are part of its baseline."""
     fallback: bool = False
     """There was no lattice."""
+    drift_origin_px: FloatArray = field(default_factory=lambda: np.zeros(2))
+    """(x, y) drift at which its own drift is zero: of models it took the place of, px."""
     alarm: DriftAlarm = field(default_factory=DriftAlarm)
     """Whether it still describes the crystal."""
 

@@ -11,11 +11,12 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.candidates import candidates_of
+from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
-from livedetect.detect.method import Candidate, Findings, Scored
+from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
 from livedetect.detect.phased import Patches, SitePatches
@@ -27,6 +28,7 @@ from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import bulk_tail, steps_in_time
 from livedetect.detect.watch import LEAST_CELLS, WatchedArea, block_map, cells_in_view
+from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 
 SUPPRESSION_RADIUS = 0.664
@@ -206,6 +208,20 @@ class LatticeMethod:
         self._front.registration.restart(shift)
         self._baseline.forget_recent()
 
+    def unlike_share(self) -> float | None:
+        """See `Relearnable`."""
+        return unlike_share(self._front.grid, self._windows, self._frozen)
+
+    def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
+        """See `Relearnable`."""
+        if not isinstance(earlier, LatticeMethod):
+            raise LatticeNotFoundError("the latest frames call for another method")
+        require_same_cell(earlier._front.lattice, self._front.lattice)
+        self._regions.inherit(earlier._regions, offset)
+        self._freeze(defects)
+        where = self._patches.footprint(defects, self._frozen_px)
+        self._baseline.restore(np.zeros(self._front.grid.shape, np.float32), where)
+
     def sensitivity(self) -> Mapping[str, int | None]:
         """Frames that a defect of each kind needs at the present signal; None: not reliably."""
         noise, frames = self._baseline.usual_noise
@@ -219,6 +235,11 @@ class LatticeMethod:
     def _site_probability(self) -> float:
         budget = self._settings.false_markers_per_1000_frames
         return site_probability(budget, self.sites)
+
+    def _freeze(self, defects: FloatArray) -> None:
+        inside = self._front.grid.spread(self._regions.surroundings)
+        self._frozen = self._patches.footprint(defects, self._frozen_px) | inside
+        self._front.ignored_cells = self._regions.surroundings
 
     def _first_residuals(self, frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
         """Residuals (K, P, Q) of the warm-up frames and their coverage, on the latest grid."""

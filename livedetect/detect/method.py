@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.regions import Region
@@ -165,4 +165,33 @@ class Method(Protocol):
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
+        ...
+
+
+@runtime_checkable
+class Relearnable(Protocol):
+    """What a method offers beside `Method` if a newer model may take its place by itself."""
+
+    def unlike_share(self) -> float | None:
+        """Share of places that changed otherwise than their equivalents in other cells.
+
+        Beyond 3 sigma, in the longest time window; None if there is nothing to compare.
+        """
+        ...
+
+    def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
+        """Take over what `earlier` knew of the same place.
+
+        Its regions stay regions, and its `defects` (n, 2) are no part of the crystal.
+
+        Parameters
+        ----------
+        offset : (x, y) from sample coordinates of `earlier` to one's own, px.
+        defects : (n, 2) own sample coordinates, px.
+
+        Raises
+        ------
+        LatticeNotFoundError
+            This is a model of another crystal.
+        """
         ...

@@ -160,6 +160,16 @@ class Regions:
         """(n1, n2) cells of a region that are flagged for the most part, by their `share`."""
         return _solid(self.number == number, share)
 
+    def inherit(self, earlier: Regions, offset: FloatArray) -> None:
+        """Know the regions of another grid whose sample coordinates, plus `offset`, are ours."""
+        cells = np.stack(np.indices(self._grid.cells), axis=-1)
+        places = self._place(cells.astype(float)) - offset - earlier._grid.origin
+        there = np.floor(places @ earlier._grid.lattice.reciprocal.T).astype(np.int64)
+        inside = ((there >= 0) & (there < earlier.number.shape)).all(axis=-1)
+        found = there[inside]
+        self.number[inside] = earlier.number[found[:, 0], found[:, 1]]
+        self._count = earlier._count
+
     def describe(
         self,
         number: int,

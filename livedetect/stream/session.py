@@ -30,6 +30,7 @@ from livedetect.stream.outcome import (
 )
 from livedetect.stream.outputs import Outputs
 from livedetect.stream.queries import QuerySource, answer_query
+from livedetect.stream.refits import Refits
 from livedetect.stream.status import CommandSource, SessionStatus
 from livedetect.types import (
     Command,
@@ -98,6 +99,7 @@ class Session:
         self._engine = engine
         self._outputs = outputs
         self._options = options
+        self._refits = Refits(engine, options.stop)
         self._receiver = Receiver(source, options.stop)
         self._ledger = Ledger()
         self._alarm = Alarm(options.settings.alarm)
@@ -119,6 +121,7 @@ class Session:
         reason, message = self._run_guarded()
         outcome = self._outcome(reason, message)
         self._receiver.close()
+        self._refits.close()
         self._report(outcome)
         self._outputs.close()
         return dataclasses.replace(outcome, faults=tuple(self._outputs.faults))
@@ -238,11 +241,12 @@ class Session:
             self._look(arrival.item)
             return
         self._obey(first_index(arrival.item))
-        if self._told_to_stop:
+        if self._told_to_stop or not self._refits.before(arrival.item):
             self._backlog.put_back(arrival)
             return
         begun_s = time.monotonic()
         result = self._engine.step(arrival.item)
+        self._refits.follow()
         self._ledger.settle(arrival.item, result.disposition)
         self._time(arrival, begun_s)
         self._latest = result = self._with_alarm(arrival.item, result)
@@ -276,6 +280,7 @@ class Session:
         for source in self._options.commands:
             for command in source.poll():
                 self._obey_one(command, frame)
+                self._refits.follow()
             if isinstance(source, QuerySource):
                 for query in source.queries():
                     answer_query(query, self._engine)
