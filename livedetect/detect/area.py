@@ -8,6 +8,7 @@ from livedetect.detect.affine import Affine
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import DoseMeter
+from livedetect.detect.method import Relearnable
 from livedetect.detect.place_matching import Match, best_match
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.tracking import Tracker, positions_of
@@ -72,6 +73,27 @@ class Area:
         else:
             self.models[index] = model
         self.enter(index)
+
+    def replace(self, new: CrystalModel, start: FloatArray) -> None:
+        """Use a newer model of the same setting, learnt while the one in use was at work.
+
+        Defects that formed meanwhile are no part of its crystal. `start` is the drift (x, y)
+        of its first frame in the model in use, px. Raises `LatticeNotFoundError`, with
+        nothing changed, if it is of another crystal.
+        """
+        old = self.model
+        assert old is not None  # noqa: S101 - a newer one needs an older one
+        if isinstance(new.method, Relearnable):
+            newcomers = positions_of(self.tracker.newcomers())
+            new.method.succeed(old.method, start, newcomers + start)
+        new.method.restart(old.method.shift - start)
+        new.placement = old.placement.after(Affine(np.eye(2), -start))
+        new.drift_origin_px = old.drift_origin_px + start
+        learnt = old.learnt
+        self.leave()
+        self.adopt(new)
+        new.learnt = learnt
+        self.enter(self.latest)
 
     def drop(self, index: int) -> None:
         """Forget a model that does not fit any more."""

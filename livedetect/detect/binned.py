@@ -152,6 +152,11 @@ class BinnedMethod:
         inner = self._inner
         return inner.unlike_share() if isinstance(inner, Relearnable) else None
 
+    def disown(self, regions: Sequence[Region]) -> None:
+        """Forget regions that are not believed."""
+        if isinstance(self._inner, Relearnable):
+            self._inner.disown(regions)
+
     def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
         """Take over what `earlier` knew of the same place, see `Relearnable`."""
         same = isinstance(earlier, BinnedMethod) and earlier._factor == self._factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +10,9 @@ import numpy as np
 from livedetect.detect.affine import Affine
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.drift_alarm import DriftAlarm
-from livedetect.detect.method import Method
+from livedetect.detect.method import Method, Relearnable
 from livedetect.detect.place_matching import Seen
+from livedetect.detect.regions import Region
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.stored_mean import StoredMean
 
@@ -49,6 +51,11 @@ class CrystalModel:
         """Lattice constant, or the distance at which markers merge, px."""
         basis = self.method.lattice_px
         return self.method.merge_radius_px if basis is None else float(np.hypot(*basis.T).min())
+
+    def disown(self, regions: Sequence[Region]) -> None:
+        """Regions that are not believed are crystal, where the method knows of regions."""
+        if isinstance(self.method, Relearnable):
+            self.method.disown(regions)
 
     def field_centre(self) -> FloatArray:
         """(x, y) of the latest frame's centre in the area."""

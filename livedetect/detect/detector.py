@@ -21,7 +21,6 @@ from livedetect.detect.announce import (
     gap_event,
     notice_event,
     rejected_event,
-    shown,
 )
 from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel
@@ -32,13 +31,15 @@ from livedetect.detect.kernels import as_set, is_available
 from livedetect.detect.method import Scored
 from livedetect.detect.places import PlaceCheck, Places, Said
 from livedetect.detect.readiness import first_defects, fit, model_values
+from livedetect.detect.relearning import Relearning
+from livedetect.detect.reporting import Standing, frame_result
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.state import from_state, to_state
 from livedetect.detect.steadiness import Jumps, Pace, Sharpness
 from livedetect.detect.tracking import Tracker, positions_of
-from livedetect.detect.watch import BLOCK_PX
-from livedetect.errors import SettingsError
+from livedetect.errors import LivedetectError, SettingsError
 from livedetect.inspection import Inspection
+from livedetect.protocols import RefitRequest
 from livedetect.settings import Settings
 from livedetect.types import (
     Command,
@@ -55,6 +56,8 @@ from livedetect.types import (
 )
 
 CROWD_PATIENCE_FRAMES = 12
+NAMING_DEFECTS = ("accept", "dismiss")
+"""Commands that leave the model as it is."""
 
 
 class Detector:
@@ -75,6 +78,7 @@ class Detector:
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
         self._check: PlaceCheck | None = None
         self._crowd_trusted = 0
+        self._relearning = Relearning()
         self._book = DefectBook()
         self._looks = Looks()
 
@@ -132,7 +136,17 @@ class Detector:
             known = ", ".join(sorted(actions))
             raise SettingsError(f"unknown command {command.name!r}; known: {known}")
         actions[command.name](command.args)
+        if command.name not in NAMING_DEFECTS:
+            self._relearning.drop()
         return ()
+
+    def refit_request(self) -> RefitRequest | None:
+        """See `livedetect.protocols.Refitting`; without anybody to do it `step` learns itself."""
+        return self._relearning.request
+
+    def install(self, number: int, learnt: Any) -> None:
+        """Take what request `number` gave; it takes effect at the frame that was fixed."""
+        self._relearning.deliver(number, learnt)
 
     def inspect(self, defect_id: int) -> Inspection:
         """Pictures of a defect, before and after; raises `SettingsError` if there are none."""
@@ -167,6 +181,7 @@ class Detector:
     def _learn_anew(self) -> None:
         self._warm_up.clear()
         self._check = None
+        self._relearning.drop()
         self._crowd_trusted = 0
         self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
@@ -180,6 +195,8 @@ class Detector:
         self._latest = frame
         if self._model is None:
             return self._step_warm_up(frame, events)
+        if self._relearning.is_due(frame.index):
+            events += self._take_relearnt(frame)
         return self._step_live(frame, self._model, events)
 
     def _changed_settings(self, frame: Frame) -> list[Event]:
@@ -221,6 +238,23 @@ class Detector:
         events += first_defects(model, warm_up, self._tracker, self._book, stamp, self._view(model))
         return events
 
+    def _take_relearnt(self, frame: Frame) -> list[Event]:
+        """Go on with a model learnt from the latest frames; what was known stays known."""
+        taken = self._relearning.take()
+        try:
+            model = self._places.replace(taken)
+        except LivedetectError as error:
+            self._relearning.refuse()
+            return self._stamped(frame, [("model_drifted", taken.failed(error))])
+        learnt_from = taken.snapshot.frames
+        stamp = self._stamp(frame.index, frame.time_s)
+        values = model_values(model, learnt_from, self._settings, stamp.dose_e_per_A2)
+        events = self._stamped(frame, [("model_refitted", values | taken.said())])
+        self._looks.move(taken.start)
+        view = self._view(model)
+        events += first_defects(model, learnt_from, self._tracker, self._book, stamp, view)
+        return events
+
     def _watch_optics(self, frame: Frame) -> list[Event]:
         """Say when the operator begins to change the optics, and when they are steady again."""
         turn = self._sharpness.step(self._admission.rows)
@@ -244,6 +278,8 @@ class Detector:
             events.append(notice_event("slip_possible", stamp, values))
         jumped = self._jumps.step(scored.innovation_px, model.cell_px)
         if frozen or self._sharpness.changing:
+            self._relearning.drop()
+            model.disown(scored.regions)
             if not self._sharpness.changing:
                 model.method.restart()
                 self._check = self._places.check("refocus")
@@ -251,6 +287,7 @@ class Detector:
         if jumped and self._check is None:
             self._check = self._places.check("jump")
         if self._check is not None:
+            self._relearning.drop()
             return self._step_check(frame, model, scored, events)
         return self._step_steady(frame, model, scored, events)
 
@@ -263,12 +300,17 @@ class Detector:
         if change:
             values = {"reason": change, "outlier_share": scored.outlier_share}
             events.append(notice_event("model_drifted", stamp, values))
+        events += self._watch_contrast(frame, model, scored)
+        refused = self._relearning.follow(frame, scored, model, self._settings)
+        events += self._stamped(frame, [("model_drifted", refused)] if refused else [])
         trusted = [] if model.alarm.suspends else scored.candidates
         fresh = self._tracker.unexplained(trusted, frame.index)
         self._crowd_trusted = max(0, self._crowd_trusted - 1)
         if len(fresh) >= CROWD and not self._crowd_trusted:
             self._check = self._places.check("crowd")
             return self._step_check(frame, model, scored, events)
+        if model.alarm.regions_too:
+            model.disown(scored.regions)
         for region in () if model.alarm.regions_too else scored.regions:
             events += self._book.region(self._tracker, region, stamp, view)
         for candidate in fresh:
@@ -280,6 +322,12 @@ class Detector:
         model.method.learn(newcomers)
         model.mean.add(self._admission.rows.image, scored.shift)
         return self._result(stamp, "scored", events, scored)
+
+    def _watch_contrast(self, frame: Frame, model: CrystalModel, scored: Scored) -> list[Event]:
+        contrast = scored.registration.gain if scored.registration else 1.0
+        said = model.alarm.follow_contrast(contrast)
+        values = {"reason": said, "contrast": contrast}
+        return self._stamped(frame, [("model_drifted", values)] if said else [])
 
     def _step_check(
         self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
@@ -301,8 +349,11 @@ class Detector:
             return self._quiet_result(frame, scored, events)
         if check.sees_another_crystal:
             model.alarm.raise_now()
+            model.disown(check.regions)
             events += self._stamped(frame, [check.other_crystal()])
-        elif not said:
+        elif said:
+            model.disown(check.regions)
+        else:
             stamp = self._stamp(frame.index, frame.time_s)
             for region in check.regions:
                 events += self._book.region(self._tracker, region, stamp, self._view(model))
@@ -370,29 +421,15 @@ class Detector:
         events: Sequence[Event],
         scored: Scored | None = None,
     ) -> FrameResult:
-        model = self._model
-        view = self._view(model) if model is not None else None
-        held, seen = shown(self._tracker.active, scored.candidates if scored else (), view)
-        return FrameResult(
-            frame=stamp.frame,
-            time_s=stamp.time_s,
+        model, wanted = self._model, self._settings.warm_up_frames
+        standing = Standing(
             phase=self.phase,
-            disposition=disposition,
-            events=tuple(events),
-            detections=seen,
-            active_tracks=tuple(entry for dismissed, entry in held if not dismissed),
-            dismissed_tracks=tuple(entry for dismissed, entry in held if dismissed),
-            registration=scored.registration if scored else None,
-            area_id=stamp.area_id,
-            segment_id=stamp.segment_id,
-            dose_e_per_A2=stamp.dose_e_per_A2,
-            warm_up_done=len(self._warm_up) if model is None else self._settings.warm_up_frames,
-            warm_up_frames=self._settings.warm_up_frames,
-            threshold=model.method.threshold if model else None,
-            sensitivity=model.method.sensitivity() if model and scored else None,
-            watched=scored.watched if scored else None,
-            watched_block_px=BLOCK_PX,
+            model=model,
+            view=self._view(model) if model is not None else None,
+            tracker=self._tracker,
+            warm_up=(len(self._warm_up) if model is None else wanted, wanted),
         )
+        return frame_result(standing, stamp, disposition, events, scored)
 
 
 def _rejected(frame: Frame, reason: RejectionReason, message: str) -> Rejection:

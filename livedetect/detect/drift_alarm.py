@@ -8,6 +8,9 @@ BURST_SHARE = 0.10
 """Share at which not even a single frame's markers are believed."""
 RECOVERED_SHARE = 0.03
 PATIENCE_FRAMES = 5
+CONTRAST_FACTOR = 1.6
+"""By which the contrast may differ from what was learnt: noise and shape of the columns are
+then no longer those of the model, though every site still follows its own baseline."""
 
 
 class DriftAlarm:
@@ -20,7 +23,15 @@ class DriftAlarm:
         """True while no marker should be confirmed."""
         self.regions_too = False
         """True while not even extended changes are believed."""
+        self.faded = False
+        """True while the contrast is far from what was learnt; markers are believed still."""
         self._frames = 0
+        self._faded_frames = 0
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model learnt from the latest frames would serve better."""
+        return self.drifted or self.faded
 
     def raise_now(self) -> None:
         """The model is known not to describe the crystal any more."""
@@ -44,3 +55,12 @@ class DriftAlarm:
             )
         self.suspends = self.drifted or outlier_share > BURST_SHARE
         return announcement
+
+    def follow_contrast(self, contrast: float) -> str:
+        """Take in the contrast relative to what was learnt; returns what to announce."""
+        beyond = not 1 / CONTRAST_FACTOR < contrast < CONTRAST_FACTOR
+        self._faded_frames = self._faded_frames + 1 if beyond != self.faded else 0
+        if self._faded_frames < PATIENCE_FRAMES:
+            return ""
+        self.faded, self._faded_frames = beyond, 0
+        return f"the contrast is {contrast:.2g} times what was learnt" if beyond else ""

@@ -55,6 +55,14 @@ class Looks:
                 return
             self._recent.popleft()
 
+    def move(self, start: FloatArray) -> None:
+        """Go on with a model whose drift is zero where it was `start` (x, y) before, px."""
+        if self._reference is not None:
+            self._reference = ndimage.shift(self._reference, start[::-1], order=1, cval=np.nan)
+        self._recent = deque(
+            ((frame, shift - start) for frame, shift in self._recent), maxlen=RECENT_FRAMES
+        )
+
     def at(self, defect: Defect, method: Method) -> Inspection:
         """The pictures of a defect; raises `SettingsError` if they cannot be made."""
         if self._reference is None or not self._recent:

@@ -108,7 +108,7 @@ class LatticeMethod:
         filters = self._judgement.filters
         patches = unlike_equivalents(sites, self._phases, where, filters, self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
-        return self._candidates(patches.select(novel))
+        return self._candidates(self._outside_regions(patches.select(novel)))
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
@@ -211,6 +211,10 @@ class LatticeMethod:
     def unlike_share(self) -> float | None:
         """See `Relearnable`."""
         return unlike_share(self._front.grid, self._windows, self._frozen)
+
+    def disown(self, regions: Sequence[Region]) -> None:
+        """See `Relearnable`."""
+        self._regions.disown([region.number for region in regions])
 
     def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
         """See `Relearnable`."""

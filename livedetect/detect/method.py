@@ -179,6 +179,10 @@ class Relearnable(Protocol):
         """
         ...
 
+    def disown(self, regions: Sequence[Region]) -> None:
+        """Forget `regions` that are not believed: their sites are crystal again."""
+        ...
+
     def succeed(self, earlier: Method, offset: FloatArray, defects: FloatArray) -> None:
         """Take over what `earlier` knew of the same place.
 

@@ -20,10 +20,11 @@ from livedetect.detect.dose import DoseMeter
 from livedetect.detect.drift_alarm import RECOVERED_SHARE
 from livedetect.detect.place_matching import Match, Seen, best_match
 from livedetect.detect.regions import Region
+from livedetect.detect.relearning import Taken
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.stored_mean import StoredMean
 from livedetect.detect.tracking import positions_of
-from livedetect.errors import SettingsError
+from livedetect.errors import LivedetectError, SettingsError
 
 CHECK_FRAMES = 4
 REFUSALS = 4
@@ -113,6 +114,18 @@ class Places:
         """Put the model aside: the next one is of the same place, whatever it looks like."""
         self._same_place = True
         self.area.leave()
+
+    def replace(self, taken: Taken) -> CrystalModel:
+        """Let a newer model of the same place take over from the one in use.
+
+        Raises `LivedetectError` if there is none, or if it is of another crystal.
+        """
+        if isinstance(taken.model, LivedetectError):
+            raise taken.model
+        if isinstance(taken.model, Exception):
+            raise LivedetectError(f"{type(taken.model).__name__}: {taken.model}") from taken.model
+        self.area.replace(taken.model, taken.start)
+        return taken.model
 
     def settle(self, new: CrystalModel) -> list[Said]:
         """Find the place of a new model and use it."""

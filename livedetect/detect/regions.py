@@ -7,6 +7,7 @@ inside it is no news.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,9 +161,13 @@ class Regions:
         """(n1, n2) cells of a region that are flagged for the most part, by their `share`."""
         return _solid(self.number == number, share)
 
+    def disown(self, numbers: Sequence[int]) -> None:
+        """Forget regions; their numbers are not given again."""
+        self.number[np.isin(self.number, numbers)] = -1
+
     def inherit(self, earlier: Regions, offset: FloatArray) -> None:
         """Know the regions of another grid whose sample coordinates, plus `offset`, are ours."""
-        cells = np.stack(np.indices(self._grid.cells), axis=-1)
+        cells = np.moveaxis(np.indices(self._grid.cells), 0, -1)
         places = self._place(cells.astype(float)) - offset - earlier._grid.origin
         there = np.floor(places @ earlier._grid.lattice.reciprocal.T).astype(np.int64)
         inside = ((there >= 0) & (there < earlier.number.shape)).all(axis=-1)

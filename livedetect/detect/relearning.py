@@ -1,6 +1,6 @@
 """A model learnt anew while the stream goes on, when the crystal looks different everywhere.
 
-1. `follow` after every scored frame: while the drift alarm stands, frames are collected;
+1. `follow` after every scored frame: while the drift alarm asks for it, frames are collected;
    once there are enough it is decided whether all cells changed alike (the instrument:
    learn it) or some of them otherwise (the specimen: that is damage, and stays marked).
 2. `request` is then what a session may carry out in another thread.
@@ -19,7 +19,7 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
-from livedetect.detect.method import Candidate, Relearnable, Scored
+from livedetect.detect.method import Relearnable, Scored
 from livedetect.detect.readiness import fit
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.errors import LatticeNotFoundError
@@ -27,10 +27,8 @@ from livedetect.protocols import RefitRequest
 from livedetect.settings import Settings
 from livedetect.types import Frame
 
-ALIKE_SHARE = 0.03
+ALIKE_SHARE = 0.025
 """Share of samples that may have changed otherwise than their equivalents (chance: 0.003)."""
-ALIKE_PART = 0.5
-"""And the part of all outliers that they may be."""
 LEARNING_S_PER_MPX = 4.0
 """Time that learning is given, a few times what it takes on an ordinary computer."""
 LEAST_WAIT_FRAMES = 2
@@ -50,16 +48,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Relearnt:
-    """What a refit gives."""
-
-    model: CrystalModel
-    """Not yet laid in its area."""
-    at_start: Sequence[Candidate]
-    """What is unlike its equivalents in the frames it was learnt from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """A refit whose frame has come."""
 
@@ -71,13 +59,27 @@ class Taken:
     """Of the frame that ended the collection."""
     unlike_share: float
     """What of it was not common to all cells."""
-    relearnt: Relearnt | None
-    """None if it failed."""
-    failure: str = ""
-    """Why."""
+    model: CrystalModel | Exception
+    """Not yet laid in its area; or why there is none."""
+
+    def said(self) -> dict[str, Any]:
+        """What `model_refitted` says beside the figures of the model."""
+        return {
+            "reason": "all cells changed alike: learnt anew from the latest frames",
+            "outlier_share_before": self.outlier_share,
+            "unlike_share": self.unlike_share,
+        }
+
+    def failed(self, error: Exception) -> dict[str, Any]:
+        """What is said if it cannot be used."""
+        return {
+            "reason": f"the model could not be learnt anew ({error}): set the baseline here",
+            "outlier_share": self.outlier_share,
+            "unlike_share": self.unlike_share,
+        }
 
 
-def refit(snapshot: Snapshot) -> Relearnt:
+def refit(snapshot: Snapshot) -> CrystalModel:
     """A model of the crystal as it looks in the snapshot's frames; pure.
 
     Raises
@@ -89,7 +91,7 @@ def refit(snapshot: Snapshot) -> Relearnt:
     model = fit(frames, snapshot.settings, ScanSetting.of(snapshot.frames[-1]))
     if model.fallback:
         raise LatticeNotFoundError("no lattice was found in the latest frames")
-    return Relearnt(model=model, at_start=tuple(model.method.at_start()))
+    return model
 
 
 class Relearning:
@@ -109,7 +111,7 @@ class Relearning:
 
     def restore_derived(self) -> None:
         """What another thread has handed over is no part of the state: it can be had again."""
-        self._delivered: Relearnt | Exception | None = None
+        self._delivered: CrystalModel | Exception | None = None
 
     @property
     def request(self) -> RefitRequest | None:
@@ -139,7 +141,7 @@ class Relearning:
         self, frame: Frame, scored: Scored, model: CrystalModel, settings: Settings
     ) -> Mapping[str, Any] | None:
         """Take in a scored frame; what is to be said if the model must not be learnt anew."""
-        if not model.alarm.drifted:
+        if not model.alarm.asks:
             self.drop()
             self._refused = False
             return None
@@ -164,15 +166,13 @@ class Relearning:
                 learnt = refit(wanted)
             except Exception as error:  # noqa: BLE001 - the run goes on with the model it has
                 learnt = error
-        failure = f"{type(learnt).__name__}: {learnt}" if isinstance(learnt, Exception) else ""
         self.drop()
         return Taken(
             snapshot=wanted,
             start=self._start,
             outlier_share=self._shares[0],
             unlike_share=self._shares[1],
-            relearnt=None if isinstance(learnt, Exception) else learnt,
-            failure=failure,
+            model=learnt,
         )
 
     def refuse(self) -> None:
@@ -184,10 +184,12 @@ class Relearning:
         self, outliers: float, unlike: float | None, settings: Settings
     ) -> Mapping[str, Any] | None:
         frames = tuple(self._frames)
-        if unlike is None or unlike > ALIKE_SHARE or unlike > ALIKE_PART * outliers:
+        if unlike is None or unlike > ALIKE_SHARE:
             self.refuse()
             return {
-                "reason": "the change differs from place to place, as damage does: it is not "
+                "reason": "too little of the crystal is judged"
+                if unlike is None
+                else "the change differs from place to place, as damage does: it is not "
                 "learnt by itself; set the baseline here if it is none",
                 "outlier_share": outliers,
                 "unlike_share": unlike,
