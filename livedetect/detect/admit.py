@@ -12,7 +12,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.frame_rows import FrameRows
-from livedetect.types import Frame, RejectionReason
+from livedetect.types import Frame, Rejection, RejectionReason
 
 MIN_SIZE_PX = 64
 LARGEST_VALUE = 1e15
@@ -32,6 +32,12 @@ class Objection:
     """Its place in the ledger."""
     message: str
     """What is wrong with it."""
+
+    def to(self, frame: Frame) -> Rejection:
+        """What becomes of `frame`."""
+        return Rejection(
+            index=frame.index, reason=self.reason, message=self.message, time_s=frame.time_s
+        )
 
 
 class Admission:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from livedetect.detect.announce import Stamp, View, defect_event, region_event
@@ -61,6 +61,12 @@ class DefectBook:
             event = defect_event("defect_confirmed", defect, stamp, view)
             events.append(dataclasses.replace(event, rows=rows))
         return list(events)
+
+    def enter_regions(
+        self, tracker: Tracker, regions: Iterable[Region], stamp: Stamp, view: View
+    ) -> list[Event]:
+        """All `regions` that are believed."""
+        return [event for each in regions for event in self.region(tracker, each, stamp, view)]
 
     def region(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from livedetect.detect.affine import Affine
+from livedetect.detect.announce import View
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.method import Method, Relearnable
@@ -15,6 +16,7 @@ from livedetect.detect.place_matching import Seen
 from livedetect.detect.regions import Region
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.stored_mean import StoredMean
+from livedetect.types import Calibration
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +53,15 @@ class CrystalModel:
         """Lattice constant, or the distance at which markers merge, px."""
         basis = self.method.lattice_px
         return self.method.merge_radius_px if basis is None else float(np.hypot(*basis.T).min())
+
+    def view(self, calibration: Calibration) -> View:
+        """How its coordinates look from outside in a frame of that calibration."""
+        return View(
+            to_frame=self.method.to_frame,
+            calibration=calibration,
+            placement=self.placement,
+            threshold=self.method.threshold,
+        )
 
     def disown(self, regions: Sequence[Region]) -> None:
         """Regions that are not believed are crystal, where the method knows of regions."""

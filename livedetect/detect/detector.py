@@ -7,13 +7,13 @@ live, replayed and tested frames take the same path.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from livedetect.detect.admit import Admission
+from livedetect.detect.admit import Admission, Objection
 from livedetect.detect.announce import (
     Stamp,
     View,
@@ -30,7 +30,7 @@ from livedetect.detect.inspection import Looks, inspect
 from livedetect.detect.kernels import as_set, is_available
 from livedetect.detect.method import Scored
 from livedetect.detect.places import PlaceCheck, Places, Said
-from livedetect.detect.readiness import first_defects, fit, model_values
+from livedetect.detect.readiness import first_defects, learn, model_values
 from livedetect.detect.relearning import Relearning
 from livedetect.detect.reporting import Standing, frame_result
 from livedetect.detect.scan_setting import ScanSetting
@@ -51,13 +51,10 @@ from livedetect.types import (
     PartialFrame,
     Phase,
     Rejection,
-    RejectionReason,
     SourceItem,
 )
 
 CROWD_PATIENCE_FRAMES = 12
-NAMING_DEFECTS = ("accept", "dismiss")
-"""Commands that leave the model as it is."""
 
 
 class Detector:
@@ -111,10 +108,10 @@ class Detector:
         seen = None if doubt else look_at(partial, self._latest, model)
         if model is None or seen is None:
             return self._result(stamp, "none", [])
-        view = dataclasses.replace(self._view(model), to_frame=seen.method.to_frame)
+        view = replace(self._view(model), to_frame=seen.method.to_frame)
         fresh = told_early(seen, partial, self._tracker, self._jumps.limit_px(seen.cell_px))
         events = self._book.enter_early(self._tracker, fresh, partial, stamp, view)
-        return dataclasses.replace(self._result(stamp, "none", events), watched=seen.scored.watched)
+        return replace(self._result(stamp, "none", events), watched=seen.scored.watched)
 
     def apply(self, command: Command) -> Sequence[Event]:
         """Carry out an operator's command; it takes effect before the next frame.
@@ -136,8 +133,6 @@ class Detector:
             known = ", ".join(sorted(actions))
             raise SettingsError(f"unknown command {command.name!r}; known: {known}")
         actions[command.name](command.args)
-        if command.name not in NAMING_DEFECTS:
-            self._relearning.drop()
         return ()
 
     def refit_request(self) -> RefitRequest | None:
@@ -180,9 +175,8 @@ class Detector:
 
     def _learn_anew(self) -> None:
         self._warm_up.clear()
-        self._check = None
+        self._check, self._crowd_trusted = None, 0
         self._relearning.drop()
-        self._crowd_trusted = 0
         self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
 
@@ -190,13 +184,13 @@ class Detector:
         objection = self._admission.objection(frame)
         self._places.area.dose.add(frame)
         if objection is not None:
-            return self._reject(_rejected(frame, objection.reason, objection.message), [])
+            return self._reject(objection.to(frame), [])
         events = self._changed_settings(frame)
         self._latest = frame
-        if self._model is None:
-            return self._step_warm_up(frame, events)
         if self._relearning.is_due(frame.index):
             events += self._take_relearnt(frame)
+        if self._model is None:
+            return self._step_warm_up(frame, events)
         return self._step_live(frame, self._model, events)
 
     def _changed_settings(self, frame: Frame) -> list[Event]:
@@ -228,15 +222,10 @@ class Detector:
     def _become_ready(self, frame: Frame) -> list[Event]:
         """Fit the model, find its place, then say what the warm-up frames themselves held."""
         warm_up, self._warm_up = self._warm_up, []
-        frames = [entry.data.astype(np.float32) for entry in warm_up]
-        model = fit(frames, self._settings, ScanSetting.of(frame))
+        model = learn(warm_up, self._settings)
         events = self._stamped(frame, self._places.settle(model))
-        stamp = self._stamp(frame.index, frame.time_s)
-        ready = model_values(model, warm_up, self._settings, stamp.dose_e_per_A2)
-        events.append(notice_event("model_ready", stamp, ready))
         self._looks.begin(warm_up, model.method)
-        events += first_defects(model, warm_up, self._tracker, self._book, stamp, self._view(model))
-        return events
+        return events + self._introduce(model, warm_up, frame, ("model_ready", {}))
 
     def _take_relearnt(self, frame: Frame) -> list[Event]:
         """Go on with a model learnt from the latest frames; what was known stays known."""
@@ -246,21 +235,24 @@ class Detector:
         except LivedetectError as error:
             self._relearning.refuse()
             return self._stamped(frame, [("model_drifted", taken.failed(error))])
-        learnt_from = taken.snapshot.frames
-        stamp = self._stamp(frame.index, frame.time_s)
-        values = model_values(model, learnt_from, self._settings, stamp.dose_e_per_A2)
-        events = self._stamped(frame, [("model_refitted", values | taken.said())])
         self._looks.move(taken.start)
-        view = self._view(model)
-        events += first_defects(model, learnt_from, self._tracker, self._book, stamp, view)
-        return events
+        frames, said = taken.snapshot.frames, taken.said()
+        return self._introduce(model, frames, frame, ("model_refitted", said))
+
+    def _introduce(
+        self, model: CrystalModel, learnt_from: Sequence[Frame], frame: Frame, said: Said
+    ) -> list[Event]:
+        """Say what a new model is like, and what the frames it was learnt from held."""
+        stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
+        values = model_values(model, learnt_from, self._settings, stamp.dose_e_per_A2)
+        held = first_defects(model, learnt_from, self._tracker, self._book, stamp, view)
+        return [notice_event(said[0], stamp, {**values, **said[1]}), *held]
 
     def _watch_optics(self, frame: Frame) -> list[Event]:
         """Say when the operator begins to change the optics, and when they are steady again."""
         turn = self._sharpness.step(self._admission.rows)
-        return self._stamped(
-            frame, [(f"optics_{turn}", self._sharpness.said(turn))] if turn else []
-        )
+        said = [(f"optics_{turn}", self._sharpness.said(turn))] if turn else []
+        return self._stamped(frame, said)
 
     def _step_live(self, frame: Frame, model: CrystalModel, events: list[Event]) -> FrameResult:
         frozen = self._sharpness.changing
@@ -296,13 +288,8 @@ class Detector:
     ) -> FrameResult:
         """Decide, track and learn; so many newcomers at once are doubted first."""
         stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
-        change = model.alarm.step(scored.outlier_share)
-        if change:
-            values = {"reason": change, "outlier_share": scored.outlier_share}
-            events.append(notice_event("model_drifted", stamp, values))
-        events += self._watch_contrast(frame, model, scored)
-        refused = self._relearning.follow(frame, scored, model, self._settings)
-        events += self._stamped(frame, [("model_drifted", refused)] if refused else [])
+        drifted = self._relearning.watch(frame, scored, model, self._settings)
+        events += [notice_event("model_drifted", stamp, values) for values in drifted]
         trusted = [] if model.alarm.suspends else scored.candidates
         fresh = self._tracker.unexplained(trusted, frame.index)
         self._crowd_trusted = max(0, self._crowd_trusted - 1)
@@ -311,8 +298,8 @@ class Detector:
             return self._step_check(frame, model, scored, events)
         if model.alarm.regions_too:
             model.disown(scored.regions)
-        for region in () if model.alarm.regions_too else scored.regions:
-            events += self._book.region(self._tracker, region, stamp, view)
+        else:
+            events += self._book.enter_regions(self._tracker, scored.regions, stamp, view)
         for candidate in fresh:
             defect = self._book.enter(self._tracker, candidate, frame.index, frame.index)
             events.append(defect_event("defect_confirmed", defect, stamp, view))
@@ -322,12 +309,6 @@ class Detector:
         model.method.learn(newcomers)
         model.mean.add(self._admission.rows.image, scored.shift)
         return self._result(stamp, "scored", events, scored)
-
-    def _watch_contrast(self, frame: Frame, model: CrystalModel, scored: Scored) -> list[Event]:
-        contrast = scored.registration.gain if scored.registration else 1.0
-        said = model.alarm.follow_contrast(contrast)
-        values = {"reason": said, "contrast": contrast}
-        return self._stamped(frame, [("model_drifted", values)] if said else [])
 
     def _step_check(
         self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
@@ -354,9 +335,8 @@ class Detector:
         elif said:
             model.disown(check.regions)
         else:
-            stamp = self._stamp(frame.index, frame.time_s)
-            for region in check.regions:
-                events += self._book.region(self._tracker, region, stamp, self._view(model))
+            stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
+            events += self._book.enter_regions(self._tracker, check.regions, stamp, view)
         return self._quiet_result(frame, scored, events)
 
     def _refuse(self, frame: Frame, message: str, events: list[Event]) -> FrameResult:
@@ -366,12 +346,12 @@ class Detector:
             self._learn_anew()
             said = {"reason": "the earlier model does not fit; warming up again"}
             events += self._stamped(frame, [("source_changed", said)])
-        return self._reject(_rejected(frame, "suspect", message), events)
+        return self._reject(Objection("suspect", message).to(frame), events)
 
     def _quiet_result(self, frame: Frame, scored: Scored, events: list[Event]) -> FrameResult:
         """Scored, but not believed."""
-        quiet = dataclasses.replace(scored, candidates=())
-        return self._result(self._stamp(frame.index, frame.time_s), "scored", events, quiet)
+        stamp, quiet = self._stamp(frame.index, frame.time_s), replace(scored, candidates=())
+        return self._result(stamp, "scored", events, quiet)
 
     def _step_gap(self, gap: Gap) -> FrameResult:
         self._places.area.dose.add(gap)
@@ -389,30 +369,20 @@ class Detector:
 
     def _set_roi(self, args: Mapping[str, Any]) -> None:
         self._settings = self._settings.with_values({"roi": args.get("rectangle")})
+        self._relearning.drop()
         if self._model is not None:
             self._model.method.watch(self._settings)
 
     def _view(self, model: CrystalModel) -> View:
         assert self._latest is not None  # noqa: S101 - frames have come
-        return View(
-            to_frame=model.method.to_frame,
-            calibration=self._latest.calibration,
-            placement=model.placement,
-            threshold=model.method.threshold,
-        )
+        return model.view(self._latest.calibration)
 
     def _stamped(self, frame: Frame, said: Iterable[Said]) -> list[Event]:
         stamp = self._stamp(frame.index, frame.time_s)
         return [notice_event(name, stamp, values) for name, values in said]
 
     def _stamp(self, frame: int, time_s: float) -> Stamp:
-        return Stamp(
-            frame=frame,
-            time_s=time_s,
-            area_id=self._places.area.area_id,
-            segment_id=self._places.segment_id,
-            dose_e_per_A2=self._places.area.dose.total,
-        )
+        return self._places.stamp(frame, time_s)
 
     def _result(
         self,
@@ -430,7 +400,3 @@ class Detector:
             warm_up=(len(self._warm_up) if model is None else wanted, wanted),
         )
         return frame_result(standing, stamp, disposition, events, scored)
-
-
-def _rejected(frame: Frame, reason: RejectionReason, message: str) -> Rejection:
-    return Rejection(index=frame.index, reason=reason, message=message, time_s=frame.time_s)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.baseline import Window
 from livedetect.detect.decision import Tail, strictest
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Experts, Looked
@@ -22,6 +23,7 @@ from livedetect.detect.phased import SitePatches
 from livedetect.detect.profile import fit_profile
 from livedetect.detect.residual import FrontEnd
 
+MAX_TRAINING_SITES = 6000
 EXPERTS = 3
 """Each may spend its share of the budget."""
 ROUNDING = 0.999
@@ -132,3 +134,18 @@ def matched_filters(
         )
         filters.append(MatchedFilter(shapes, training.z[training.sublattice == site]))
     return MatchedFilters(filters)
+
+
+def training_patches(
+    patches: SitePatches, windows: Iterable[Window], allowed: BoolArray, seed: int
+) -> dict[int, Training]:
+    """Patches of held-out `windows` by their length, at some of the sites `allowed` (n,)."""
+    sites = np.flatnonzero(allowed)
+    sites = np.sort(np.random.default_rng(seed).permutation(sites)[:MAX_TRAINING_SITES])
+    collected: dict[int, list[Training]] = {}
+    for window in windows:
+        usable = sites[patches.all_true(window.valid, sites)]
+        z = patches.take(window.z, usable)
+        entry = Training(patches.sublattices(usable), z, window.frames)
+        collected.setdefault(window.frames, []).append(entry)
+    return {length: joined(entries) for length, entries in collected.items()}

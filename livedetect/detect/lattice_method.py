@@ -15,7 +15,7 @@ from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
-from livedetect.detect.judgement import Judgement, Training, joined, matched_filters
+from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
@@ -26,7 +26,7 @@ from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.unfinished import Look, Rows
-from livedetect.detect.warm_up import bulk_tail, steps_in_time
+from livedetect.detect.warm_up import away_from, bulk_tail, first_residuals, steps_in_time
 from livedetect.detect.watch import LEAST_CELLS, WatchedArea, block_map, cells_in_view
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
@@ -38,7 +38,6 @@ BORDER_CELLS = 0.8
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
 TRAINING_TRIM = 0.98
-MAX_TRAINING_SITES = 6000
 LOST_BRAGG = 0.3
 BIRTH_TRIALS = 3.0
 """Independent moments of birth that the overlapping splits of the warm-up amount to."""
@@ -54,13 +53,12 @@ class LatticeMethod:
     ) -> None:
         """Learn from float32 frames (H, W); raises `LatticeNotFoundError`."""
         self._settings = settings
-        self.shift: FloatArray = np.zeros(2)
         self._front = FrontEnd(frames)
         scale = self._front.columns.scale_px
         self._border_px = BORDER_PX + BORDER_CELLS * self._front.lattice.constant_px
         self.merge_radius_px = SUPPRESSION_RADIUS * scale
         self._frozen_px = FROZEN_RADIUS * scale
-        values, covered = self._first_residuals(frames)
+        values, covered, self.shift = first_residuals(self._front, frames)
         self._baseline = Baseline(self._front.grid, values, covered)
         self._patches = SitePatches(self._front.grid, self._front.columns)
         self._dwell_us = dwell_us
@@ -76,7 +74,8 @@ class LatticeMethod:
         self._judgement.calibrate(training.values(), self._site_probability, bulk_tail)
         self._births = self._find_births(values, covered)
         if self._births:
-            training = self._training_patches(self._away_from_births())
+            away = away_from(self._births, self._patches.positions, 2 * self._frozen_px)
+            training = self._training_patches(away)
         self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
         self._rows = RowSearch(self._front.grid, self._patches, self._judgement.filters)
         self._rows.calibrate(self._baseline.held_out(), self._patches, self._site_probability)
@@ -222,7 +221,6 @@ class LatticeMethod:
             raise LatticeNotFoundError("the latest frames call for another method")
         require_same_cell(earlier._front.lattice, self._front.lattice)
         self._regions.inherit(earlier._regions, offset)
-        self._freeze(defects)
         where = self._patches.footprint(defects, self._frozen_px)
         self._baseline.restore(np.zeros(self._front.grid.shape, np.float32), where)
 
@@ -240,28 +238,6 @@ class LatticeMethod:
         budget = self._settings.false_markers_per_1000_frames
         return site_probability(budget, self.sites)
 
-    def _freeze(self, defects: FloatArray) -> None:
-        inside = self._front.grid.spread(self._regions.surroundings)
-        self._frozen = self._patches.footprint(defects, self._frozen_px) | inside
-        self._front.ignored_cells = self._regions.surroundings
-
-    def _first_residuals(self, frames: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-        """Residuals (K, P, Q) of the warm-up frames and their coverage, on the latest grid."""
-        values: list[FloatArray] = []
-        covered: list[BoolArray] = []
-        nothing = np.zeros(self._front.grid.shape, np.float32)
-        for frame in frames:
-            drift = self._front.locate(frame)
-            residual = self._front.step(frame, drift, nothing, nothing.astype(bool))
-            if residual.moved_cells != (0, 0):
-                move = self._front.grid.shifted
-                values = [move(entry, residual.moved_cells) for entry in values]
-                covered = [move(entry, residual.moved_cells) for entry in covered]
-            values.append(residual.values)
-            covered.append(residual.covered)
-        self.shift = residual.shift
-        return np.stack(values), np.stack(covered)
-
     def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
         ready = self._baseline.known
@@ -272,19 +248,8 @@ class LatticeMethod:
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
         """Held-out patches of the warm-up frames by window length."""
-        rng = np.random.default_rng(self._settings.random_seed)
-        sites = np.flatnonzero(allowed)
-        sites = np.sort(rng.permutation(sites)[:MAX_TRAINING_SITES])
-        collected: dict[int, list[Training]] = {}
-        for window in self._baseline.held_out():
-            usable = sites[self._patches.all_true(window.valid, sites)]
-            entry = Training(
-                self._patches.sublattices(usable),
-                self._patches.take(window.z, usable),
-                window.frames,
-            )
-            collected.setdefault(window.frames, []).append(entry)
-        return {length: joined(entries) for length, entries in collected.items()}
+        windows, seed = self._baseline.held_out(), self._settings.random_seed
+        return training_patches(self._patches, windows, allowed, seed)
 
     def _fit_judgement(self, training: dict[int, Training]) -> Judgement:
         single = training[1]
@@ -317,13 +282,6 @@ class LatticeMethod:
             where = self._patches.footprint(candidate.position[None], self._frozen_px)
             self._baseline.restore(values[:first].mean(axis=0), where)
         return births
-
-    def _away_from_births(self) -> BoolArray:
-        positions = self._patches.positions
-        away = np.ones(len(positions), bool)
-        for _, candidate in self._births:
-            away &= np.hypot(*(positions - candidate.position).T) > 2 * self._frozen_px
-        return away
 
     def _most_novel(
         self, z: FloatArray, frames: IntArray, largest: FloatArray, threshold: float

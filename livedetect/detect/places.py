@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from livedetect.detect.affine import Affine
+from livedetect.detect.announce import Stamp
 from livedetect.detect.area import LEAST_OVERLAP, Area
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
@@ -97,6 +98,16 @@ class Places:
     def area(self) -> Area:
         """Where the frames come from."""
         return self.areas[self._current]
+
+    def stamp(self, frame: int, time_s: float) -> Stamp:
+        """When, where and after which dose something happened."""
+        return Stamp(
+            frame=frame,
+            time_s=time_s,
+            area_id=self.area.area_id,
+            segment_id=self.segment_id,
+            dose_e_per_A2=self.area.dose.total,
+        )
 
     def begin(self, setting: ScanSetting) -> dict[str, Any]:
         """Start a segment if the setting is a new one: what has changed, old and new.

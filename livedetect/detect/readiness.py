@@ -56,6 +56,12 @@ def fit(frames: Sequence[FloatArray], settings: Settings, setting: ScanSetting) 
     )
 
 
+def learn(frames: Sequence[Frame], settings: Settings) -> CrystalModel:
+    """`fit` to frames as they came."""
+    pixels = [frame.data.astype(np.float32) for frame in frames]
+    return fit(pixels, settings, ScanSetting.of(frames[-1]))
+
+
 def model_values(
     model: CrystalModel, warm_up: Sequence[Frame], settings: Settings, dose: float | None
 ) -> dict[str, Any]:

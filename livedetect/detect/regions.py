@@ -162,8 +162,10 @@ class Regions:
         return _solid(self.number == number, share)
 
     def disown(self, numbers: Sequence[int]) -> None:
-        """Forget regions; their numbers are not given again."""
-        self.number[np.isin(self.number, numbers)] = -1
+        """Forget regions, and those not told of yet; their numbers are not given again."""
+        unsettled = [number for number, _ in self._settling]
+        self.number[np.isin(self.number, [*numbers, *unsettled])] = -1
+        self._settling = []
 
     def inherit(self, earlier: Regions, offset: FloatArray) -> None:
         """Know the regions of another grid whose sample coordinates, plus `offset`, are ours."""
@@ -173,7 +175,9 @@ class Regions:
         inside = ((there >= 0) & (there < earlier.number.shape)).all(axis=-1)
         found = there[inside]
         self.number[inside] = earlier.number[found[:, 0], found[:, 1]]
+        self._ahead[inside] = earlier._ahead[found[:, 0], found[:, 1]]
         self._count = earlier._count
+        self._settling, self._entering = list(earlier._settling), list(earlier._entering)
 
     def describe(
         self,

@@ -1,6 +1,6 @@
 """A model learnt anew while the stream goes on, when the crystal looks different everywhere.
 
-1. `follow` after every scored frame: while the drift alarm asks for it, frames are collected;
+1. `watch` after every scored frame: while the drift alarm asks for it, frames are collected;
    once there are enough it is decided whether all cells changed alike (the instrument:
    learn it) or some of them otherwise (the specimen: that is damage, and stays marked).
 2. `request` is then what a session may carry out in another thread.
@@ -20,8 +20,7 @@ import numpy as np
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.method import Relearnable, Scored
-from livedetect.detect.readiness import fit
-from livedetect.detect.scan_setting import ScanSetting
+from livedetect.detect.readiness import learn
 from livedetect.errors import LatticeNotFoundError
 from livedetect.protocols import RefitRequest
 from livedetect.settings import Settings
@@ -87,8 +86,7 @@ def refit(snapshot: Snapshot) -> CrystalModel:
     LatticeNotFoundError
         The frames show none.
     """
-    frames = [frame.data.astype(np.float32) for frame in snapshot.frames]
-    model = fit(frames, snapshot.settings, ScanSetting.of(snapshot.frames[-1]))
+    model = learn(snapshot.frames, snapshot.settings)
     if model.fallback:
         raise LatticeNotFoundError("no lattice was found in the latest frames")
     return model
@@ -137,10 +135,24 @@ class Relearning:
         """Whether the new model is to judge the frame `index`."""
         return self._wanted is not None and index >= self._install_at
 
-    def follow(
+    def watch(
+        self, frame: Frame, scored: Scored, model: CrystalModel, settings: Settings
+    ) -> list[Mapping[str, Any]]:
+        """Take in a scored frame: does the model still fit it? Every `model_drifted` to be said."""
+        contrast = scored.registration.gain if scored.registration else 1.0
+        said: list[Mapping[str, Any]] = []
+        if change := model.alarm.step(scored.outlier_share):
+            said.append({"reason": change, "outlier_share": scored.outlier_share})
+        if change := model.alarm.follow_contrast(contrast):
+            said.append({"reason": change, "contrast": contrast})
+        if refusal := self._follow(frame, scored, model, settings):
+            said.append(refusal)
+        return said
+
+    def _follow(
         self, frame: Frame, scored: Scored, model: CrystalModel, settings: Settings
     ) -> Mapping[str, Any] | None:
-        """Take in a scored frame; what is to be said if the model must not be learnt anew."""
+        """Collect frames while the alarm asks for it; why the model must not be learnt anew."""
         if not model.alarm.asks:
             self.drop()
             self._refused = False

@@ -6,7 +6,7 @@ from the start appear as a place unlike its equivalents in other cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.decision import TAIL_FRACTION, Tail
 from livedetect.detect.grid import Grid
+from livedetect.detect.method import Candidate
+from livedetect.detect.residual import FrontEnd
 
 MIN_BEFORE = 3
 MIN_AFTER = 1
@@ -21,6 +23,29 @@ OUT_OF_STEP = 2.0
 """Spread of equivalents, relative to the most regular phase, that only another lattice has."""
 BULK = (0.5, 0.8)
 """Quantiles between which the scores of a specimen with few defects are defect-free."""
+
+
+def first_residuals(
+    front: FrontEnd, frames: Sequence[FloatArray]
+) -> tuple[FloatArray, BoolArray, FloatArray]:
+    """Residuals (K, P, Q) of the warm-up frames (H, W), their coverage, the latest drift (x, y).
+
+    All on the latest grid.
+    """
+    values: list[FloatArray] = []
+    covered: list[BoolArray] = []
+    nothing = np.zeros(front.grid.shape, np.float32)
+    shift: FloatArray = np.zeros(2)
+    for frame in frames:
+        residual = front.step(frame, front.locate(frame), nothing, nothing.astype(bool))
+        if residual.moved_cells != (0, 0):
+            move = front.grid.shifted
+            values = [move(entry, residual.moved_cells) for entry in values]
+            covered = [move(entry, residual.moved_cells) for entry in covered]
+        values.append(residual.values)
+        covered.append(residual.covered)
+        shift = residual.shift
+    return np.stack(values), np.stack(covered), shift
 
 
 def steps_in_time(
@@ -91,3 +116,13 @@ def _nan_quantile(values: FloatArray, q: float) -> FloatArray:
     index = np.clip(np.round(q * (count - 1)), 0, None).astype(int)
     picked = np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
     return np.where(count > 0, picked, 0.0)
+
+
+def away_from(
+    births: Sequence[tuple[int, Candidate]], positions: FloatArray, distance_px: float
+) -> BoolArray:
+    """(n,) True for positions (n, 2) that no birth has touched."""
+    away = np.ones(len(positions), bool)
+    for _, candidate in births:
+        away &= np.hypot(*(positions - candidate.position).T) > distance_px
+    return away

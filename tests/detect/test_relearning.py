@@ -48,9 +48,7 @@ def named(results: list, name: str) -> list:
 
 
 def told(results: list) -> list:
-    return [
-        (r.events, r.detections, r.active_tracks, r.registration, r.threshold) for r in results
-    ]
+    return [(r.events, r.detections, r.active_tracks, r.registration, r.threshold) for r in results]
 
 
 def test_what_was_known_stays_known_and_marked() -> None:
@@ -70,7 +68,9 @@ def test_what_was_known_stays_known_and_marked() -> None:
             earlier = known[track.defect_id]
             assert np.hypot(track.x_px - earlier.x_px, track.y_px - earlier.y_px) < 3
             assert np.hypot(track.x_nm - earlier.x_nm, track.y_nm - earlier.y_nm) < 0.03
-    drift = [(r.registration.drift_x_px, r.registration.drift_y_px) for r in results if r.registration]
+    drift = [
+        (r.registration.drift_x_px, r.registration.drift_y_px) for r in results if r.registration
+    ]
     assert np.abs(np.diff(drift, axis=0)).max() < 3
     assert named(results, "defect_confirmed")[-1].frame < refitted.frame + 2
     assert results[-1].phase is Phase.LIVE
@@ -96,7 +96,7 @@ def test_it_does_not_matter_who_learns_and_when(kind: str) -> None:
     detector = Detector(SETTINGS)
     given = []
 
-    def deliver(item: object) -> None:
+    def deliver(_: object) -> None:
         request = detector.refit_request()
         if request is not None and request.number not in given:
             given.append(request.number)
@@ -143,7 +143,7 @@ def test_a_command_makes_a_pending_refit_void(name: str) -> None:
 def test_a_refit_that_fails_is_said_and_the_run_goes_on() -> None:
     detector = Detector(SETTINGS)
 
-    def spoil(item: object) -> None:
+    def spoil(_: object) -> None:
         request = detector.refit_request()
         if request is not None:
             detector.install(request.number, MemoryError("no room"))
@@ -171,7 +171,7 @@ def test_another_focus_is_learnt_and_new_defects_are_found_in_it() -> None:
     stream = watch("mos2?size=256&frames=96&focus=30:1.35&damage_from=20&seed=3")
     (refitted,) = [e for e in stream.events if e.event == "model_refitted"]
     later = [e for e in stream.named("defect_confirmed") if e.frame > refitted.frame]
-    delays, false = stream.matched(6)
+    _, false = stream.matched(6)
     assert later
     assert len(false) <= 1
     last = stream.results[-1]

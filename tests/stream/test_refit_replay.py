@@ -113,4 +113,3 @@ def test_a_command_while_a_refit_is_pending(tmp_path, brightened, notes, listed)
     assert not notes.named("model_refitted")
     assert len(notes.named("model_ready")) == 2
     assert replayed(tmp_path / "s", type(notes)()) == comparable(notes.events)
-
