@@ -122,16 +122,15 @@ class Detector:
             The command or its arguments make no sense; nothing has changed.
         """
         actions: dict[str, Callable[[Mapping[str, Any]], None]] = {
-            "rebaseline": lambda _: self.rebaseline(),
-            "start_warm_up": lambda _: self.rebaseline(),
-            "return_to_area": lambda args: self._places.return_to(args.get("area_id")),
             "accept": lambda args: self._book.judge(self._tracker, args, dismissed=False),
             "dismiss": lambda args: self._book.judge(self._tracker, args, dismissed=True),
+            "rebaseline": lambda _: self.rebaseline(),
+            "return_to_area": lambda args: self._places.return_to(args.get("area_id")),
             "roi": self._set_roi,
+            "start_warm_up": lambda _: self.rebaseline(),
         }
         if command.name not in actions:
-            known = ", ".join(sorted(actions))
-            raise SettingsError(f"unknown command {command.name!r}; known: {known}")
+            raise SettingsError(f"unknown command {command.name!r}; known: {', '.join(actions)}")
         actions[command.name](command.args)
         return ()
 
@@ -244,9 +243,9 @@ class Detector:
     ) -> list[Event]:
         """Say what a new model is like, and what the frames it was learnt from held."""
         stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
-        values = model_values(model, learnt_from, self._settings, stamp.dose_e_per_A2)
+        values = model_values(model, learnt_from, self._settings, stamp.dose_e_per_A2) | {**said[1]}
         held = first_defects(model, learnt_from, self._tracker, self._book, stamp, view)
-        return [notice_event(said[0], stamp, {**values, **said[1]}), *held]
+        return [notice_event(said[0], stamp, values), *held]
 
     def _watch_optics(self, frame: Frame) -> list[Event]:
         """Say when the operator begins to change the optics, and when they are steady again."""
@@ -266,8 +265,8 @@ class Detector:
             return self._refuse(frame, scored.suspect, events)
         self._looks.add(frame, scored.shift)
         if scored.slip_px:
-            values = {"reason": "jump", "jump_px": scored.slip_px}
-            events.append(notice_event("slip_possible", stamp, values))
+            jump = {"reason": "jump", "jump_px": scored.slip_px}
+            events.append(notice_event("slip_possible", stamp, jump))
         jumped = self._jumps.step(scored.innovation_px, model.cell_px)
         if frozen or self._sharpness.changing:
             self._relearning.drop()

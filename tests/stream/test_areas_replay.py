@@ -6,7 +6,7 @@ from livedetect.stream.record import Recorder
 from livedetect.stream.session import SessionOptions, run_session
 from livedetect.types import Command
 from tests.detect.test_areas import BORN, WARM_UP
-from tests.stream.test_record import all_frames, comparable, replayed
+from tests.stream.recorded_runs import all_frames, comparable, replayed
 
 MOVES = f"sim:mos2?{BORN}&preexisting=0.006&frames=58&stage=20:0.75,38:0&seed=1"
 
