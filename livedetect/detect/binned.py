@@ -127,9 +127,9 @@ class BinnedMethod:
         inner = self._inner.to_frame(self._inward(positions))
         return np.asarray((inner + 0.5) * self._factor - 0.5)
 
-    def signal(self, positions: FloatArray) -> FloatArray:
+    def signal(self, positions: FloatArray, window_frames: int | None = None) -> FloatArray:
         """(n, d) residual around sample positions (n, 2)."""
-        return self._inner.signal(self._inward(positions))
+        return self._inner.signal(self._inward(positions), window_frames)
 
     def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:
         """(n,) z of a time window at pixels (n, 2) of the latest frame."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from livedetect.detect.announce import Stamp, View, defect_event, region_event
-from livedetect.detect.method import Candidate
+from livedetect.detect.method import Candidate, Method
+from livedetect.detect.migration import hopped, move
 from livedetect.detect.regions import Region
 from livedetect.detect.tracking import Defect, Tracker
 from livedetect.errors import SettingsError
@@ -45,6 +46,17 @@ class DefectBook:
         if not at_start:
             tracker.supersede(defect)
         return defect
+
+    def confirm(
+        self, tracker: Tracker, candidate: Candidate, method: Method, stamp: Stamp, view: View
+    ) -> Event:
+        """A defect that has formed, or a known one that has moved to the candidate's place."""
+        known = hopped(candidate, tracker, method)
+        if known is None:
+            known = self.enter(tracker, candidate, stamp.frame, stamp.frame)
+            return defect_event("defect_confirmed", known, stamp, view)
+        move(known, candidate, stamp.frame)
+        return defect_event("defect_migrated", known, stamp, view)
 
     def enter_early(
         self,

@@ -300,8 +300,8 @@ class Detector:
         else:
             events += self._book.enter_regions(self._tracker, scored.regions, stamp, view)
         for candidate in fresh:
-            defect = self._book.enter(self._tracker, candidate, frame.index, frame.index)
-            events.append(defect_event("defect_confirmed", defect, stamp, view))
+            said = self._book.confirm(self._tracker, candidate, model.method, stamp, view)
+            events.append(said)
         newcomers = positions_of(self._tracker.newcomers())
         healed = self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]

@@ -162,13 +162,14 @@ class LatticeMethod:
         """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
         return self._front.to_frame(positions, self.shift)
 
-    def signal(self, positions: FloatArray) -> FloatArray:
-        """(n, d) longest-window z around sample positions (n, 2), NaN where not watched."""
+    def signal(self, positions: FloatArray, window_frames: int | None = None) -> FloatArray:
+        """(n, d) z of a time window around sample positions (n, 2), NaN where not watched."""
         sites = self._patches.nearest(positions)
         signal = np.full((len(positions), len(self._patches.offsets_px)), np.nan)
-        longest = self._windows[-1]
-        usable = self._watched[sites] & self._patches.all_true(longest.valid, sites)
-        signal[usable] = self._patches.take(longest.z, sites[usable])
+        wanted = window_frames or self._windows[-1].frames
+        window = min(self._windows, key=lambda entry: abs(entry.frames - wanted))
+        usable = self._watched[sites] & self._patches.all_true(window.valid, sites)
+        signal[usable] = self._patches.take(window.z, sites[usable])
         return signal
 
     def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:

@@ -133,8 +133,11 @@ class Method(Protocol):
         """Pixels (n, 2) as (x, y) in the latest frame of sample positions (n, 2)."""
         ...
 
-    def signal(self, positions: FloatArray) -> FloatArray:
-        """(n, d) residual around sample positions (n, 2), NaN where not watched now."""
+    def signal(self, positions: FloatArray, window_frames: int | None = None) -> FloatArray:
+        """(n, d) residual around sample positions (n, 2), NaN where not watched now.
+
+        Of the mean over `window_frames` frames, by default of the longest time window.
+        """
         ...
 
     def z_at(self, positions: FloatArray, window_frames: int) -> FloatArray | None:

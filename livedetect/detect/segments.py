@@ -112,7 +112,7 @@ class SegmentMethod(ABC):
         """Pixels (n, 2) in the latest frame of sample positions (n, 2)."""
         return np.asarray(positions + self.shift)
 
-    def signal(self, positions: FloatArray) -> FloatArray:
+    def signal(self, positions: FloatArray, _window_frames: int | None = None) -> FloatArray:
         """NaN (n, 1): a segment says nothing about one place, so nothing heals."""
         return np.full((len(positions), 1), np.nan)
 

@@ -15,6 +15,8 @@ SHADOW_RADIUS = 1.8
 """In merge radii: so close to a strong defect, a weak marker is its own fringe."""
 SHADOW_SCORE = 0.3
 SIGNATURE_FRAMES = 8
+ECHO_FRAMES = 8
+"""So long the time windows still show a defect where it has left."""
 HEALED_AMPLITUDE = 0.3
 HEALED_FRAMES = 12
 
@@ -55,6 +57,10 @@ class Defect:
     """Frames that went into the signature."""
     weak_frames: int = 0
     """Frames in a row in which the signal was gone."""
+    left: FloatArray | None = None
+    """(x, y) where it stood before it moved, sample coordinates, px."""
+    moved_frame: int = 0
+    """When it did."""
 
 
 @dataclass(slots=True)
@@ -84,6 +90,7 @@ class Tracker:
             defect.position = position
             defect.in_baseline = defect.defect_id in learnt
             defect.signature, defect.looks, defect.weak_frames = None, 0, 0
+            defect.left = None
 
     def unknown(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Candidates of a new model's warm-up frames at which no defect is known."""
@@ -112,6 +119,8 @@ class Tracker:
             if index is not None:
                 if self._see(known[index], candidate, frame, float(apart[row, index])):
                     apart[:, index] = _distances(candidates, [known[index]])[:, 0]
+            elif self._left_by(candidate, frame) is not None:
+                continue
             elif not _in_shadow(candidate, fresh, self.merge_radius_px):
                 fresh.append(candidate)
         return fresh
@@ -163,6 +172,15 @@ class Tracker:
         for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px).tolist():
             if candidate.score < SHADOW_SCORE * known[index].candidate.score:
                 return int(index)
+        return None
+
+    def _left_by(self, candidate: Candidate, frame: int) -> Defect | None:
+        """The defect that has just moved away from the candidate's place."""
+        for defect in self.active:
+            if defect.left is not None and frame - defect.moved_frame <= ECHO_FRAMES:
+                distance = float(np.hypot(*(defect.left - candidate.position)))
+                if distance < self.merge_radius_px:
+                    return defect
         return None
 
     def _see(self, defect: Defect, candidate: Candidate, frame: int, distance: float) -> bool:
