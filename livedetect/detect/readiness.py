@@ -102,7 +102,8 @@ def first_defects(
             events.append(
                 defect_event("defect_confirmed", defect, stamp, view, during_warm_up=True)
             )
-    known = sum(defect.candidate.kind == "boundary" for defect in tracker.active)
+    # the rim of a region that has grown is a boundary as well, and no news
+    known = sum(defect.region_id is not None for defect in tracker.active)
     for region in model.method.findings().boundaries[known:]:
         events += book.region(tracker, region, stamp, view, at_start=True)
     held = tracker.unknown(model.method.at_start())
