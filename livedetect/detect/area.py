@@ -88,6 +88,7 @@ class Area:
             new.method.succeed(old.method, start, newcomers + start)
         new.method.restart(old.method.shift - start)
         new.placement = old.placement.after(Affine(np.eye(2), -start))
+        new.succeeds = True
         new.drift_origin_px = old.drift_origin_px + start
         learnt = old.learnt
         self.leave()

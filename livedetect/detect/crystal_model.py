@@ -37,6 +37,8 @@ class CrystalModel:
     """There was no lattice."""
     drift_origin_px: FloatArray = field(default_factory=lambda: np.zeros(2))
     """(x, y) drift at which its own drift is zero: of models it took the place of, px."""
+    succeeds: bool = False
+    """It took over from another one during the run: what it holds was no start."""
     alarm: DriftAlarm = field(default_factory=DriftAlarm)
     """Whether it still describes the crystal."""
 

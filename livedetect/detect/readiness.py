@@ -14,7 +14,7 @@ from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel, native_placement
 from livedetect.detect.default_method import lattice_method
 from livedetect.detect.kernels import why_plain
-from livedetect.detect.method import Method
+from livedetect.detect.method import Method, PhaseInView
 from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.semantic import SemanticMethod
@@ -104,7 +104,8 @@ def first_defects(
             )
     # the rim of a region that has grown is a boundary as well, and no news
     known = sum(defect.region_id is not None for defect in tracker.active)
-    for region in model.method.findings().boundaries[known:]:
+    boundaries = () if model.succeeds else model.method.findings().boundaries
+    for region in boundaries[known:]:
         events += book.region(tracker, region, stamp, view, at_start=True)
     held = tracker.unknown(model.method.at_start())
     for candidate in tracker.unexplained(held, stamp.frame):
@@ -112,6 +113,11 @@ def first_defects(
         defect = book.enter(tracker, candidate, first_frame, stamp.frame, at_start=True)
         events.append(defect_event("defect_at_start", defect, stamp, view))
     return events
+
+
+def _told_phases(model: CrystalModel) -> Sequence[PhaseInView]:
+    """Those from the start: later ones are regions that have grown."""
+    return () if model.succeeds else model.method.findings().phases
 
 
 def _phases(model: CrystalModel) -> list[dict[str, Any]]:
@@ -122,7 +128,7 @@ def _phases(model: CrystalModel) -> list[dict[str, Any]]:
             "share": phase.share,
             "polygons_px": [np.round(to_frame(line), 1).tolist() for line in phase.outlines],
         }
-        for phase in model.method.findings().phases
+        for phase in _told_phases(model)
     ]
 
 
@@ -136,7 +142,7 @@ def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
         )
     if model.fallback:
         warnings.append("no lattice found: watching by Patterson windows, less sensitively")
-    phases = model.method.findings().phases
+    phases = _told_phases(model)
     if phases:
         shares = ", ".join(f"{100 * phase.share:.0f} %" for phase in phases)
         warnings.append(
