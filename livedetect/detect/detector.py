@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from livedetect.detect.admit import Admission, Objection
 from livedetect.detect.announce import (
     Stamp,
