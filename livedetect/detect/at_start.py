@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import IntArray
+from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.grid import Grid
 from livedetect.detect.matched import MatchedFilters
@@ -43,15 +43,28 @@ def unlike_equivalents(
     energy = (descriptors**2).sum(axis=1)
     normal = descriptors[energy < np.quantile(energy, AT_START_TRIM)]
     novelty = fit_novelty(normal, nu=settings.nu, seed=settings.random_seed)
-    scores = [novelty.score(descriptors)]
-    scores += filters.score(descriptors, patches.sublattices(sites), settings.warm_up_frames)
-    surprise = [bulk_tail(entry).surprise(entry) for entry in scores]
+    scores = novelty.score(descriptors)
+    surprise = [bulk_tail(scores).surprise(scores)]
+    sublattices = patches.sublattices(sites)
+    for scores in filters.score(descriptors, sublattices, settings.warm_up_frames):
+        surprise.append(_surprise_by_sublattice(scores, sublattices))
     return Patches(
         site=sites,
         score=np.maximum.reduce(surprise),
         z=patches.take(difference / np.sqrt(baseline.variance()), sites),
         window_frames=np.full(len(sites), settings.warm_up_frames),
     )
+
+
+def _surprise_by_sublattice(scores: FloatArray, sublattices: IntArray) -> FloatArray:
+    """(n,) surprise under the bulk of all sites and of the same sublattice: an alloy varies."""
+    surprise = bulk_tail(scores).surprise(scores)
+    for sublattice in np.unique(sublattices):
+        here = sublattices == sublattice
+        if here.sum() >= FEWEST_SITES:
+            own = bulk_tail(scores[here]).surprise(scores[here])
+            surprise[here] = np.minimum(surprise[here], own)
+    return surprise
 
 
 def threshold_at_start(sites: int) -> float:
