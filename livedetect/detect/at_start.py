@@ -15,7 +15,7 @@ from livedetect.settings import Settings
 
 AT_START_TRIM = 0.8
 """A few per cent of defective sites touch several times as many patches."""
-AT_START_FALSE = 0.1
+AT_START_FALSE = 0.02
 """False markers expected among the defects reported at the start."""
 EXPERTS = 3
 FEWEST_SITES = 50
