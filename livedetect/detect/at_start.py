@@ -46,8 +46,8 @@ def unlike_equivalents(
     scores = novelty.score(descriptors)
     surprise = [bulk_tail(scores).surprise(scores)]
     sublattices = patches.sublattices(sites)
-    for scores in filters.score(descriptors, sublattices, settings.warm_up_frames):
-        surprise.append(_surprise_by_sublattice(scores, sublattices))
+    heights_and_places = filters.score(descriptors, sublattices, settings.warm_up_frames)
+    surprise += [_surprise_by_sublattice(entry, sublattices) for entry in heights_and_places]
     return Patches(
         site=sites,
         score=np.maximum.reduce(surprise),

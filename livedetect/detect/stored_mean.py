@@ -70,7 +70,8 @@ class StoredMean:
     @property
     def known(self) -> BoolArray:
         """(h, w) True where both halves have data, and not much less than elsewhere."""
-        return np.asarray(2 * self._counts.min(axis=0) > self._counts.max())
+        fewer = self._counts.min(axis=0)
+        return np.asarray((fewer > 0) & (2 * fewer >= self._counts.max()))
 
     @property
     def image(self) -> FloatArray:

@@ -170,6 +170,17 @@ def test_gaps_and_rejections_pass_through() -> None:
     assert result.events[0].as_dict()["reason"] == "skipped"
 
 
+def test_the_crystal_is_learnt_again_from_as_few_frames_as_are_allowed() -> None:
+    detector = Detector(Settings(warm_up_frames=3))
+    phases = []
+    for number, simulated in enumerate(open_simulator("mos2?size=256&damage=0&frames=9&seed=1")):
+        if number == 5:
+            detector.apply(Command(name="rebaseline"))
+        phases.append(detector.step(simulated.frame).phase)
+    assert phases[4] == phases[8] == Phase.LIVE
+    assert phases[5] == Phase.WARMING_UP
+
+
 def test_rebaseline_keeps_the_defects() -> None:
     stream = frames(f"graphene?{SMALL}&prescribed=4&births_until=22&seed=3")
     detector = Detector()

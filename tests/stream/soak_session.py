@@ -88,16 +88,17 @@ class Crystal:
         spec = f"mos2?size={size + 2 * ROOM_PX}&frames=1&damage=0&detected_e_per_px={CLEAR}"
         (clear,) = (simulated.frame.data for simulated in open_simulator(spec))
         self.mean = clear * (SIGNAL / CLEAR) + DARK_LEVEL
-        field = self.mean[:size, :size] - DARK_LEVEL
-        self.noise = [self.rng.poisson(field) - field for _ in range(LOOP_FRAMES)]
+        normal = self.rng.standard_normal((LOOP_FRAMES, size, size), dtype=np.float32)
+        self.noise = list(normal)
 
     def frame(self, number):
-        """The field of view at its drift, with noise from somewhere else in the pool."""
+        """The field of view at its drift, with shot noise from somewhere else in the pool."""
         noise = self.noise[number % LOOP_FRAMES]
         noise = np.roll(noise, self.rng.integers(self.size, size=2), axis=(0, 1))
         y, x = (round(ROOM_PX * (1 + np.sin(number / slow))) for slow in (570, 730))
         field = self.mean[y : y + self.size, x : x + self.size]
-        return np.round(np.maximum(field + noise, 0)).astype(np.uint16)
+        shot = np.sqrt(field - DARK_LEVEL) * noise
+        return np.round(np.maximum(field + shot, 0)).astype(np.uint16)
 
 
 def produce(address, seconds, fps, size, ready):
