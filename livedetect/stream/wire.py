@@ -19,6 +19,7 @@ from livedetect.errors import ProtocolError
 MAX_DEPTH = 16
 
 _PLAIN = frozenset([type(None), bool, int, float, str, bytes])
+_NUMBERS = frozenset([bool, int, float])
 
 
 class VersionError(ProtocolError):
@@ -59,6 +60,10 @@ def _plain(value: Any, depth: int) -> bool:
         value = value.values()
     elif kind is not list:
         return False
+    elif (kinds := set(map(type, value))) <= _NUMBERS:  # columns of hundreds, at any rate
+        return all(map(math.isfinite, value))
+    elif float not in kinds and kinds <= _PLAIN:
+        return True
     return all(_plain(item, depth - 1) for item in value)
 
 

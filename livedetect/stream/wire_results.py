@@ -281,7 +281,7 @@ def _check_tracks(tracks: Mapping[str, Any]) -> None:
     if len({len(tracks[name]) for name in _TRACK_COLUMNS}) != 1:
         raise ProtocolError("tracks: columns of unequal length")
     for name, kinds in _TRACK_COLUMNS.items():
-        if any(type(value) not in kinds for value in tracks[name]):
+        if not set(map(type, tracks[name])).issubset(kinds):
             raise ProtocolError(f"tracks: {name} holds a value of the wrong type")
 
 

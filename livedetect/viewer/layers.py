@@ -90,7 +90,7 @@ class LiveLayers:
         place = {"scale": np.diag(affine[:, :2]), "translate": affine[:, 2]}
         if self._image is None:
             self._image = Image(
-                preview.image,
+                np.array(preview.image),  # its own, to be written over by the next
                 name="live image",
                 colormap="gray",
                 contrast_limits=preview.header["contrast"],
@@ -101,7 +101,13 @@ class LiveLayers:
             self._viewer.layers.selection.active = self._image
             self._image.contrast_limits_range = (0, np.iinfo(preview.image.dtype).max)
             return
-        self._image.data = preview.image
+        pixels = self._image.data
+        if pixels.shape == preview.image.shape and pixels.dtype == preview.image.dtype:
+            # a new array would measure the extent and paint the list of layers again
+            pixels[...] = preview.image
+            self._image.refresh(extent=False, thumbnail=False, highlight=False)
+        else:
+            self._image.data = np.array(preview.image)
         for name, value in place.items():
             if not np.array_equal(getattr(self._image, name), value):
                 setattr(self._image, name, value)

@@ -38,7 +38,7 @@ from livedetect.viewer.panel import AlarmLine, Displayed, Panel, panel_of
 
 _RATE_S = 3.0
 _STOP_PATIENCE_S = 5.0
-_PLOT_PERIOD_S = 0.2
+_PLOT_PERIOD_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)

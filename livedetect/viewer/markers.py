@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -132,6 +133,7 @@ def nearest_marker(markers: Markers, y_px: float, x_px: float) -> int | None:
     )
 
 
+@functools.cache
 def _rgba(color: str) -> tuple[float, float, float, float]:
     red, green, blue = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return red, green, blue, 1.0
