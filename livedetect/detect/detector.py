@@ -99,6 +99,7 @@ class Detector:
         stamp = self._stamp(item.index, item.time_s)
         return self._result(stamp, "none", [notice_event(item.event, stamp, item.values)])
 
+    @as_set
     def look(self, partial: PartialFrame) -> FrameResult:
         """Judge the rows of an unfinished frame, see `livedetect.protocols.LooksAtRows`."""
         stamp, model = self._stamp(partial.index, partial.time_s), self._model

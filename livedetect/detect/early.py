@@ -9,6 +9,7 @@ import numpy as np
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.method import Candidate
+from livedetect.detect.migration import hopped
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.tracking import Tracker
 from livedetect.detect.unfinished import Look, LooksAtBand, Rows
@@ -58,11 +59,14 @@ def told_early(
     share = partial.rows_done / len(partial.frame.data)
     crowd = max(FEW, CROWD * share)
     burst = seen.scored.outlier_share > BURST_SHARE * share
-    if moved or burst or len(tracker.news(seen.scored.candidates)) >= crowd:
+    frame = partial.index
+    if moved or burst or len(tracker.news(seen.scored.candidates, frame)) >= crowd:
         return []
     margin = MARGIN_PX + MARGIN_CELLS * seen.cell_px
     top = partial.first_row - margin if partial.first_row else -np.inf
-    return tracker.news(seen.between(top, partial.rows_done - margin))
+    fresh = tracker.news(seen.between(top, partial.rows_done - margin), frame)
+    # one that has hopped keeps its id, which the whole frame sees to
+    return [entry for entry in fresh if hopped(entry, tracker, seen.method) is None]
 
 
 def least_rows(cell_px: float) -> float:

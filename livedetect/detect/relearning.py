@@ -19,6 +19,7 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
+from livedetect.detect.kernels import asked_for
 from livedetect.detect.method import Relearnable, Scored
 from livedetect.detect.readiness import learn
 from livedetect.errors import LatticeNotFoundError
@@ -86,7 +87,8 @@ def refit(snapshot: Snapshot) -> CrystalModel:
     LatticeNotFoundError
         The frames show none.
     """
-    model = learn(snapshot.frames, snapshot.settings)
+    with asked_for(snapshot.settings.kernels):
+        model = learn(snapshot.frames, snapshot.settings)
     if model.fallback:
         raise LatticeNotFoundError("no lattice was found in the latest frames")
     return model

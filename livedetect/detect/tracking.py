@@ -125,14 +125,15 @@ class Tracker:
                 fresh.append(candidate)
         return fresh
 
-    def news(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+    def news(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
         """As `unexplained`, but no note is taken of what was seen."""
         fresh: list[Candidate] = []
         known = self._owners()
         apart = _distances(candidates, known)
         for row, candidate in enumerate(candidates):
-            shadow = _in_shadow(candidate, fresh, self.merge_radius_px)
-            if not shadow and self._owner(candidate, known, apart[row]) is None:
+            owned = self._owner(candidate, known, apart[row]) is not None
+            echo = self._left_by(candidate, frame) is not None
+            if not (owned or echo or _in_shadow(candidate, fresh, self.merge_radius_px)):
                 fresh.append(candidate)
         return fresh
 

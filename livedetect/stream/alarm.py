@@ -68,6 +68,7 @@ class Alarm:
         self._area_id = 0
         self._scored: deque[_Scored] = deque()
         self._regions_nm2: dict[int, float] = {}
+        self._early_births = 0
 
     @property
     def settings(self) -> AlarmSettings:
@@ -119,12 +120,16 @@ class Alarm:
             self._area_id = sample.area_id
             self._scored.clear()
             self._regions_nm2.clear()
+            self._early_births = 0
         self._regions_nm2.update(sample.regions_nm2)
+        # what was told before its frame was complete counts with the frame
+        self._early_births += sample.births
         if not sample.scored_frames:
             return
+        births, self._early_births = self._early_births, 0
         before = self._scored[-1].number if self._scored else 0
         number = before + sample.scored_frames
-        self._scored.append(_Scored(number, sample.dose_e_per_A2, sample.births))
+        self._scored.append(_Scored(number, sample.dose_e_per_A2, births))
         while len(self._scored) > 2 and number - self._scored[0].number > RATE_FRAMES:
             self._scored.popleft()
 

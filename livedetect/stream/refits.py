@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from typing import Any
 
 from livedetect.protocols import Engine, RefitRequest, Refitting
@@ -16,6 +16,8 @@ from livedetect.types import Frame, SourceItem
 
 THREAD_NAME = "livedetect-refit"
 _POLL_S = 0.1
+_PATIENCE_S = 5.0
+"""What has begun may end in so long; the recording is complete by then."""
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +29,9 @@ class Refits:
         """`stop` ends the waiting; an engine that asks for nothing costs nothing."""
         self._engine = engine if isinstance(engine, Refitting) else None
         self._stop = stop
-        self._thread: ThreadPoolExecutor | None = None
         self._request: RefitRequest | None = None
-        self._learning: Future[Any] | None = None
+        self._learning: _Learning | None = None
+        self._latest: _Learning | None = None
 
     def follow(self) -> None:
         """After a step or a command: begin what the engine asks for, leave what it does not."""
@@ -37,12 +39,11 @@ class Refits:
         if wanted is not None and self._request and wanted.number == self._request.number:
             return
         if self._learning is not None:
-            self._learning.cancel()  # one that has begun ends unheard
+            self._learning.unwanted.set()  # one that has begun ends unheard
         self._request, self._learning = wanted, None
         if wanted is not None:
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix=THREAD_NAME)
-            self._learning = self._thread.submit(wanted.learn)
+            self._learning = self._latest = _Learning(wanted.learn, after=self._latest)
+            self._learning.start()
 
     def before(self, item: SourceItem) -> bool:
         """Hand over what is due with `item`, waiting for it; False if told to stop meanwhile."""
@@ -51,17 +52,42 @@ class Refits:
             return True
         if not isinstance(item, Frame) or item.index < request.install_at:
             return True
-        while not wait([learning], _POLL_S).done:
+        while learning.is_alive():
             if self._stop.is_set():
                 return False
-        error = learning.exception()
-        if error is not None:
-            _log.error("the model could not be learnt anew", exc_info=error)
-        self._engine.install(request.number, error or learning.result())
+            learning.join(_POLL_S)
+        if learning.error is not None:
+            _log.error("the model could not be learnt anew", exc_info=learning.error)
+        self._engine.install(request.number, learning.error or learning.learnt)
         self._learning = None
         return True
 
     def close(self) -> None:
-        """Wait for the thread: what it has begun it ends, nothing else is begun."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=True, cancel_futures=True)
+        """Begin nothing any more, and wait a little for what has begun."""
+        if self._latest is not None:
+            self._latest.unwanted.set()
+            self._latest.join(_PATIENCE_S)
+
+
+class _Learning(threading.Thread):
+    """One refit; a daemon, so that a program that ends does not wait for it."""
+
+    def __init__(self, learn: Callable[[], Any], after: _Learning | None) -> None:
+        super().__init__(name=THREAD_NAME, daemon=True)
+        self._learn = learn
+        self._after = after
+        self.unwanted = threading.Event()
+        """It need not begin any more."""
+        self.learnt: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        if self._after is not None:
+            self._after.join()  # one at a time
+            self._after = None
+        if self.unwanted.is_set():
+            return
+        try:
+            self.learnt = self._learn()
+        except Exception as error:  # noqa: BLE001 - the engine is told
+            self.error = error

@@ -121,9 +121,9 @@ class Session:
         reason, message = self._run_guarded()
         outcome = self._outcome(reason, message)
         self._receiver.close()
-        self._refits.close()
         self._report(outcome)
         self._outputs.close()
+        self._refits.close()  # last: the recording does not wait for what nobody uses
         return dataclasses.replace(outcome, faults=tuple(self._outputs.faults))
 
     def _announce(self) -> None:

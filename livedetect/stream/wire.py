@@ -52,18 +52,15 @@ def _plain(value: Any, depth: int) -> bool:
     kind = type(value)
     if kind in _PLAIN:
         return kind is not float or math.isfinite(value)
-    if depth == 0:
+    if depth == 0 or kind not in (dict, list):
         return False
     if kind is dict:
         if any(type(key) is not str for key in value):
             return False
         value = value.values()
-    elif kind is not list:
-        return False
-    elif (kinds := set(map(type, value))) <= _NUMBERS:  # columns of hundreds, at any rate
+    kinds = set(map(type, value))
+    if kinds <= _NUMBERS:  # columns of hundreds of markers, many times a second
         return all(map(math.isfinite, value))
-    elif float not in kinds and kinds <= _PLAIN:
-        return True
     return all(_plain(item, depth - 1) for item in value)
 
 

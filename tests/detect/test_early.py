@@ -113,5 +113,5 @@ def candidate(x, y, score):
 def test_news_are_what_is_unexplained_and_no_note_is_taken():
     tracker = Tracker(merge_radius_px=10)
     strong, fringe, far = candidate(0, 0, 50), candidate(15, 0, 9), candidate(90, 0, 9)
-    assert tracker.news([strong, fringe, far]) == [strong, far]
-    assert tracker.news([strong, fringe, far]) == tracker.unexplained([strong, fringe, far], 1)
+    assert tracker.news([strong, fringe, far], 5) == [strong, far]
+    assert tracker.news([strong, fringe, far], 5) == tracker.unexplained([strong, fringe, far], 1)

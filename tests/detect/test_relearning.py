@@ -2,12 +2,15 @@
 
 import dataclasses
 import io
+import threading
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from livedetect import Detector, Frame, Gap, Phase, Settings
+from livedetect.detect.kernels import why_plain
 from livedetect.detect.relearning import Snapshot, refit
 from livedetect.errors import LatticeNotFoundError
 from livedetect.types import Command, DefectEvent, Rejection
@@ -196,3 +199,19 @@ def test_frames_without_a_lattice_give_no_model() -> None:
     blank = tuple(Frame.from_array(entry, index=n) for n, entry in enumerate(noise))
     with pytest.raises(LatticeNotFoundError):
         refit(Snapshot(frames=blank, settings=SETTINGS))
+
+
+@pytest.mark.parametrize("kernels", ["auto", "plain"])
+def test_a_thread_that_learns_uses_the_kernels_of_the_settings(monkeypatch, kernels) -> None:
+    reasons = []
+
+    def learn(_frames, _settings):
+        reasons.append(why_plain())
+        return SimpleNamespace(fallback="")
+
+    monkeypatch.setattr("livedetect.detect.relearning.learn", learn)
+    snapshot = Snapshot(frames=(), settings=Settings(kernels=kernels))
+    thread = threading.Thread(target=refit, args=(snapshot,))
+    thread.start()
+    thread.join()
+    assert bool(reasons[0]) == (kernels == "plain")

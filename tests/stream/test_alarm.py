@@ -183,3 +183,14 @@ def test_the_watched_area_counts_blocks_within_the_frame():
     assert watched_area_nm2((30, 30), everything, 0.01) == pytest.approx(9.0)
     assert watched_area_nm2((32, 32), result(0), 0.01) == pytest.approx(10.24)
     assert watched_area_nm2((32, 32), half, None) is None
+
+
+def test_births_told_before_their_frame_was_complete_count_with_it():
+    early, whole = alarm("rate", 1e9), alarm("rate", 1e9)
+    for number in range(1, 15):
+        dose = {"dose_e_per_A2": 100.0 * number}
+        early.update(result(number, disposition="none", events=births(number, 1), **dose), None)
+        early.update(result(number, **dose), None)
+        whole.update(result(number, events=births(number, 1), **dose), None)
+    assert whole.value > 0
+    assert early.value == whole.value

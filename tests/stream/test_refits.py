@@ -122,3 +122,14 @@ def test_an_engine_that_asks_for_nothing_needs_no_thread(engine, notes, listed, 
     notes.on_frame = lambda _: started.extend(refit_threads())
     run_session(listed(frames(10)), engine, taps=[notes], sinks=[notes])
     assert started == []
+
+
+def test_the_end_is_told_before_a_refit_that_nobody_needs_any_more(notes, listed, frames):
+    told, ends = threading.Event(), []
+    notes.on_event = lambda event: event.event == "run_ended" and told.set()
+
+    def learn():
+        ends.append(told.wait(20))
+
+    run_session(listed(frames(7)), Learner(learn), sinks=[notes])
+    assert ends == [True]

@@ -7,10 +7,11 @@ imported, before `form` is asked for the compiled form.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
@@ -213,13 +214,20 @@ def as_set(
 
     @functools.wraps(method)
     def run(self: Any, /, *args: Rest.args, **kwargs: Rest.kwargs) -> Result:
-        before = _only_plain.set(self._settings.kernels == "plain")
-        try:
+        with asked_for(self._settings.kernels):
             return method(self, *args, **kwargs)
-        finally:
-            _only_plain.reset(before)
 
     return run
+
+
+@contextlib.contextmanager
+def asked_for(kernels: str) -> Iterator[None]:
+    """Run what is inside with the kernels of a setting; each thread has to ask for itself."""
+    before = _only_plain.set(kernels == "plain")
+    try:
+        yield
+    finally:
+        _only_plain.reset(before)
 
 
 def not_kept() -> bool:
