@@ -26,6 +26,7 @@ from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.errors import LatticeNotFoundError
 from livedetect.inspection import Inspection
+from livedetect.protocols import RefitRequest
 from livedetect.settings import Settings
 from livedetect.types import (
     Command,
@@ -33,6 +34,7 @@ from livedetect.types import (
     Frame,
     FrameResult,
     Gap,
+    Notice,
     NoticeEvent,
     Phase,
     Rejection,
@@ -44,6 +46,9 @@ LEARN_FRAMES = 8
 WANTED_SIGNAL = 30.0
 """Contrast of a unit cell over its noise, squared, from which single vacancies need few frames."""
 MOST_FRAMES = 64
+LEARN_ANEW = ("rebaseline", "start_warm_up")
+LOST_SUMS = 5
+"""So many sums that were begun in vain, one after the other, and it is said."""
 FINE = 0.3
 """Cycles per pixel beyond which a spectrum is noise between the reflections."""
 
@@ -64,6 +69,7 @@ class Integrator:
         self._waiting: list[Frame] = []
         self._shifts: list[FloatArray] = []
         self._untold_scans = 0
+        self._lost_sums = 0
         self._latest = FrameResult(
             frame=-1,
             time_s=0.0,
@@ -80,11 +86,23 @@ class Integrator:
             return self._step_gap(item)
         if isinstance(item, Rejection) and item.reason not in COUNTED_BEFORE:
             self._give_up(missing=1)
-        return self._noted(self._detector.step(item))
+        return self._noted(self._complaining(self._detector.step(item)))
 
     def apply(self, command: Command) -> Sequence[Event]:
-        """Carry out an operator's command, see `Detector.apply`."""
-        return self._detector.apply(command)
+        """Carry out an operator's command, see `Detector.apply`; no sum spans it."""
+        events = self._detector.apply(command)
+        if command.name in LEARN_ANEW:
+            self._give_up()
+            self._plans.clear()
+        return events
+
+    def refit_request(self) -> RefitRequest | None:
+        """Of the detector, see `livedetect.protocols.Refitting`."""
+        return self._detector.refit_request()
+
+    def install(self, number: int, learnt: Any) -> None:
+        """Hand over what was learnt, see `livedetect.protocols.Refitting`."""
+        self._detector.install(number, learnt)
 
     def inspect(self, defect_id: int) -> Inspection:
         """Pictures of a defect in summed frames, see `Detector.inspect`."""
@@ -127,6 +145,7 @@ class Integrator:
         group, self._waiting = self._waiting[: plan.frames], self._waiting[plan.frames :]
         shifts, self._shifts = self._shifts[: plan.frames], self._shifts[plan.frames :]
         data = summed([_pixels(frame) for frame in group], np.array(shifts))
+        self._lost_sums = 0
         scans, self._untold_scans = plan.frames + self._untold_scans, 0
         meta = {**group[-1].meta, SCANS_KEY: scans}
         return dataclasses.replace(group[-1], data=data, saturation_value=None, meta=meta)
@@ -138,11 +157,25 @@ class Integrator:
         missing = max(1, round(gap.missing_frames / plan.frames)) if plan else gap.missing_frames
         self._untold_scans += gap.missing_frames - missing
         result = self._detector.step(dataclasses.replace(gap, missing_frames=missing))
-        return self._noted(_with_values(result, "gap", {"missing_frames": gap.missing_frames}))
+        told = _with_values(result, "gap", {"missing_frames": gap.missing_frames})
+        return self._noted(self._complaining(told))
+
+    def _complaining(self, result: FrameResult) -> FrameResult:
+        """Where frames are lost more often than a sum is complete, nothing would ever be seen."""
+        if self._lost_sums != LOST_SUMS:
+            return result
+        self._lost_sums += 1  # said once
+        reason = "frames are lost so often that no sum is completed: choose a smaller integrate"
+        item = Notice(
+            event="stalled", index=result.frame, time_s=result.time_s, values={"reason": reason}
+        )
+        events = (*result.events, *self._detector.step(item).events)
+        return dataclasses.replace(result, events=events)
 
     def _give_up(self, missing: int = 0) -> None:
         """No sum goes on beyond this; its frames have hit the specimen all the same."""
         self._untold_scans += len(self._waiting)
+        self._lost_sums += bool(self._waiting)
         self._waiting, self._shifts = [], []
         plan = self._plans.get(self._setting) if self._setting else None
         if plan is not None and plan.registration is not None:
@@ -163,7 +196,8 @@ class Integrator:
         events = tuple(event for result in results for event in result.events)
         last = dataclasses.replace(results[-1], events=events, integrated_frames=plan.frames)
         values = {"integrated_frames": plan.frames, "integrated_unregistered": not plan.registered}
-        return self._noted(_with_values(last, "model_ready", values))
+        refitted = _with_values(last, "model_refitted", {"integrated_frames": plan.frames})
+        return self._noted(_with_values(refitted, "model_ready", values))
 
     def _noted(self, result: FrameResult) -> FrameResult:
         self._latest = result

@@ -10,7 +10,7 @@ from livedetect import Settings
 from livedetect.detect.integration import Integrator, cell_signal, frames_for, summed
 from livedetect.detect.lattice import find_lattice
 from livedetect.errors import SettingsError
-from livedetect.types import Gap, Rejection
+from livedetect.types import Command, Gap, Rejection
 from tests.detect.streams import frames
 
 NOISY = "mos2?size=192&frames=48&seed=3&detected_e_per_px=0.2&drift_px=0.5&damage=0"
@@ -105,6 +105,33 @@ def test_a_frame_that_is_turned_away_ends_a_sum(noisy, spoilt):
     assert engine.step(item).disposition == ("skipped" if spoilt == "skipped" else "invalid")
     after = [engine.step(frame).disposition for frame in noisy[19:23]]
     assert after == ["integrated"] * 3 + ["scored"]
+
+
+def test_sums_that_are_never_completed_are_said_once(noisy):
+    engine = integrator(integrate=8)
+    told = []
+    for number, frame in enumerate(noisy):
+        lost = number % 6 == 5
+        item = Gap(first_missing=number, missing_frames=1) if lost else frame
+        told += [event for event in engine.step(item).events if event.event == "stalled"]
+    (event,) = told
+    assert "smaller integrate" in event.values["reason"]
+
+
+def test_another_crystal_is_placed_by_its_own_lattice_after_rebaseline(noisy):
+    other = frames("square?size=192&frames=30&seed=2&detected_e_per_px=0.5&damage=0&drift_px=0.5")
+    engine = integrator(integrate=4)
+    for frame in noisy[:20]:
+        engine.step(frame)
+    engine.apply(Command(name="rebaseline"))
+    results = [
+        engine.step(dataclasses.replace(frame, index=20 + frame.index, data=4 * frame.data))
+        for frame in other
+    ]
+    ready = named(results, "model_ready")
+    assert [event.values["integrated_unregistered"] for event in ready] == [False]
+    first, second = np.array(ready[0].values["lattice_px"])
+    assert abs(first @ second) < 0.05 * np.hypot(*first) * np.hypot(*second)
 
 
 def test_equal_frames_give_equal_events(noisy):
