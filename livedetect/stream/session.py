@@ -114,6 +114,7 @@ class Session:
         self._told_to_stop = False
         self._last_command_at = -1
         self._next_look_s = self._started_s
+        self._unseen_rows = (-1, 0)  # of which frame, from which row on
 
     def run(self) -> RunOutcome:
         """Run to the end; see `run_session`."""
@@ -227,8 +228,12 @@ class Session:
         if told or not known or not isinstance(self._engine, LooksAtRows):
             return
         begun_s = time.monotonic()
+        index, row = self._unseen_rows
+        partial = dataclasses.replace(partial, first_row=row) if index == partial.index else partial
+        self._unseen_rows = (partial.index, partial.first_row)
         if self._info.live and begun_s < self._next_look_s:
             return
+        self._unseen_rows = (-1, 0)
         result = self._engine.look(partial)
         ended_s = time.monotonic()
         self._next_look_s = ended_s + (ended_s - begun_s)  # half of the time is for whole frames
