@@ -36,7 +36,7 @@ from livedetect.viewer.live_session import LiveSession, View, close_session, ses
 from livedetect.viewer.plot import DefectPlot
 from livedetect.viewer.roi_layer import RoiLayer
 
-PULL_PERIOD_MS = 20
+PULL_PERIOD_MS = 10
 _WIDTH_PX = 400
 _SAMPLE_SOURCE = "sim:mos2?fps=10"
 _BUTTONS = (

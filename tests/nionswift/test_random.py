@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from livedetect.stream.ledger import Ledger
-from livedetect.types import Gap
+from livedetect.types import Frame, Gap
 from tests.nionswift.rig import until
 
 FATES = ("sent", "dropped", "torn", "unsuitable", "unsent", "fault", "waiting")
@@ -34,7 +34,7 @@ def act(swift, random):
 
 def last_line(item):
     """Half an hour of whole frames would not fit into memory; torn ones lack their last line."""
-    if isinstance(item, Gap):
+    if not isinstance(item, Frame):
         return item
     return dataclasses.replace(item, data=item.data[-1:].copy())
 
