@@ -74,7 +74,7 @@ class RunHistory:
             self.counts["new"] += name == "defect_confirmed"
         elif name == "run_started":
             self.run = event
-        elif name == "model_ready":
+        elif name in ("model_ready", "model_refitted"):
             self.model = event
         elif name == "run_ended":
             self.end = event

@@ -90,8 +90,9 @@ class RecordedSession:
             stack.recording = self._recording
 
     def model_at(self, step: int) -> Event:
-        """The latest ``model_ready`` event up to a step, else the first one, else nothing."""
-        models = [event for event in self.events if event["event"] == "model_ready"]
+        """The event of the model in use at a step, else of the first one, else nothing."""
+        names = ("model_ready", "model_refitted")
+        models = [event for event in self.events if event["event"] in names]
         known = [event for event in models if self.timeline.step_near(event["frame"]) <= step]
         return (known[-1:] or models[:1] or [{}])[0]
 

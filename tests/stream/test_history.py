@@ -30,6 +30,13 @@ def test_rebaseline_starts_the_new_ones_again_but_forgets_nothing():
     assert history.baseline_frame == 2
 
 
+def test_a_late_viewer_is_told_the_model_in_use():
+    history = RunHistory()
+    history.add(message(1, {"event": "model_ready", "sites": 900}))
+    history.add(message(2, {"event": "model_refitted", "sites": 880}))
+    assert history.model["sites"] == 880
+
+
 def test_failed_command_changes_nothing():
     history = RunHistory()
     history.add(message(1, {"event": "defect_confirmed"}))
