@@ -21,9 +21,6 @@ _JOIN_S = 2.0
 _CATCH_UP_FRAMES = 256
 _PACE_FRAMES = 30
 _KEEPING_UP = 0.8
-_ALONE = 5.0
-_STEPS = 150
-"""More than the frames of two sums."""
 
 _log = logging.getLogger(__name__)
 
@@ -152,7 +149,7 @@ class Backlog:
         self._limit_frames = limit_frames
         self._pending: deque[Arrival] = deque()
         self._came_s: deque[float] = deque(maxlen=_PACE_FRAMES)
-        self._steps_s: deque[float] = deque(maxlen=_STEPS)
+        self._steps_s: deque[float] = deque(maxlen=_PACE_FRAMES)
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -202,12 +199,7 @@ class Backlog:
         if len(self._came_s) < 2 or not self._steps_s:
             return True
         interval_s = statistics.median(b - a for a, b in itertools.pairwise(self._came_s))
-        # one that stands alone was the learning; of the others each counts, as those do that
-        # analyse what was summed up in many short ones
-        *usual_s, longest_s = sorted(self._steps_s)
-        if not usual_s or longest_s < _ALONE * usual_s[-1]:
-            usual_s.append(longest_s)
-        return statistics.fmean(usual_s) < _KEEPING_UP * interval_s
+        return statistics.median(self._steps_s) < _KEEPING_UP * interval_s
 
 
 def _superseding(partial: PartialFrame, arrival: Arrival) -> Arrival:

@@ -315,6 +315,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             self.events.add_events(view.events)
         if view.series is not None:
             self.plot.show_series(view.series, view.alarm_count)
+        if view.series is not None or panel.running != self._was_running:
             self._show_running(running=panel.running)
         self._sound(alarm="ALARM" in panel.flags)
         self._show_defect()
