@@ -110,30 +110,34 @@ class Column:
         column, settings = self._find(), self._settings
         if column is None:
             return Blanking(False, 0.0, "no column to blank")
-        promised = self._order(column)
+        confirmed = self._order(column)
         deadline_s = begun_s + 1e-3 * settings.blank_timeout_ms
         blanked = self.is_blanked()
         while blanked is False and time.monotonic() < deadline_s:
             self._closing.wait(_POLL_S)
             blanked = self.is_blanked()
         took_ms = 1e3 * (time.monotonic() - begun_s)
-        if blanked or (blanked is None and promised):
+        if blanked or (blanked is None and confirmed):
             self.reading = dataclasses.replace(self.reading, blanked=True)
             return Blanking(True, took_ms, f"beam blanked, confirmed after {took_ms:.1f} ms")
         return Blanking(False, took_ms, f"{settings.blanker} did not confirm: BEAM MAY BE ON")
 
     def _order(self, column: Any) -> bool:
+        """Order it; True only if the column itself confirmed, which ``SetVal`` does not."""
         settings = self._settings
-        orders: list[Callable[[], Any]] = [
-            lambda: column.SetValAndConfirm(
-                settings.blanker, settings.blanked_value, _TOLERANCE, settings.blank_timeout_ms
+        orders: list[tuple[bool, Callable[[], Any]]] = [
+            (
+                True,
+                lambda: column.SetValAndConfirm(
+                    settings.blanker, settings.blanked_value, _TOLERANCE, settings.blank_timeout_ms
+                ),
             ),
-            lambda: column.SetVal(settings.blanker, settings.blanked_value),
+            (False, lambda: column.SetVal(settings.blanker, settings.blanked_value)),
         ]
-        for order in orders:
+        for confirms, order in orders:
             try:
                 if order():
-                    return True
+                    return confirms
             except Exception:  # noqa: BLE001 - the next way may work
                 _log.exception("livedetect: %s could not be set", settings.blanker)
         return False
