@@ -108,3 +108,9 @@ def test_missing_libraries_are_named_by_their_package(start, monkeypatch):
     libraries = {"libc6": "libc.so.6", "no-such-package": "libnosuch.so.9"}
     monkeypatch.setattr(start, "LIBRARIES", libraries)
     assert start.missing_libraries() == ["no-such-package"]
+
+
+def test_a_file_stays_with_one_of_several_test_processes(request):
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("the tests are not shared out")
+    assert request.node.nodeid.endswith("@test_start.py")

@@ -15,6 +15,8 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from livedetect.errors import MissingExtraError
 
 VARIABLE = "LIVEDETECT_NION_PYTHON"
@@ -82,7 +84,27 @@ def window_command(python: Path, tell: Callable[[str], None]) -> list[str]:
 
 
 def made(directory: Path, tell: Callable[[str], None]) -> Path:
-    """Bring ``.venv-nion`` up to date and return its interpreter."""
+    """Bring ``.venv-nion`` up to date and return its interpreter.
+
+    One process at a time: a second one that found it half made would clear it.
+
+    Raises
+    ------
+    MissingExtraError
+        It cannot be made, or another process has been at it for too long.
+    """
+    lock = directory.with_name(f"{directory.name}.lock")
+    try:
+        with FileLock(lock, timeout=_INSTALL_S):
+            return _brought_up_to_date(directory, tell)
+    except Timeout as error:
+        raise MissingExtraError(
+            f"Another process has been installing into {directory.name} for {_INSTALL_S} s; "
+            f"end it and try again (it holds {lock.name})"
+        ) from error
+
+
+def _brought_up_to_date(directory: Path, tell: Callable[[str], None]) -> Path:
     python = directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = directory / _STAMP
     wanted = {"packages": list(PACKAGES), "plug_in": _fingerprint()}

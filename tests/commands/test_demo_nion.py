@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from livedetect.commands import nion_environment
 from livedetect.commands.demo_nion import Told
 from livedetect.commands.nion_environment import (
     VARIABLE,
+    made,
     nion_environment_variables,
     nion_python,
     window_command,
@@ -68,6 +71,16 @@ def test_a_python_that_is_not_there_is_named(monkeypatch, tmp_path):
 def test_a_window_needs_the_qt_of_swift(tmp_path):
     with pytest.raises(MissingExtraError, match="nionswift-tool"):
         window_command(tmp_path / "python", lambda _: None)
+
+
+def test_two_processes_do_not_install_into_one_environment_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(nion_environment, "_INSTALL_S", 0.2)
+    with (
+        FileLock(tmp_path / "swift.lock"),
+        pytest.raises(MissingExtraError, match=r"holds swift\.lock"),
+    ):
+        made(tmp_path / "swift", lambda _: None)
+    assert not (tmp_path / "swift").exists()
 
 
 def test_swift_gets_the_simulator_of_the_checkout():
