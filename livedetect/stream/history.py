@@ -18,7 +18,7 @@ MAX_DEFECT_EVENTS = 20_000
 MAX_OTHER_EVENTS = 2_000
 MAX_SERIES_POINTS = 4_096
 SERIES = ("frame", "dose_e_per_A2", "active", "total", "new")
-SERIES_SINCE = ("phase", "disposition", "area_id")
+SERIES_SINCE = ("phase", "disposition", "area_id", "time_s")
 """Columns that engines of version 0.1.0 do not tell; there they hold None."""
 
 _COUNTED = frozenset(["defect_confirmed", "defect_at_start"])

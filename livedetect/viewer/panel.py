@@ -173,14 +173,25 @@ def _note(state: Mapping[str, Any], displayed: Displayed) -> str:
     warnings = model.get("warnings")
     if isinstance(warnings, list) and warnings:
         return str(warnings[0])
-    lines = [seen_at_this_signal(state["latest"].get("sensitivity") or model.get("sensitivity"))]
+    lines = []
+    if not state["end"]:  # there is room for three lines
+        sensitivity = state["latest"].get("sensitivity") or model.get("sensitivity")
+        lines.append(seen_at_this_signal(sensitivity))
     budget = model.get("false_markers_per_1000_frames")
     if budget is not None:
-        dismissed = f"dismissed so far {displayed.dismissed}"
-        lines.append(f"False-marker budget: {_number(budget)} in 1000 frames; {dismissed}")
+        realised = _realised(displayed.dismissed, state["latest"].get("ledger") or {})
+        lines.append(f"False markers in 1000 frames: budget {_number(budget)}; {realised}")
     if state["end"]:
         lines.append("The run has ended; this window stays until you close it.")
     return "\n".join(filter(None, lines))
+
+
+def _realised(dismissed: int, ledger: Mapping[str, Any]) -> str:
+    """What the operator has found to be false; nobody else can know it."""
+    scored = ledger.get("scored")
+    if not dismissed or not isinstance(scored, int) or scored < 1:
+        return f"dismissed by you {dismissed}"
+    return f"dismissed by you {1000 * dismissed / scored:.2g} ({dismissed} in {scored})"
 
 
 def seen_at_this_signal(sensitivity: Any) -> str:

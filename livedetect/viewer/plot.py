@@ -1,4 +1,4 @@
-"""Defects against frame or dose."""
+"""Defects against frame, dose or time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QVBoxLayout, QWidget
 
-_LABELS = {"frame": "frame", "dose_e_per_A2": "dose (e/Å²)"}
+_LABELS = {"frame": "frame", "dose_e_per_A2": "dose (e/Å²)", "time_s": "time (s)"}
 _TOTAL, _NEW, _ALARM = "#E69F00", "#56B4E9", "#D55E00"
 _CURSOR = "#ffffff"
 
@@ -68,7 +68,7 @@ class DefectPlot(QWidget):  # type: ignore[misc]  # Qt comes without types
         return str(self._axis.currentData())
 
     def set_axis(self, name: str) -> None:
-        """Draw against ``frame`` or ``dose_e_per_A2``."""
+        """Draw against ``frame``, ``dose_e_per_A2`` or ``time_s`` (since the first frame)."""
         self._axis.setCurrentIndex(self._axis.findData(name))
 
     @property

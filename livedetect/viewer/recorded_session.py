@@ -147,6 +147,7 @@ class RecordedSession:
         return {
             "frame": [row.index for _, row in steps],
             "dose_e_per_A2": [row.details.get("dose_e_per_A2") for _, row in steps],
+            "time_s": [row.time_s for _, row in steps],
             "total": total.tolist(),
             "new": (confirmed - before).tolist(),
             "active": total.tolist(),

@@ -90,7 +90,10 @@ def test_warnings_of_the_model_come_before_its_budget():
     assert shown.note == "no lattice found"
     values["model"]["warnings"] = []
     shown = panel_of(Link.ATTACHED, "", ENDPOINT, values, Displayed())
-    assert shown.note == "False-marker budget: 1 in 1000 frames; dismissed so far 0"
+    assert shown.note == "False markers in 1000 frames: budget 1; dismissed by you 0"
+    values["latest"]["ledger"] = {"scored": 5000}
+    shown = panel_of(Link.ATTACHED, "", ENDPOINT, values, Displayed(dismissed=2))
+    assert shown.note.endswith("budget 1; dismissed by you 0.4 (2 in 5000)")
 
 
 def test_alarm_line_follows_settings_and_accepted_commands():

@@ -14,6 +14,7 @@ if display_problem() is None:
 SERIES = {
     "frame": [0, 1, 2, 5, 6],
     "dose_e_per_A2": [10.0, 20.0, None, 60.0, 70.0],
+    "time_s": [0.0, 0.5, 1.0, 2.5, 3.0],
     "total": [0, 1, 1, 4, 5],
     "new": [0, 1, 1, 4, 5],
     "active": [0, 1, 1, 4, 5],
@@ -56,6 +57,8 @@ def test_the_line_stands_at_the_frame_along_any_axis(plot):
     assert plot.cursor_at() == 5.0
     plot.set_axis("dose_e_per_A2")
     assert plot.cursor_at() == 60.0
+    plot.set_axis("time_s")
+    assert plot.cursor_at() == 2.5
     plot.show_cursor(None)
     assert plot.cursor_at() is None
 
