@@ -49,8 +49,12 @@ class FrameOrder:
 
     @property
     def counts(self) -> Counter[str]:
-        """Messages that gave no item: other_channels, foreign, other_version, stray."""
-        return +(self._counts + Counter(stray=self._followed.strays))
+        """Messages that gave no item, by what they were.
+
+        other_channels, foreign, other_version, stray or repeated_rows.
+        """
+        numbered = {"stray": self._followed.strays, "repeated_rows": self._followed.repeated_rows}
+        return +(self._counts + Counter(numbered))
 
     def divert(self, take: Callable[[Frame], None]) -> None:
         """Hand the frames of other channels to `take`; without it their pixels are not looked at.

@@ -50,8 +50,16 @@ class _Unfinished:
     def is_of(self, header: wire.FrameHeader) -> bool:
         """Whether a message speaks of the same frame."""
         mine = self.header
-        same = (mine.origin.epoch, mine.seq) == (header.origin.epoch, header.seq)
-        return same and (mine.shape, mine.dtype) == (header.shape, header.dtype)
+        return (mine.origin.epoch, mine.seq) == (header.origin.epoch, header.seq)
+
+    def fits(self, header: wire.FrameHeader) -> bool:
+        """Whether a message of the same frame describes it as its first block did."""
+        return (self.header.shape, self.header.dtype) == (header.shape, header.dtype)
+
+    def is_before(self, header: wire.FrameHeader) -> bool:
+        """Whether a message shows that nothing more of it will come."""
+        mine = self.header
+        return mine.origin.epoch == header.origin.epoch and mine.seq < header.seq
 
 
 class ChannelNumbering:
@@ -79,6 +87,8 @@ class ChannelNumbering:
         """The producer has said that nothing follows."""
         self.strays = 0
         """Frames of an earlier start whose numbers were never heard of in its time."""
+        self.repeated_rows = 0
+        """Blocks of rows that had come before, or whose frame is over; they change nothing."""
 
     def notice(self, event: str, now_s: float, **values: Any) -> Notice:
         """A notice about the source itself; `now_s` is on the monotonic clock."""
@@ -126,13 +136,18 @@ class ChannelNumbering:
         self.ended = control.kind == "end"
 
     def take(self, header: wire.FrameHeader, buffer: Part, now_s: float) -> Iterator[SourceItem]:
-        """What follows from a frame, or from a block of its rows."""
-        if self._unfinished is not None and not self._unfinished.is_of(header):
+        """What follows from a frame, or from a block of its rows.
+
+        Only a later frame tears one that is unfinished: an older one that is heard again, or
+        late, says nothing of it.
+        """
+        if self._unfinished is not None and self._unfinished.is_before(header):
             yield from self._tear(now_s)
         if header.rows is not None:
             yield from self._assemble(header, buffer, now_s)
             return
-        self._unfinished = None  # the whole frame is worth more than its rows
+        if self._unfinished is not None and self._unfinished.is_of(header):
+            self._unfinished = None  # the whole frame is worth more than its rows
         yield from self.number(header, buffer, now_s)
 
     def _assemble(
@@ -141,16 +156,21 @@ class ChannelNumbering:
         """The frame with its last rows; before, its state if that is wanted."""
         assert header.rows is not None  # noqa: S101 - asked before
         epoch = self._epochs[header.origin.epoch]
-        if header.origin.epoch != self._epoch_id or header.seq <= epoch.last_seq:
+        if header.origin.epoch != self._epoch_id:
             self.strays += 1
+            return
+        known = self._unfinished is not None and self._unfinished.rows.has(header.rows[1])
+        if known or header.seq <= epoch.last_seq:
+            self.repeated_rows += 1
             return
         if self._unfinished is None:
             yield from self._hole_before(epoch, header)
             assembly = Assembly(header.shape, wire.DTYPES[header.dtype].newbyteorder("="))
             self._unfinished = _Unfinished(header, assembly)
         rows, first = self._unfinished.rows, header.rows[0]
-        with contextlib.suppress(ProtocolError):  # a damaged block leaves the frame torn
-            rows.add(first, wire.decode_pixels(header, buffer))
+        if self._unfinished.fits(header):
+            with contextlib.suppress(ProtocolError):  # a damaged block leaves the frame torn
+                rows.add(first, wire.decode_pixels(header, buffer))
         if rows.complete:
             self._unfinished = None
             yield from self._number(header, rows.pixels(), now_s)

@@ -87,7 +87,7 @@ class ZeroMQSource:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Messages not taken: other_channels, foreign, other_version, stray."""
+        """Messages not taken: other_channels, foreign, other_version, stray, repeated_rows."""
         return dict(self._order.counts)
 
     def divert(self, take: Callable[[Frame], None]) -> None:

@@ -275,6 +275,7 @@ def messages_not_taken(counts: Mapping[str, int], options: RunOptions) -> str:
         "foreign": "that are no frames",
         "other_version": "of another version of the protocol",
         "stray": "of a producer that had been replaced",
+        "repeated_rows": "with rows that came twice or too late",
     }
     told = [f"{count} {words.get(name, name)}" for name, count in counts.items() if count]
     return f"Messages left aside: {', '.join(told)}."

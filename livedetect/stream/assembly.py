@@ -22,6 +22,10 @@ class Assembly:
         """Every row has come."""
         return self.rows_done == len(self._data)
 
+    def has(self, end: int) -> bool:
+        """Whether every row before `end` has come."""
+        return end <= self.rows_done
+
     def add(self, first: int, block: NDArray[Any]) -> bool:
         """Take in the rows (n, W) from `first` on; True if they followed those that are there.
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from livedetect.settings import Settings
 from livedetect.stream import wire_frames as wire
 from livedetect.stream.ledger import Ledger
-from livedetect.types import Frame, Gap, Notice, Rejection
+from livedetect.types import Frame, Gap, Notice, PartialFrame, Rejection
 from livedetect_adapters.frame_order import FrameOrder
 
 EXAMPLES = int(os.environ.get("LIVEDETECT_EXAMPLES", "0"))
@@ -42,6 +42,15 @@ def control_parts(kind, last_seq=-1, *, start=0, stream="a", status=""):
     origin = wire.Origin(stream=stream, epoch=epoch(start))
     message = wire.Control(kind=kind, origin=origin, last_seq=last_seq, status=status)
     return wire.encode_control(message)
+
+
+def rows_parts(seq, first, end, **which):
+    """The rows `first` to `end` of the frame that `frame_parts` makes."""
+    header, pixels = frame_parts(seq, **which)
+    whole = wire.decode_header([header, pixels])
+    rows = dataclasses.replace(whole, rows=(first, end), details={})
+    block = wire.decode_pixels(whole, pixels)[first:end]
+    return [bytes(part) for part in wire.encode_frame(rows, np.ascontiguousarray(block))]
 
 
 class Watched:
@@ -92,6 +101,38 @@ def test_what_a_heartbeat_knows_more_of_is_a_gap_at_once():
     assert isinstance(late, Frame), "its pixels are worth recording"
     assert watched.ledger.counts()["late"] == 1
     assert watched.ledger.counts()["missing"] == 3
+
+
+@pytest.mark.parametrize(
+    "heard_again",
+    [frame_parts(0), frame_parts(1), rows_parts(0, 0, 2), rows_parts(1, 2, 4), rows_parts(2, 0, 2)],
+)
+def test_only_a_later_frame_tears_one_that_is_unfinished(heard_again):
+    watched = Watched()
+    watched.take(frame_parts(0))
+    watched.take(rows_parts(2, 0, 2))
+    watched.take(heard_again)
+    (frame,) = watched.take(rows_parts(2, 2, 4))
+    assert (frame.index, frame.valid_rows) == (2, None)
+    assert frame.data.tolist() == np.full((4, 6), 2).tolist()
+
+
+def test_the_next_frame_tears_it():
+    watched = Watched()
+    watched.take(rows_parts(0, 0, 2))
+    torn, whole = watched.take(frame_parts(1))
+    assert [(each.index, each.valid_rows) for each in (torn, whole)] == [(0, 2), (1, None)]
+
+
+def test_rows_that_come_again_are_counted_and_seen_once():
+    watched = Watched()
+    watched.order.give_rows()
+    blocks = [(0, 1), (0, 1), (1, 3), (0, 1), (1, 3), (3, 4), (3, 4)]
+    seen = [item for rows in blocks for item in watched.take(rows_parts(0, *rows))]
+    states = [(item.first_row, item.rows_done) for item in seen if isinstance(item, PartialFrame)]
+    assert states == [(0, 1), (1, 3)]
+    assert watched.frames() == [0]
+    assert watched.order.counts == {"repeated_rows": 4}
 
 
 def test_the_end_tells_of_the_frames_that_never_came():

@@ -32,6 +32,13 @@ def test_a_frame_with_a_hole_stays_torn(assembly, wrong):
     assert assembly.pixels()[:, 0].tolist() == [1, 1, 0, 0, 0, 0]
 
 
+def test_rows_that_have_come_are_known(assembly):
+    assembly.add(0, block(2, 1))
+    assembly.add(2, block(2, 2))
+    assert assembly.has(4)
+    assert not assembly.has(5)
+
+
 def test_what_has_been_shown_is_read_only_and_stays(assembly):
     assembly.add(0, block(2, 1))
     shown = assembly.pixels()
