@@ -150,30 +150,38 @@ class Backlog:
         self._pending: deque[Arrival] = deque()
         self._came_s: deque[float] = deque(maxlen=_PACE_FRAMES)
         self._steps_s: deque[float] = deque(maxlen=_PACE_FRAMES)
+        self._sum_s, self._sum_steps = 0.0, 0
 
     def __len__(self) -> int:
         return len(self._pending)
 
     def put(self, arrival: Arrival) -> None:
-        """Add the latest item."""
+        """Add the latest item; an unfinished frame waits only as long as nothing follows it."""
+        if self._pending and isinstance(rows := self._pending[-1].item, PartialFrame):
+            self._pending.pop()
+            arrival = _superseding(rows, arrival)
         self._pending.append(arrival)
         if isinstance(arrival.item, Frame):
             self._came_s.append(arrival.at_s)
 
     def take(self) -> Arrival:
-        """Remove the oldest item; of an unfinished frame the latest state, if nothing followed."""
-        arrival = self._pending.popleft()
-        while isinstance(arrival.item, PartialFrame) and self._pending:
-            arrival = _superseding(arrival.item, self._pending.popleft())
-        return arrival
+        """Remove the oldest item."""
+        return self._pending.popleft()
 
     def put_back(self, arrival: Arrival) -> None:
         """Undo `take`."""
         self._pending.appendleft(arrival)
 
-    def note_step(self, seconds: float) -> None:
-        """Take note of how long the engine needed for a frame."""
-        self._steps_s.append(seconds)
+    def note_step(self, seconds: float, *, completes: bool = True) -> None:
+        """Take note of how long the engine needed for a frame.
+
+        An engine that sums frames does most of its work with the last of a sum, the one that
+        `completes` it: its time is shared out among all of them.
+        """
+        self._sum_s, self._sum_steps = self._sum_s + seconds, self._sum_steps + 1
+        if completes:
+            self._steps_s.append(self._sum_s / self._sum_steps)
+            self._sum_s, self._sum_steps = 0.0, 0
 
     @property
     def stored(self) -> bool:
@@ -198,6 +206,7 @@ class Backlog:
     def _keeps_up(self) -> bool:
         if len(self._came_s) < 2 or not self._steps_s:
             return True
+        # medians: a step in which numerics were compiled or a crystal learnt says nothing
         interval_s = statistics.median(b - a for a, b in itertools.pairwise(self._came_s))
         return statistics.median(self._steps_s) < _KEEPING_UP * interval_s
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 
 _BINS_PER_DECADE = 100
 _SMALLEST_MS = 1e-3
 _DECADES = 9
+_RATE_FRAMES = 30
+"""Frames that the present rate is taken from."""
 
 
 class LatencyHistogram:
@@ -41,3 +44,27 @@ class LatencyHistogram:
             "p95": self.quantile_ms(0.95),
             "max": self._max_ms,
         }
+
+
+class Timing:
+    """How long each frame takes from its arrival to its result, and how many do per second."""
+
+    def __init__(self) -> None:
+        self.latency = LatencyHistogram()
+        """From arrival to result, of every frame."""
+        self.last_latency_ms: float | None = None
+        """Of the latest frame, ms; None before the first."""
+        self._done_s: deque[float] = deque(maxlen=_RATE_FRAMES)
+
+    def add(self, came_s: float, done_s: float) -> None:
+        """Take note of a frame that came and was done then, s on one clock."""
+        self.last_latency_ms = 1e3 * (done_s - came_s)
+        self.latency.add(self.last_latency_ms)
+        self._done_s.append(done_s)
+
+    @property
+    def frames_per_s(self) -> float:
+        """Of the latest frames; 0 before the second."""
+        if len(self._done_s) < 2:
+            return 0.0
+        return (len(self._done_s) - 1) / max(self._done_s[-1] - self._done_s[0], 1e-9)

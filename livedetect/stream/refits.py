@@ -1,7 +1,8 @@
 """Model refits beside the loop: one at a time, in a thread of its own.
 
 When a refit takes effect is decided by the index of a frame and never by how long it
-took: the loop waits if the thread is late. So a replay gives the events of the live run.
+took: that frame waits if the thread is late, while commands are obeyed and frames taken in.
+So a replay gives the events of the live run.
 """
 
 from __future__ import annotations
@@ -25,10 +26,9 @@ _log = logging.getLogger(__name__)
 class Refits:
     """Carries out what an engine asks to be learnt; called from the session's loop only."""
 
-    def __init__(self, engine: Engine, stop: threading.Event) -> None:
-        """`stop` ends the waiting; an engine that asks for nothing costs nothing."""
+    def __init__(self, engine: Engine) -> None:
+        """An engine that asks for nothing costs nothing."""
         self._engine = engine if isinstance(engine, Refitting) else None
-        self._stop = stop
         self._request: RefitRequest | None = None
         self._learning: _Learning | None = None
         self._latest: _Learning | None = None
@@ -46,16 +46,15 @@ class Refits:
             self._learning.start()
 
     def before(self, item: SourceItem) -> bool:
-        """Hand over what is due with `item`, waiting for it; False if told to stop meanwhile."""
+        """Hand over what is due with `item`; False if, after 0.1 s, it has yet to be learnt."""
         request, learning = self._request, self._learning
         if self._engine is None or request is None or learning is None:
             return True
         if not isinstance(item, Frame) or item.index < request.install_at:
             return True
-        while learning.is_alive():
-            if self._stop.is_set():
-                return False
-            learning.join(_POLL_S)
+        learning.join(_POLL_S)
+        if learning.is_alive():
+            return False
         if learning.error is not None:
             _log.error("the model could not be learnt anew", exc_info=learning.error)
         self._engine.install(request.number, learning.error or learning.learnt)

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from livedetect.protocols import Engine, FrameTap, LooksAtRows, ResultSink, Sour
 from livedetect.settings import Settings
 from livedetect.stream.alarm import Alarm, watched_area_nm2
 from livedetect.stream.backlog import Arrival, Backlog, Receiver
-from livedetect.stream.latency import LatencyHistogram
+from livedetect.stream.latency import Timing
 from livedetect.stream.ledger import Ledger
 from livedetect.stream.outcome import (
     Reason,
@@ -47,7 +46,6 @@ from livedetect.types import (
 
 _POLL_S = 0.1
 _STATUS_S = 1.0
-_RATE_FRAMES = 30
 
 _log = logging.getLogger(__name__)
 
@@ -99,16 +97,14 @@ class Session:
         self._engine = engine
         self._outputs = outputs
         self._options = options
-        self._refits = Refits(engine, options.stop)
+        self._refits = Refits(engine)
         self._receiver = Receiver(source, options.stop)
         self._ledger = Ledger()
         self._alarm = Alarm(options.settings.alarm)
-        self._latency = LatencyHistogram()
+        self._timing = Timing()
         self._backlog = Backlog(options.backlog_frames)
-        self._step_times: deque[float] = deque(maxlen=_RATE_FRAMES)
         self._session_id = uuid.uuid4().hex
         self._latest = FrameResult(frame=-1, time_s=0.0, phase=Phase.WAITING, disposition="none")
-        self._last_latency_ms: float | None = None
         self._heard_s = self._status_s = self._started_s = time.monotonic()
         self._stalled = False
         self._told_to_stop = False
@@ -248,25 +244,25 @@ class Session:
         self._obey(first_index(arrival.item))
         if self._told_to_stop or not self._refits.before(arrival.item):
             self._backlog.put_back(arrival)
+            self._watch_idle()
             return
         begun_s = time.monotonic()
         result = self._engine.step(arrival.item)
         self._refits.follow()
         self._ledger.settle(arrival.item, result.disposition)
-        self._time(arrival, begun_s)
+        self._time(arrival, begun_s, result)
         self._latest = result = self._with_alarm(arrival.item, result)
         self._outputs.on_result(result)
         self._tell_status()
 
-    def _time(self, arrival: Arrival, begun_s: float) -> None:
+    def _time(self, arrival: Arrival, begun_s: float, result: FrameResult) -> None:
         if isinstance(arrival.item, Frame):
             now = time.monotonic()
             # a long step is no silence of the source: what came meanwhile has yet to be taken
             self._heard_s = max(self._heard_s, now)
-            self._last_latency_ms = 1e3 * (now - arrival.at_s)
-            self._latency.add(self._last_latency_ms)
-            self._step_times.append(now)
-            self._backlog.note_step(now - begun_s)
+            self._timing.add(arrival.at_s, now)
+            within_sum = result.disposition == "integrated"
+            self._backlog.note_step(now - begun_s, completes=not within_sum)
 
     def _with_alarm(self, item: SourceItem, result: FrameResult) -> FrameResult:
         if not isinstance(item, Frame):
@@ -336,20 +332,14 @@ class Session:
                 frame=self._latest.frame,
                 phase=self._latest.phase,
                 ledger=self._ledger.counts(),
-                frames_per_s=self._frames_per_s(),
-                latency_ms=self._latency.summary_ms(),
-                last_latency_ms=self._last_latency_ms,
+                frames_per_s=0.0 if self._stalled else self._timing.frames_per_s,
+                latency_ms=self._timing.latency.summary_ms(),
+                last_latency_ms=self._timing.last_latency_ms,
                 alarm=self._alarm.raised,
                 alarm_value=self._alarm.value,
                 stale=self._stalled,
             )
         )
-
-    def _frames_per_s(self) -> float:
-        times = self._step_times
-        if len(times) < 2 or self._stalled:
-            return 0.0
-        return (len(times) - 1) / max(times[-1] - times[0], 1e-9)
 
     def _last_word(self, reason: Reason) -> str:
         wanted = self._latest.warm_up_frames or self._options.settings.warm_up_frames
@@ -367,7 +357,7 @@ class Session:
             reason=reason,
             message=message,
             ledger=self._ledger.counts(),
-            latency_ms=self._latency.summary_ms(),
+            latency_ms=self._timing.latency.summary_ms(),
             session_id=self._session_id,
             not_taken=self._receiver.not_taken,
         )

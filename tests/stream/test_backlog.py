@@ -1,9 +1,11 @@
+import dataclasses
 import threading
+import weakref
 
 import pytest
 
 from livedetect.stream.backlog import Arrival, Backlog, Receiver
-from livedetect.types import Frame, Gap, Rejection
+from livedetect.types import Frame, Gap, PartialFrame, Rejection
 
 
 def filled(items, *, interval_s, step_s, limit=4):
@@ -68,6 +70,36 @@ def test_one_long_step_does_not_make_an_engine_slow(frames):
     backlog.note_step(60.0)
     backlog.skip_if_behind()
     assert len(indices(drained(backlog), Frame)) == 100
+
+
+@pytest.mark.parametrize(("sum_step_s", "kept"), [(1.0, list(range(20))), (4.0, [19])])
+def test_an_engine_that_sums_is_judged_by_what_a_sum_costs(frames, sum_step_s, kept):
+    """Of 16 frames, 0.1 s apart, it works with the last only."""
+    backlog = Backlog(4)
+    for number, frame in enumerate(frames(20)):
+        backlog.put(Arrival(item=frame, at_s=0.1 * number))
+    for number in range(40):
+        last = number % 16 == 15
+        backlog.note_step(sum_step_s if last else 0.001, completes=last)
+    backlog.skip_if_behind()
+    assert indices(drained(backlog), Frame) == kept
+
+
+def test_unfinished_frames_give_way_to_what_follows(frame):
+    backlog, pixels = Backlog(1), []
+    for number in range(3):
+        growing = frame(number)
+        pixels.append(weakref.ref(growing.data))
+        for first in (0, 2):
+            state = dataclasses.replace(growing, valid_rows=first + 2)
+            backlog.put(Arrival(item=PartialFrame(frame=state, first_row=first), at_s=number))
+        del growing, state
+        if number < 2:
+            backlog.put(Arrival(item=frame(number), at_s=number))
+    assert [ref() is None for ref in pixels] == [True, True, False]
+    left = drained(backlog)
+    assert indices(left[:2], Frame) == [0, 1]
+    assert (left[2].item.first_row, left[2].item.rows_done) == (0, 4)
 
 
 def test_there_is_an_end_to_catching_up(frames):

@@ -11,6 +11,7 @@ from livedetect.stream.session import SessionOptions, run_session
 from livedetect.types import Command, Gap, NoticeEvent, Rejection
 from tests.stream.conftest import ThresholdEngine
 from tests.stream.recorded_runs import Script
+from tests.waiting import until
 
 
 class Learner(ThresholdEngine):
@@ -115,6 +116,43 @@ def test_a_stop_ends_the_waiting_for_a_refit(notes, listed, frames):
     assert outcome.status == "abort"
     assert not notes.named("model_refitted")
     assert not refit_threads()
+
+
+def test_while_a_frame_waits_for_a_refit_orders_are_obeyed_and_the_state_is_told(
+    notes, listed, frames
+):
+    waiting, obeyed = threading.Event(), threading.Event()
+    ordered = []
+
+    class Clicks:
+        """Somebody who wants something as soon as the loop waits."""
+
+        def poll(self):
+            if waiting.is_set() and engine.seen[-1] == 7 and not ordered:
+                ordered.append(Command(name="accept"))
+                return ordered
+            return []
+
+    class Patient(Learner):
+        def apply(self, command):
+            assert command.name == "accept"  # which leaves the refit wanted
+            obeyed.set()
+            return ()
+
+    def learn():
+        waiting.set()
+        assert obeyed.wait(20)
+        told = len(notes.statuses)
+        until(lambda: len(notes.statuses) > told)  # without frames, once a second
+        return "learnt"
+
+    engine = Patient(learn)
+    outcome = run_session(
+        listed(frames(20)), engine, sinks=[notes], options=SessionOptions(commands=[Clicks()])
+    )
+    assert outcome.status == "success"
+    assert [e["frame"] for e in notes.named("command")] == [8]
+    assert [(e["frame"], e["reason"]) for e in notes.named("model_refitted")] == [(8, "learnt")]
 
 
 def test_an_engine_that_asks_for_nothing_needs_no_thread(engine, notes, listed, frames):
