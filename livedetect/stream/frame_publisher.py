@@ -16,7 +16,6 @@ import os
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,23 +33,18 @@ from livedetect.stream.frame_address import (
     check_address,
     check_listening,
 )
+from livedetect.stream.frame_queue import FrameQueue, Outgoing
 from livedetect.stream.wakeup import WakeUp
 from livedetect.types import Calibration, Frame
 
 IDLE_S = 1.0
 SEND_HWM = 32
-MAX_WAITING = 32
-MAX_WAITING_BYTES = 256 * 2**20
+ROWS_APART_S = 0.002
+"""So long one block of rows is on its way before the next one: meanwhile a burst gathers in the
+queue, where it is counted in frames and can be joined."""
 END_REPEATS = 3
 END_PERIOD_S = 0.2
 LINGER_MS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    stream: str
-    parts: list[bytes | memoryview]
-    nbytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +106,10 @@ class FramePublisher:
             self._release()
             raise
         self._lock = threading.Lock()
-        self._waiting: deque[_Waiting] = deque()
-        self._waiting_bytes = 0
+        self._waiting = FrameQueue()
         self._next_seq: dict[str, int] = {stream: 0}
         self._rows_sent: dict[str, int] = {}
         self._told_s: dict[str, float] = {}
-        self._dropped = 0
         self._listened = threading.Event()
         self._closing = threading.Event()
         self._status = "success"
@@ -129,9 +121,10 @@ class FramePublisher:
     def dropped(self) -> int:
         """Frames left out here because they came faster than the thread could send them.
 
-        A subscriber that is too slow loses others on the way; it sees all of them as gaps.
+        A frame that came in rows counts once, as it is left out as a whole. A subscriber that is
+        too slow loses others on the way; it sees all of them as gaps.
         """
-        return self._dropped
+        return self._waiting.dropped
 
     def send(
         self,
@@ -262,22 +255,15 @@ class FramePublisher:
                 shape=layout.shape,
                 rows=layout.rows,
                 cal=axes(calibration),
-                details={**scan_details(calibration), **details, "crc32": wire.crc32(pixels)},
+                details={**scan_details(calibration), **details},
             )
-            parts = wire.encode_frame(header, pixels)
-            wire.decode_header(parts)  # what the other end would refuse is refused here
+            outgoing = Outgoing(header, pixels)
+            wire.decode_header(outgoing.parts())  # what the other end would refuse is refused here
             self._next_seq[stream] = seq + layout.ends
             self._rows_sent[stream] = 0 if layout.rows is None or layout.ends else layout.rows[1]
-            self._waiting.append(_Waiting(stream, parts, pixels.nbytes))
-            self._waiting_bytes += pixels.nbytes
-            while len(self._waiting) > 1 and self._is_full():
-                self._waiting_bytes -= self._waiting.popleft().nbytes
-                self._dropped += 1
+            self._waiting.put(outgoing)
         self._wakeup.raise_()
         return seq
-
-    def _is_full(self) -> bool:
-        return len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
 
     def _origin(self, stream: str) -> wire.Origin:
         return wire.Origin(stream=stream, session=self._session, epoch=self._epoch)
@@ -321,13 +307,14 @@ class FramePublisher:
     def _send_frames(self) -> None:
         while True:
             with self._lock:
-                if not self._waiting:
-                    return
-                frame = self._waiting.popleft()
-                self._waiting_bytes -= frame.nbytes
+                outgoing = self._waiting.take()
+            if outgoing is None:
+                return
             # the pixels are ours alone, so ZeroMQ may keep them instead of a copy
-            self._socket.send_multipart(frame.parts, copy=False)
-            self._told_s[frame.stream] = time.monotonic()
+            self._socket.send_multipart(outgoing.parts(), copy=False)
+            self._told_s[outgoing.header.origin.stream] = time.monotonic()
+            if outgoing.header.rows is not None:
+                threading.Event().wait(ROWS_APART_S)
 
     def _streams(self) -> list[str]:
         with self._lock:
@@ -340,7 +327,7 @@ class FramePublisher:
     def _send_control(self, kind: str, stream: str) -> None:
         with self._lock:
             last_seq = self._next_seq[stream] - 1
-            if any(frame.stream == stream for frame in self._waiting):
+            if self._waiting.holds(stream):
                 return  # a frame is about to say the same
         if kind == "heartbeat" and last_seq < 0:
             kind = "start"

@@ -99,6 +99,22 @@ def test_a_block_in_the_middle_that_is_lost_tears_the_frame():
     assert [p.rows_done for p in items if isinstance(p, PartialFrame)] == [4]
 
 
+def test_frames_that_come_in_bursts_of_many_blocks_arrive_whole():
+    tall = np.arange(2048 * 512, dtype=np.uint16).reshape(2048, 512)
+    dropped = []
+
+    def send(publisher):
+        for _ in range(3):
+            for first in range(0, 2048, 16):
+                publisher.send_rows(tall[first : first + 16], first_row=first, height=2048)
+        dropped.append(publisher.dropped)
+
+    frames = received(send, rows=False)
+    assert [(frame.index, frame.valid_rows) for frame in frames] == [(n, None) for n in range(3)]
+    assert all((frame.data == tall).all() for frame in frames)
+    assert dropped == [0]
+
+
 def test_who_joins_within_a_scan_misses_that_frame():
     def send(publisher):
         send_rows(publisher, 0, 8, 16)
