@@ -6,7 +6,15 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from livedetect.report.notes import MOST_ROWS, Outline, Picture, Place, Point, RunNotes
+from livedetect.report.notes import (
+    MODEL_EVENTS,
+    MOST_ROWS,
+    Outline,
+    Picture,
+    Place,
+    Point,
+    RunNotes,
+)
 from livedetect.report.page import write_report
 from livedetect.types import (
     DefectEvent,
@@ -18,8 +26,10 @@ from livedetect.types import (
     SourceItem,
 )
 
-# Frames are seen when they arrive and judged a little later; this many may lie in between.
 FRAMES_IN_FLIGHT = 12
+"""Frames are seen when they arrive and judged a little later; this many may lie in between."""
+TOLD_APART = ("run_started", "run_ended", "model_ready")
+"""What has a place of its own on the page."""
 
 
 class ReportCollector:
@@ -112,9 +122,9 @@ class ReportCollector:
             self.notes.started = event.values
         elif isinstance(event, NoticeEvent) and event.event == "run_ended":
             self.notes.ended = event.values
-        elif isinstance(event, NoticeEvent) and event.event == "model_ready":
+        elif isinstance(event, NoticeEvent) and event.event in MODEL_EVENTS:
             self._append(self.notes.models, event)
-        else:
+        if event.event not in TOLD_APART:
             self._append(self.notes.notices, event)
 
     def _append(self, rows: list[Any], row: Any) -> None:

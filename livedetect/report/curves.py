@@ -65,6 +65,8 @@ def _draw_curves(axes: Axes, abscissa: Sequence[float], points: Sequence[Point])
 
 def _shade_warm_up(axes: Axes, notes: RunNotes) -> None:
     for model in notes.models:
+        if model.event != "model_ready":
+            continue  # what is learnt anew is learnt from frames that were judged
         used = int(model.values.get("frames_used") or 0)
         first = float(model.values.get("first_frame", model.frame - used + 1))
         label = "warm-up" if model is notes.models[0] else None

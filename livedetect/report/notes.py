@@ -18,6 +18,8 @@ from livedetect.types import (
 
 MOST_POINTS = 4096
 MOST_ROWS = 2000
+MODEL_EVENTS = ("model_ready", "model_refitted")
+"""What a model that is in use from then on is announced by."""
 
 Place = tuple[float, float]
 
@@ -111,7 +113,7 @@ class RunNotes:
     ended: Mapping[str, Any] = field(default_factory=dict)
     """Values of ``run_ended``; empty if the run was cut short."""
     models: list[NoticeEvent] = field(default_factory=list)
-    """Every ``model_ready``."""
+    """Every model that was in use, as it was announced."""
     fates: dict[str, int] = field(default_factory=dict)
     """Frames by disposition, as far as the results told."""
     series: Series = field(default_factory=Series)
@@ -143,7 +145,7 @@ class RunNotes:
 
     @property
     def model(self) -> Mapping[str, Any]:
-        """Values of the latest ``model_ready``; empty if the warm-up was not completed."""
+        """Values of the model in use at the end; empty if the warm-up was not completed."""
         return self.models[-1].values if self.models else {}
 
     @property

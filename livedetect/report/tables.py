@@ -127,12 +127,15 @@ def scan_pairs(notes: RunNotes) -> Pairs:
 
 
 def model_pairs(notes: RunNotes) -> Pairs:
-    """What was learnt in the warm-up."""
+    """The model in use at the end."""
     model = notes.model
     if not model:
         return [("warm-up", "not completed")]
+    anew = notes.models[-1].event == "model_refitted"
+    used = _counted(int(model.get("frames_used") or 0), "frame")
     return [
-        ("warm-up", _counted(int(model.get("frames_used") or 0), "frame")),
+        ("learnt anew" if anew else "warm-up", used),
+        *([("in use from frame", str(notes.models[-1].frame))] if anew else []),
         ("dose used for it", quantity(model.get("dose_used_e_per_A2"), "e/Å²")),
         ("lattice", _lattice(model)),
         ("sites watched", quantity(model.get("sites"), digits=6)),

@@ -9,7 +9,7 @@ from matplotlib.image import imread
 
 from livedetect.report.collector import FRAMES_IN_FLIGHT, ReportCollector
 from livedetect.report.notes import MOST_ROWS
-from livedetect.report.tables import warning_lines
+from livedetect.report.tables import model_pairs, warning_lines
 from livedetect.types import (
     Calibration,
     DefectEvent,
@@ -180,6 +180,30 @@ def test_the_page_tells_what_happened(page):
     assert "8×10⁴ e/Å²" in text.replace("80000", "8×10⁴")
     assert "1 per 1000 frames" in text
     assert "first_missing 8" in text
+
+
+def test_the_model_in_use_is_the_one_learnt_last(tmp_path):
+    collector = ReportCollector(tmp_path)
+    play(collector)
+    collector.on_event(
+        notice(
+            "model_refitted",
+            7,
+            reason="all cells changed alike",
+            frames_used=4,
+            sites=77,
+            false_markers_per_1000_frames=2.0,
+            warnings=["learnt from few"],
+        )
+    )
+    notes = collector.notes
+    assert notes.model["sites"] == 77
+    assert notes.false_markers_expected == pytest.approx(0.01)
+    pairs = dict(model_pairs(notes))
+    assert pairs["learnt anew"] == "4 frames"
+    assert (pairs["in use from frame"], pairs["models fitted in this run"]) == ("7", "2")
+    assert "learnt from few" in warning_lines(notes)
+    assert "model_refitted" in [event.event for event in notes.notices]
 
 
 def test_what_the_user_typed_is_escaped(page):
