@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from livedetect.detect.detector import Detector as Detector
     from livedetect.detect.integration import Integrator as Integrator
+    from livedetect.detect.integration import engine_for as engine_for
     from livedetect.errors import LivedetectError as LivedetectError
     from livedetect.settings import Settings as Settings
     from livedetect.stream.registry import open_source as open_source
@@ -36,6 +37,7 @@ _EXPORTS = {
     "Phase": "livedetect.types",
     "RegionEvent": "livedetect.types",
     "Settings": "livedetect.settings",
+    "engine_for": "livedetect.detect.integration",
     "open_source": "livedetect.stream.registry",
 }
 

@@ -81,7 +81,7 @@ def _details(stream: StoredStream | SimulatedStream, done: EngineRun) -> dict[st
 
 def _detected(trial: Trial, stream: StoredStream | SimulatedStream) -> EngineRun:
     settings = Settings().with_values({"method": trial.method, **dict(trial.settings)})
-    return run_engine(livedetect.Detector(settings), stream)
+    return run_engine(livedetect.engine_for(settings), stream)
 
 
 def _observed(trial: Trial, stream: StoredStream | SimulatedStream) -> EngineRun:

@@ -231,11 +231,10 @@ def publisher_for(
 def detector(settings: Settings) -> Engine:
     """A fresh detector, its numerics compiled."""
     from livedetect.commands.preparation import prepare_numerics
-    from livedetect.detect.detector import Detector
-    from livedetect.detect.integration import Integrator
+    from livedetect.detect.integration import engine_for
 
     prepare_numerics(tell)
-    return Detector(settings) if settings.integrate == 1 else Integrator(settings)
+    return engine_for(settings)
 
 
 def session_options(

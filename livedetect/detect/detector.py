@@ -23,7 +23,7 @@ from livedetect.detect.announce import (
 from livedetect.detect.book import DefectBook
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import COUNTED_BEFORE
-from livedetect.detect.early import CROWD, look_at, told_early
+from livedetect.detect.early import look_at, told_early
 from livedetect.detect.inspection import Looks, inspect
 from livedetect.detect.kernels import as_set, is_available
 from livedetect.detect.method import Scored
@@ -33,7 +33,8 @@ from livedetect.detect.relearning import Relearning
 from livedetect.detect.reporting import Standing, frame_result
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.state import from_state, to_state
-from livedetect.detect.steadiness import Jumps, Pace, Sharpness
+from livedetect.detect.steadiness import Crowds, Jumps, Pace, Sharpness
+from livedetect.detect.summing import one_by_one
 from livedetect.detect.tracking import Tracker, positions_of
 from livedetect.errors import LivedetectError, SettingsError
 from livedetect.inspection import Inspection
@@ -52,8 +53,6 @@ from livedetect.types import (
     SourceItem,
 )
 
-CROWD_PATIENCE_FRAMES = 12
-
 
 class Detector:
     """Watches one stream of frames and marks every defect that forms.
@@ -64,7 +63,7 @@ class Detector:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
+        self._settings = one_by_one(settings or Settings())
         is_available()  # compiled before the first frame, never during a run
         self._places = Places()
         self._admission = Admission()
@@ -72,7 +71,7 @@ class Detector:
         self._latest: Frame | None = None
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
         self._check: PlaceCheck | None = None
-        self._crowd_trusted = 0
+        self._crowds = Crowds()
         self._relearning = Relearning()
         self._book = DefectBook()
         self._looks = Looks()
@@ -133,6 +132,10 @@ class Detector:
         actions[command.name](command.args)
         return ()
 
+    def expose(self, item: Frame | Gap) -> None:
+        """Count the dose of frames that have hit the specimen and are not analysed."""
+        self._places.area.dose.add(item)
+
     def refit_request(self) -> RefitRequest | None:
         """See `livedetect.protocols.Refitting`; without anybody to do it `step` learns itself."""
         return self._relearning.request
@@ -153,10 +156,7 @@ class Detector:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Detector:
         """Continue where `state` was taken; raises `SettingsError` for a foreign mapping."""
-        detector = from_state(state)
-        if not isinstance(detector, cls):
-            raise SettingsError("this state does not hold a detector")
-        return detector
+        return from_state(state, cls)
 
     def rebaseline(self) -> None:
         """Learn the crystal anew from the next frames; defects and dose of the area stay."""
@@ -173,7 +173,7 @@ class Detector:
 
     def _learn_anew(self) -> None:
         self._warm_up.clear()
-        self._check, self._crowd_trusted = None, 0
+        self._check, self._crowds = None, Crowds()
         self._relearning.drop()
         self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
@@ -290,8 +290,7 @@ class Detector:
         events += [notice_event("model_drifted", stamp, values) for values in drifted]
         trusted = [] if model.alarm.suspends else scored.candidates
         fresh = self._tracker.unexplained(trusted, frame.index)
-        self._crowd_trusted = max(0, self._crowd_trusted - 1)
-        if len(fresh) >= CROWD and not self._crowd_trusted:
+        if self._crowds.step(len(fresh)):
             self._check = self._places.check("crowd")
             return self._step_check(frame, model, scored, events)
         if model.alarm.regions_too:
@@ -299,8 +298,7 @@ class Detector:
         else:
             events += self._book.enter_regions(self._tracker, scored.regions, stamp, view)
         for candidate in fresh:
-            said = self._book.confirm(self._tracker, candidate, model.method, stamp, view)
-            events.append(said)
+            events.append(self._book.confirm(self._tracker, candidate, model.method, stamp, view))
         newcomers = positions_of(self._tracker.newcomers())
         healed = self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
@@ -320,7 +318,8 @@ class Detector:
             if settling:
                 model.method.restart()
             return self._quiet_result(frame, scored, events)
-        self._check, self._crowd_trusted = None, CROWD_PATIENCE_FRAMES
+        self._check = None
+        self._crowds.trust()
         verdict, said = self._places.conclude(check)
         events += self._stamped(frame, said)
         if verdict == "elsewhere":

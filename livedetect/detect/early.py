@@ -11,19 +11,19 @@ from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.method import Candidate
 from livedetect.detect.migration import hopped
 from livedetect.detect.scan_setting import ScanSetting
+from livedetect.detect.steadiness import CROWD
 from livedetect.detect.tracking import Tracker
 from livedetect.detect.unfinished import Look, LooksAtBand, Rows
 from livedetect.types import Frame, PartialFrame
 
-CROWD = 8
-"""So many new defects in one frame are checked for a field that has moved."""
 FEW = 3
-"""So many are one in however few rows."""
+"""So many new defects are a crowd in however few rows."""
 LEAST_CELLS = 6
 """Rows of unit cells without which a band cannot be registered."""
-MARGIN_PX = 8.0
 MARGIN_CELLS = 1.5
 """What lies closer to the scan line is judged with the next rows: a patch must be complete."""
+MARGIN_PX = 8.0
+"""On top of it: the borrowed rows below the scan line are interpolated, and filters reach there."""
 
 
 def look_at(partial: PartialFrame, latest: Frame | None, model: CrystalModel | None) -> Look | None:

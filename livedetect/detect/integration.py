@@ -1,34 +1,29 @@
-"""Fast, noisy scans: several frames are registered and summed before the detector sees them.
+"""Fast, noisy scans: an engine that sums several frames before the detector sees them.
 
-An engine around the detector. Each frame is placed by the phases of its Bragg reflections,
-which a whole frame gives precisely even where no column can be seen, and added at the nearest
-whole pixel: nothing is interpolated, so noise stays as uncorrelated as it was. Nothing is
-summed across gaps, frames that were turned away and changes of the scan settings.
+Nothing is summed across gaps, frames that were turned away and changes of the scan
+settings. What a frame within a sum gets is the result of the sum before, moved by its own drift.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from livedetect.detect.admit import Admission
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.detector import Detector
 from livedetect.detect.dose import COUNTED_BEFORE, SCANS_KEY
-from livedetect.detect.lattice import Lattice, find_lattice, hann_window
-from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.scan_setting import ScanSetting
-from livedetect.errors import LatticeNotFoundError
+from livedetect.detect.state import from_state, to_state
+from livedetect.detect.summing import LEARN_FRAMES, SumPlan, summed
 from livedetect.inspection import Inspection
 from livedetect.protocols import RefitRequest
 from livedetect.settings import Settings
 from livedetect.types import (
+    Calibration,
     Command,
     Event,
     Frame,
@@ -39,18 +34,18 @@ from livedetect.types import (
     Phase,
     Rejection,
     SourceItem,
+    Track,
 )
 
-LEARN_FRAMES = 8
-"""From so many frames the lattice is found and, with ``auto``, the number to be summed."""
-WANTED_SIGNAL = 30.0
-"""Contrast of a unit cell over its noise, squared, from which single vacancies need few frames."""
-MOST_FRAMES = 64
 LEARN_ANEW = ("rebaseline", "start_warm_up")
+"""After these commands the crystal may be another one, and so may the frames of a sum."""
 LOST_SUMS = 5
 """So many sums that were begun in vain, one after the other, and it is said."""
-FINE = 0.3
-"""Cycles per pixel beyond which a spectrum is noise between the reflections."""
+
+
+def engine_for(settings: Settings) -> Detector | Integrator:
+    """The engine that `settings` ask for: a `Detector`, or one that sums frames before it."""
+    return Detector(settings) if settings.integrate == 1 else Integrator(settings)
 
 
 class Integrator:
@@ -61,22 +56,23 @@ class Integrator:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
-        self._detector = Detector(self._settings)
+        settings = settings or Settings()
+        self._wanted = settings.integrate
+        self._detector = Detector(dataclasses.replace(settings, integrate=1))
         self._admission = Admission()
-        self._plans: dict[ScanSetting, _Plan] = {}
+        self._plans: dict[ScanSetting, SumPlan] = {}
         self._setting: ScanSetting | None = None
         self._waiting: list[Frame] = []
         self._shifts: list[FloatArray] = []
-        self._untold_scans = 0
         self._lost_sums = 0
         self._latest = FrameResult(
             frame=-1,
             time_s=0.0,
             phase=Phase.WARMING_UP,
             disposition="none",
-            warm_up_frames=self._settings.warm_up_frames,
+            warm_up_frames=settings.warm_up_frames,
         )
+        self._latest_shift: FloatArray | None = None
 
     def step(self, item: SourceItem) -> FrameResult:
         """Take in one item of a stream and say what follows from it."""
@@ -94,6 +90,7 @@ class Integrator:
         if command.name in LEARN_ANEW:
             self._give_up()
             self._plans.clear()
+            self._forget_places()
         return events
 
     def refit_request(self) -> RefitRequest | None:
@@ -109,53 +106,62 @@ class Integrator:
         return self._detector.inspect(defect_id)
 
     def state(self) -> Mapping[str, Any]:
-        """Of the detector; frames of an unfinished sum are no part of it."""
-        return self._detector.state()
+        """Everything it knows, the frames of an unfinished sum included."""
+        return to_state(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Integrator:
+        """Continue where `state` was taken; raises `SettingsError` for a foreign mapping."""
+        return from_state(state, cls)
 
     def _step_frame(self, frame: Frame) -> FrameResult:
         objection = self._admission.objection(frame)
         if objection is not None:
-            reason, message = objection.reason, objection.message
-            index, time_s = frame.index, frame.time_s
-            return self.step(Rejection(index=index, reason=reason, message=message, time_s=time_s))
+            return self.step(objection.to(frame))
         setting = ScanSetting.of(frame)
         if setting != self._setting:
             self._give_up()
             self._setting = setting
+            self._forget_places()
         plan = self._placed(frame, setting)
         results = []
         while plan is not None and len(self._waiting) >= plan.frames:
             results.append(self._detector.step(self._sum(plan)))
         return self._told(results, plan) if results and plan else self._unfinished(frame)
 
-    def _placed(self, frame: Frame, setting: ScanSetting) -> _Plan | None:
+    def _placed(self, frame: Frame, setting: ScanSetting) -> SumPlan | None:
         """Put `frame` beside those that wait; how they are summed, None while that is learnt."""
         self._waiting.append(frame)
         plan = self._plans.get(setting)
         if plan is not None:
-            self._shifts.append(plan.place(frame))
+            self._shifts.append(plan.place(_pixels(frame)))
         elif len(self._waiting) >= LEARN_FRAMES:
-            plan = _Plan.learnt([_pixels(entry) for entry in self._waiting], self._settings)
+            plan = SumPlan.learnt([_pixels(entry) for entry in self._waiting], self._wanted)
             self._plans[setting] = plan
             self._shifts = plan.learnt_shifts(len(self._waiting))
         return plan
 
-    def _sum(self, plan: _Plan) -> Frame:
+    def _sum(self, plan: SumPlan) -> Frame:
         """The sum of the first frames that wait, at the place of the last of them."""
         group, self._waiting = self._waiting[: plan.frames], self._waiting[plan.frames :]
         shifts, self._shifts = self._shifts[: plan.frames], self._shifts[plan.frames :]
-        data = summed([_pixels(frame) for frame in group], np.array(shifts))
+        self._latest_shift = shifts[-1]
         self._lost_sums = 0
-        scans, self._untold_scans = plan.frames + self._untold_scans, 0
-        meta = {**group[-1].meta, SCANS_KEY: scans}
-        return dataclasses.replace(group[-1], data=data, saturation_value=None, meta=meta)
+        return dataclasses.replace(
+            group[-1],
+            data=summed([_pixels(frame) for frame in group], np.array(shifts)),
+            calibration=_with_mean_current([frame.calibration for frame in group]),
+            saturation_value=None,
+            meta={**group[-1].meta, SCANS_KEY: plan.frames},
+        )
 
     def _step_gap(self, gap: Gap) -> FrameResult:
-        """The detector counts sums; the dose of what it is not told of comes with the next one."""
+        """The detector counts sums; the dose of a gap is that of all its frames."""
         self._give_up(missing=gap.missing_frames)
         plan = self._plans.get(self._setting) if self._setting else None
         missing = max(1, round(gap.missing_frames / plan.frames)) if plan else gap.missing_frames
-        self._untold_scans += gap.missing_frames - missing
+        rest = dataclasses.replace(gap, missing_frames=gap.missing_frames - missing)
+        self._detector.expose(rest)
         result = self._detector.step(dataclasses.replace(gap, missing_frames=missing))
         told = _with_values(result, "gap", {"missing_frames": gap.missing_frames})
         return self._noted(self._complaining(told))
@@ -174,124 +180,75 @@ class Integrator:
 
     def _give_up(self, missing: int = 0) -> None:
         """No sum goes on beyond this; its frames have hit the specimen all the same."""
-        self._untold_scans += len(self._waiting)
+        for frame in self._waiting:
+            self._detector.expose(frame)
         self._lost_sums += bool(self._waiting)
         self._waiting, self._shifts = [], []
         plan = self._plans.get(self._setting) if self._setting else None
-        if plan is not None and plan.registration is not None:
-            plan.registration.miss(missing)
+        if plan is not None:
+            plan.miss(missing)
+
+    def _forget_places(self) -> None:
+        """Where things were in the latest sum means nothing in frames scanned otherwise."""
+        self._latest_shift = None
+        self._latest = dataclasses.replace(
+            self._latest, active_tracks=(), dismissed_tracks=(), registration=None, watched=None
+        )
 
     def _unfinished(self, frame: Frame) -> FrameResult:
+        """What is known from the sums so far, where it lies in this frame."""
+        latest, drift = self._latest, np.zeros(2)
+        if self._latest_shift is not None and self._shifts:
+            drift = self._shifts[-1] - self._latest_shift
+        x, y = drift.tolist()
+        registration = latest.registration and dataclasses.replace(
+            latest.registration,
+            drift_x_px=latest.registration.drift_x_px + x,
+            drift_y_px=latest.registration.drift_y_px + y,
+        )
         return dataclasses.replace(
-            self._latest,
+            latest,
             frame=frame.index,
             time_s=frame.time_s,
             disposition="integrated",
-            events=(),
-            detections=(),
+            registration=registration,
+            active_tracks=_moved(latest.active_tracks, x, y),
+            dismissed_tracks=_moved(latest.dismissed_tracks, x, y),
         )
 
-    def _told(self, results: Sequence[FrameResult], plan: _Plan) -> FrameResult:
+    def _told(self, results: Sequence[FrameResult], plan: SumPlan) -> FrameResult:
         """Of several sums that are complete at once the last result, with the events of all."""
         events = tuple(event for result in results for event in result.events)
         last = dataclasses.replace(results[-1], events=events, integrated_frames=plan.frames)
-        values = {"integrated_frames": plan.frames, "integrated_unregistered": not plan.registered}
+        unregistered = plan.registration is None
+        values = {"integrated_frames": plan.frames, "integrated_unregistered": unregistered}
         refitted = _with_values(last, "model_refitted", {"integrated_frames": plan.frames})
         return self._noted(_with_values(refitted, "model_ready", values))
 
     def _noted(self, result: FrameResult) -> FrameResult:
-        self._latest = result
+        self._latest = dataclasses.replace(result, events=(), detections=())
         return result
-
-
-@dataclass(slots=True)
-class _Plan:
-    """How the frames of one scan setting are summed."""
-
-    frames: int
-    """Of one sum."""
-    registration: BraggRegistration | None
-    """None where no lattice was found: then frames are summed where they are."""
-
-    @classmethod
-    def learnt(cls, frames: Sequence[FloatArray], settings: Settings) -> _Plan:
-        """From the first frames (H, W), float32."""
-        wanted = settings.integrate
-        try:
-            lattice = find_lattice(frames)
-        except LatticeNotFoundError:
-            return cls(LEARN_FRAMES if isinstance(wanted, str) else wanted, None)
-        if isinstance(wanted, str):
-            wanted = frames_for(cell_signal(frames, lattice))
-        return cls(wanted, BraggRegistration(lattice, frames))
-
-    @property
-    def registered(self) -> bool:
-        return self.registration is not None
-
-    def learnt_shifts(self, count: int) -> list[FloatArray]:
-        if self.registration is None:
-            return [np.zeros(2)] * count
-        return list(self.registration.shifts)
-
-    def place(self, frame: Frame) -> FloatArray:
-        """(x, y) drift, px."""
-        if self.registration is None:
-            return np.zeros(2)
-        return self.registration.step(_pixels(frame)).shift
-
-
-def summed(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
-    """Sum (H, W) of frames (H, W) of drift (n, 2) as (x, y), at the place of the last one.
-
-    Each is moved by whole pixels. What not all of them show is scaled to their number.
-    """
-    height, width = frames[0].shape
-    total, count = np.zeros((2, height, width), np.float32)
-    for frame, (x, y) in zip(frames, np.rint(shifts - shifts[-1]).astype(int), strict=True):
-        # a feature of the last frame at p lies at p + (x, y) in this one
-        rows, cols = _overlap(int(y), height), _overlap(int(x), width)
-        total[rows[0], cols[0]] += frame[rows[1], cols[1]]
-        count[rows[0], cols[0]] += 1
-    mean = float(total.sum() / max(float(count.sum()), 1.0))
-    scaled = total * (len(frames) / np.maximum(count, 1))
-    return np.where(count > 0, scaled, len(frames) * mean).astype(np.float32)
-
-
-def cell_signal(frames: Sequence[FloatArray], lattice: Lattice) -> float:
-    """Variance that the crystal makes, over that of the noise, times the pixels of a cell.
-
-    The square of the contrast of one unit cell over its noise in one of `frames` (H, W).
-    """
-    window = hann_window(frames[0].shape)
-    height, width = frames[0].shape
-    far = np.hypot(fft.fftfreq(height)[:, None], fft.rfftfreq(width)[None, :]) > FINE
-    signal, noise = 0.0, 0.0
-    registration = BraggRegistration(lattice, frames)
-    for frame in frames:
-        power = np.abs(fft.rfft2((frame - frame.mean()) * window)) ** 2
-        white = float(np.median(power[far])) / math.log(2)  # of exponentially distributed values
-        peaks = registration.power(frame) - white
-        signal += 2 * float(np.maximum(peaks, 0).sum()) / float(window.sum()) ** 2
-        noise += white / float((window**2).sum())
-    area_px = abs(float(np.linalg.det(lattice.basis_px)))
-    return signal / max(noise, 1e-30) * area_px
-
-
-def frames_for(signal: float) -> int:
-    """How many frames of a `cell_signal` are summed."""
-    return int(np.clip(math.ceil(WANTED_SIGNAL / max(signal, 1e-9)), 1, MOST_FRAMES))
-
-
-def _overlap(shift: int, size: int) -> tuple[slice, slice]:
-    """Pixels of the sum and those of a frame, along one axis, that show the same."""
-    start, end = max(0, -shift), min(size, size - shift)
-    end = max(start, end)
-    return slice(start, end), slice(start + shift, end + shift)
 
 
 def _pixels(frame: Frame) -> FloatArray:
     return np.asarray(frame.data, np.float32)
+
+
+def _moved(tracks: Sequence[Track], x_px: float, y_px: float) -> tuple[Track, ...]:
+    return tuple(
+        dataclasses.replace(track, x_px=track.x_px + x_px, y_px=track.y_px + y_px)
+        for track in tracks
+    )
+
+
+def _with_mean_current(scans: Sequence[Calibration]) -> Calibration:
+    """How the frames of a sum were scanned, so that its dose is the sum of theirs."""
+    currents = [scan.current_pA for scan in scans]
+    if len(set(currents)) == 1:
+        return scans[-1]
+    known = [current for current in currents if current is not None]
+    mean = sum(known) / len(known) if len(known) == len(scans) else None
+    return dataclasses.replace(scans[-1], current_pA=mean)
 
 
 def _with_values(result: FrameResult, name: str, values: Mapping[str, Any]) -> FrameResult:

@@ -32,7 +32,9 @@ ALIKE_SHARE = 0.025
 LEARNING_S_PER_MPX = 4.0
 """Time that learning is given, a few times what it takes on an ordinary computer."""
 LEAST_WAIT_FRAMES = 2
+"""In a slow scan learning takes less than a frame; one more, as the request comes late in it."""
 MOST_WAIT_FRAMES = 30
+"""In a fast one it is better to let a frame wait than to judge more with a model that is off."""
 USUAL_WAIT_FRAMES = 8
 """Where the source does not say when its frames were taken."""
 
@@ -147,11 +149,11 @@ class Relearning:
             said.append({"reason": change, "outlier_share": scored.outlier_share})
         if change := model.alarm.follow_contrast(contrast):
             said.append({"reason": change, "contrast": contrast})
-        if refusal := self._follow(frame, scored, model, settings):
+        if refusal := self._collect(frame, scored, model, settings):
             said.append(refusal)
         return said
 
-    def _follow(
+    def _collect(
         self, frame: Frame, scored: Scored, model: CrystalModel, settings: Settings
     ) -> Mapping[str, Any] | None:
         """Collect frames while the alarm asks for it; why the model must not be learnt anew."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from enum import Enum
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ ALLOWED_MODULES = (
     "livedetect.calibration",
 )
 PLAIN = (bool, int, float, str)
+T = TypeVar("T")
 SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}
 
 
@@ -30,17 +32,23 @@ def to_state(value: Any) -> dict[str, Any]:
     return dict(_flatten(value, "root"))
 
 
-def from_state(state: Mapping[str, Any]) -> Any:
-    """Rebuild what `to_state` flattened; raises `SettingsError` for a foreign mapping."""
+def from_state(state: Mapping[str, Any], kind: type[T]) -> T:
+    """Rebuild the `kind` that `to_state` flattened; raises `SettingsError` for anything else."""
     try:
-        return _rebuild(state, "root")
+        value = _rebuild(state, "root")
     except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise SettingsError(f"this is no state of this version of livedetect: {error}") from error
+    if not isinstance(value, kind):
+        raise SettingsError(f"this state holds no {kind.__name__}")
+    return value
 
 
 def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if value is None:
         yield f"{path}#", "none"
+    elif isinstance(value, Enum):
+        yield f"{path}#", f"object:{type(value).__module__}:{type(value).__qualname__}"
+        yield f"{path}.value", value.value
     elif isinstance(value, np.generic):  # unlike a plain number it decides a result's dtype
         yield f"{path}#", "scalar"
         yield f"{path}.value", np.array([value])
@@ -91,12 +99,9 @@ def _rebuild(state: Mapping[str, Any], path: str) -> Any:
 
 
 def _rebuild_object(state: Mapping[str, Any], path: str, detail: str) -> Any:
-    module, _, name = detail.partition(":")
-    if not module.startswith(ALLOWED_MODULES):
-        raise ValueError(f"{detail} is not part of the engine")
-    cls = getattr(importlib.import_module(module), name)
-    if not isinstance(cls, type) or cls.__module__ != module:
-        raise ValueError(f"{detail} is no class")
+    cls = _class_of(detail)
+    if issubclass(cls, Enum):
+        return cls(_rebuild(state, f"{path}.value"))
     value: Any = object.__new__(cls)
     for attribute in filter(None, str(state[f"{path}.#names"]).split(",")):
         rebuilt = _rebuild(state, f"{path}.{attribute}")
@@ -107,6 +112,17 @@ def _rebuild_object(state: Mapping[str, Any], path: str, detail: str) -> Any:
     if restore is not None:
         restore()
     return value
+
+
+def _class_of(detail: str) -> type:
+    """The class that a state names ``module:name``; only the engine's own are ever built."""
+    module, _, name = detail.partition(":")
+    if not module.startswith(ALLOWED_MODULES):
+        raise ValueError(f"{detail} is not part of the engine")
+    cls = getattr(importlib.import_module(module), name)
+    if not isinstance(cls, type) or cls.__module__ != module:
+        raise ValueError(f"{detail} is no class")
+    return cls
 
 
 def _attributes(value: Any) -> list[str]:

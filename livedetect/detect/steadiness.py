@@ -1,4 +1,4 @@
-"""Signs that the operator works: sharpness that changes fast, pauses, jumps."""
+"""Signs that the operator works: sharpness that changes fast, pauses, jumps, crowds."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ USUAL_FRAMES = 5
 """Frames after which it is known what is usual."""
 JUMP_CELLS = 0.1
 JUMP_USUAL = 6.0
+CROWD = 8
+"""New defects in one frame that a beam seldom makes at once, and a field that has moved does."""
+CROWD_PATIENCE_FRAMES = 12
+"""A check of the place has just been passed: what it held back may come as a crowd."""
 
 Optics = Literal["", "changing", "steady"]
 
@@ -145,3 +149,19 @@ class Jumps:
     def limit_px(self, cell_px: float) -> float:
         """Innovation beyond which a frame may lie elsewhere, px."""
         return max(JUMP_CELLS * cell_px, JUMP_USUAL * float(np.sqrt(self._square)))
+
+
+class Crowds:
+    """So many new defects in one frame that the field may have moved instead."""
+
+    def __init__(self) -> None:
+        self._trusted_frames = 0
+
+    def step(self, newcomers: int) -> bool:
+        """Whether the newcomers of one frame are to be doubted."""
+        self._trusted_frames = max(0, self._trusted_frames - 1)
+        return newcomers >= CROWD and not self._trusted_frames
+
+    def trust(self) -> None:
+        """The place has been checked: crowds are believed for a while."""
+        self._trusted_frames = CROWD_PATIENCE_FRAMES

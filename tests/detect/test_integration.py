@@ -1,14 +1,16 @@
 """Fast, noisy frames are summed before they are analysed."""
 
 import dataclasses
+import io
 
 import numpy as np
 import pytest
 
 import livedetect
 from livedetect import Settings
-from livedetect.detect.integration import Integrator, cell_signal, frames_for, summed
+from livedetect.detect.integration import Integrator
 from livedetect.detect.lattice import find_lattice
+from livedetect.detect.summing import cell_signal, frames_for, summed
 from livedetect.errors import SettingsError
 from livedetect.types import Command, Gap, Rejection
 from tests.detect.streams import frames
@@ -81,6 +83,80 @@ def test_dose_counts_every_scan_lost_ones_included(noisy):
         summing, single = engine.step(item), plain.step(item)
     assert summing.disposition == "scored"
     assert summing.dose_e_per_A2 == pytest.approx(single.dose_e_per_A2)
+
+
+def scanned(frame, index, **changes):
+    calibration = dataclasses.replace(frame.calibration, **changes)
+    return dataclasses.replace(frame, index=index, calibration=calibration)
+
+
+@pytest.mark.parametrize("changed", [{"dwell_us": 40.0}, {"current_pA": 400.0}])
+def test_each_scan_counts_at_its_own_dose_when_the_scan_changes_within_a_sum(noisy, changed):
+    engine, plain = integrator(integrate=4), livedetect.Detector(Settings())
+    items = [*noisy[:22], *(scanned(frame, frame.index, **changed) for frame in noisy[22:32])]
+    for item in items:
+        summing, single = engine.step(item), plain.step(item)
+        if summing.disposition == "scored":
+            assert summing.dose_e_per_A2 == pytest.approx(single.dose_e_per_A2)
+    while summing.disposition == "integrated":  # the sum that has been begun
+        last = scanned(noisy[item.index + 1], item.index + 1, **changed)
+        item, summing, single = last, engine.step(last), plain.step(last)
+    assert summing.dose_e_per_A2 == pytest.approx(single.dose_e_per_A2)
+
+
+def test_markers_and_drift_follow_the_frames_within_a_sum():
+    drifting = frames("mos2?size=192&frames=64&seed=3&detected_e_per_px=1&prescribed=3&drift_px=1")
+    engine, plain = integrator(integrate=8), livedetect.Detector(Settings())
+    summing = [engine.step(frame) for frame in drifting]
+    single = [plain.step(frame) for frame in drifting]
+    first = next(i for i, result in enumerate(summing) if result.disposition == "scored")
+    assert first < 48
+    drifts = np.array(
+        [
+            (r.registration.drift_x_px, r.registration.drift_y_px)
+            for results in (summing, single)
+            for r in results[first:]
+        ]
+    ).reshape(2, -1, 2)
+    apart = (drifts[0] - drifts[0][0]) - (drifts[1] - drifts[1][0])
+    assert np.abs(apart).max() < 0.5
+    assert np.ptp(drifts[1], axis=0).max() > 4
+    within = next(r for r in summing[first + 1 :] if r.active_tracks)
+    for track in within.active_tracks:
+        rest = next(t for t in summing[-1].active_tracks if t.defect_id == track.defect_id)
+        moved = drifts[0][-1] - drifts[0][within.frame - first]
+        assert (rest.x_px - track.x_px, rest.y_px - track.y_px) == pytest.approx(moved, abs=0.7)
+
+
+@pytest.mark.parametrize("seen", [5, 18])
+def test_state_restores_bit_by_bit(noisy, seen):
+    engine = integrator(integrate=4)
+    for frame in noisy[:seen]:
+        engine.step(frame)
+    file = io.BytesIO()
+    np.savez(file, **engine.state())
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as saved:
+        twin = Integrator.from_state(dict(saved))
+    for item in [*noisy[seen:30], Gap(first_missing=30, missing_frames=3), *noisy[33:]]:
+        one, other = engine.step(item), twin.step(item)
+        assert (one.watched is None) == (other.watched is None)
+        assert dataclasses.replace(one, watched=None) == dataclasses.replace(other, watched=None)
+        assert type(other.phase) is type(one.phase)
+
+
+def test_a_state_is_of_one_engine():
+    with pytest.raises(SettingsError, match="holds no Integrator"):
+        Integrator.from_state(livedetect.Detector().state())
+
+
+def test_a_detector_says_who_sums():
+    for value in (4, "auto"):
+        settings = Settings().with_values({"integrate": value})
+        with pytest.raises(SettingsError, match="engine_for"):
+            livedetect.Detector(settings)
+        assert isinstance(livedetect.engine_for(settings), Integrator)
+    assert isinstance(livedetect.engine_for(Settings()), livedetect.Detector)
 
 
 def test_nothing_is_summed_across_a_gap(noisy):
