@@ -189,10 +189,15 @@ class Integrator:
             plan.miss(missing)
 
     def _forget_places(self) -> None:
-        """Where things were in the latest sum means nothing in frames scanned otherwise."""
+        """Where things were means nothing in frames scanned otherwise; the next sum will tell."""
         self._latest_shift = None
         self._latest = dataclasses.replace(
-            self._latest, active_tracks=(), dismissed_tracks=(), registration=None, watched=None
+            self._latest,
+            phase=Phase.WARMING_UP,  # so that no alarm is re-armed because nothing is marked
+            active_tracks=(),
+            dismissed_tracks=(),
+            registration=None,
+            watched=None,
         )
 
     def _unfinished(self, frame: Frame) -> FrameResult:

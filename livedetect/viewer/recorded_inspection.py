@@ -15,8 +15,10 @@ from livedetect.detect.inspection import EDGE_CELLS, crop, mean_of
 from livedetect.errors import SourceError
 from livedetect.inspection import INSPECTION_SAMPLES, Inspection
 from livedetect.viewer.recorded_session import RecordedSession
+from livedetect.viewer.recorded_timeline import Step
 
 MOST_BEFORE, MOST_AFTER = 12, 8
+"""Frames of each picture; where the engine summed frames, so many sums."""
 ENOUGH_BEFORE = 4
 """With fewer analysed frames before it, those of the warm-up are taken as well."""
 MAX_BYTES = 128 * 2**20
@@ -40,16 +42,19 @@ def inspect_recorded(session: RecordedSession, defect_id: int) -> Inspection:
         raise SourceError(f"defect {defect_id} was not announced in this session")
     timeline = session.timeline
     announced = timeline.step_near(told["frame"])
-    born = timeline.step_near(told.get("first_seen_frame", told["frame"]))
+    together = int(session.model_at(announced).get("integrated_frames") or 1)
+    # seen first in a sum, it may have formed in any of its frames
+    born = timeline.step_near(told.get("first_seen_frame", told["frame"])) - (together - 1)
     rest = np.subtract((told["x_px"], told["y_px"]), timeline.drift_of_event(announced))
-    after = _analysed(session, announced, range(born, len(timeline.steps)))[: _most(session)]
-    before = _analysed(session, announced, range(born))[-MOST_BEFORE:]
+    after = _analysed(session, announced, range(max(0, born), len(timeline.steps)))
+    after = after[: _most(session, MOST_AFTER * together)]
+    before = _analysed(session, announced, range(born))[-MOST_BEFORE * together :]
     drifts = {step: np.asarray(timeline.drift_at(step)) for step in (*before, *after)}
-    if len(before) < ENOUGH_BEFORE:
-        learnt = _warm_up_drifts(session, announced, born)
+    if len(before) < ENOUGH_BEFORE * together:
+        learnt = _warm_up_drifts(session, announced, born + together - 1, MOST_BEFORE * together)
         drifts |= learnt
         before = [*learnt, *before]
-    before = before[-_most(session, MOST_BEFORE) :]
+    before = before[-_most(session, MOST_BEFORE * together) :]
     if not before or not after:
         raise SourceError(f"no analysed frames before and after defect {defect_id} are recorded")
     edge = _edge_px(session, announced)
@@ -72,7 +77,7 @@ def inspect_recorded(session: RecordedSession, defect_id: int) -> Inspection:
     )
 
 
-def _most(session: RecordedSession, most: int = MOST_AFTER) -> int:
+def _most(session: RecordedSession, most: int) -> int:
     """As many frames as `MAX_BYTES` allow, half of them before and half after."""
     stack = next(iter(session.stacks.values()), None)
     if stack is None:
@@ -88,37 +93,47 @@ def _analysed(session: RecordedSession, announced: int, steps: range) -> list[in
     return [
         step
         for step, known in rows
-        if known.row.disposition == "scored"
+        if (known.row.disposition == "scored" or _is_placed_within_a_sum(known))
         and known.has_pixels
         and timeline.same_scan(step, announced)
     ]
 
 
-def _warm_up_drifts(session: RecordedSession, announced: int, born: int) -> dict[int, Place]:
-    """Warm-up frames before a defect and their drift, which no row tells: evenly spread.
+def _is_placed_within_a_sum(step: Step) -> bool:
+    return step.row.disposition == "integrated" and "drift_px" in step.row.details
 
-    A model counts drift from its own first frame, and the first analysed frame tells how far
-    the crystal has come since.
+
+def _warm_up_drifts(
+    session: RecordedSession, announced: int, born: int, most: int
+) -> dict[int, Place]:
+    """Warm-up frames before a defect, the latest `most`, and their drift: evenly spread.
+
+    No row tells it. A model counts drift from its own first frame, and the first analysed frame
+    tells how far the crystal has come since.
     """
     timeline = session.timeline
     learnt = [
         step
         for step in range(min(born + 1, len(timeline.steps)))
-        if timeline.steps[step].row.disposition == "warm_up"
+        if timeline.steps[step].row.disposition in ("warm_up", "integrated")
+        and not _is_placed_within_a_sum(timeline.steps[step])
         and timeline.steps[step].has_pixels
         and timeline.same_scan(step, announced)
     ]
+    while learnt and timeline.steps[learnt[-1]].row.disposition != "warm_up":
+        learnt.pop()  # of a sum that was never complete
     later = range(learnt[-1] + 1, len(timeline.steps)) if learnt else range(0)
     scored = next(iter(_analysed(session, announced, later)), None)
     if scored is None:
         return {}
     # of several models of one place the latest counts
     learnt = [step for at, step in enumerate(learnt) if step - learnt[-1] == at - len(learnt) + 1]
+    while timeline.steps[learnt[0]].row.disposition != "warm_up":
+        learnt.pop(0)  # drift counts from the last frame of the first sum
     start = np.asarray(timeline.drift_at(learnt[0]))
     moved = np.asarray(timeline.drift_at(scored)) - start
     return {
-        step: start + moved * (step - learnt[0]) / (scored - learnt[0])
-        for step in learnt[-MOST_BEFORE:]
+        step: start + moved * (step - learnt[0]) / (scored - learnt[0]) for step in learnt[-most:]
     }
 
 

@@ -128,6 +128,15 @@ def test_markers_and_drift_follow_the_frames_within_a_sum():
         assert (rest.x_px - track.x_px, rest.y_px - track.y_px) == pytest.approx(moved, abs=0.7)
 
 
+def test_before_the_first_sum_of_another_scan_nothing_is_marked_and_no_alarm_re_armed():
+    defects = frames("mos2?size=192&frames=52&seed=3&detected_e_per_px=1&prescribed=4")
+    engine = integrator(integrate=4)
+    before = [engine.step(frame) for frame in defects[:48]][-1]
+    assert before.active_tracks
+    after = engine.step(scanned(defects[48], 48, rotation_deg=30.0))
+    assert (after.phase, after.active_tracks, after.registration) == ("warming_up", (), None)
+
+
 @pytest.mark.parametrize("seen", [5, 18])
 def test_state_restores_bit_by_bit(noisy, seen):
     engine = integrator(integrate=4)
