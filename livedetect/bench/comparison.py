@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-DEFECTS = ("defect_confirmed", "defect_at_start")
+from livedetect.stream.event_names import ANNOUNCED
 
 Event = Mapping[str, Any]
 
@@ -85,7 +85,7 @@ def _simulated(source: str) -> str:
 
 
 def _defects(events: Sequence[Event]) -> list[Event]:
-    named = (event for event in events if event.get("event") in DEFECTS)
+    named = (event for event in events if event.get("event") in ANNOUNCED)
     return [event for event in named if {"x_px", "y_px", "frame"} <= set(event)]
 
 

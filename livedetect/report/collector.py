@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.report.notes import (
-    MODEL_EVENTS,
     MOST_ROWS,
     Outline,
     Picture,
@@ -16,6 +15,7 @@ from livedetect.report.notes import (
     RunNotes,
 )
 from livedetect.report.page import write_report
+from livedetect.stream.event_names import MODELS
 from livedetect.types import (
     DefectEvent,
     Event,
@@ -122,7 +122,7 @@ class ReportCollector:
             self.notes.started = event.values
         elif isinstance(event, NoticeEvent) and event.event == "run_ended":
             self.notes.ended = event.values
-        elif isinstance(event, NoticeEvent) and event.event in MODEL_EVENTS:
+        elif isinstance(event, NoticeEvent) and event.event in MODELS:
             self._append(self.notes.models, event)
         if event.event not in TOLD_APART:
             self._append(self.notes.notices, event)

@@ -18,8 +18,6 @@ from livedetect.types import (
 
 MOST_POINTS = 4096
 MOST_ROWS = 2000
-MODEL_EVENTS = ("model_ready", "model_refitted")
-"""What a model that is in use from then on is announced by."""
 
 Place = tuple[float, float]
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from livedetect.errors import ProtocolError
+from livedetect.stream.event_names import ANNOUNCED, MODELS
 from livedetect.stream.wire import check_keys
 from livedetect.stream.wire_results import check_events
 
@@ -20,8 +21,6 @@ MAX_SERIES_POINTS = 4_096
 SERIES = ("frame", "dose_e_per_A2", "active", "total", "new")
 SERIES_SINCE = ("phase", "disposition", "area_id", "time_s")
 """Columns that engines of version 0.1.0 do not tell; there they hold None."""
-
-_COUNTED = frozenset(["defect_confirmed", "defect_at_start"])
 
 
 class RunHistory:
@@ -69,12 +68,12 @@ class RunHistory:
         self._event_count += 1
         kept = self._defects if name.startswith(("defect_", "region_")) else self._others
         kept.append((self._event_count, event))
-        if name in _COUNTED:
+        if name in ANNOUNCED:
             self.counts["total"] += 1
             self.counts["new"] += name == "defect_confirmed"
         elif name == "run_started":
             self.run = event
-        elif name in ("model_ready", "model_refitted"):
+        elif name in MODELS:
             self.model = event
         elif name == "run_ended":
             self.end = event

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from livedetect.stream.event_names import MODELS
 from livedetect.stream.held import HeldDefects
 from livedetect.stream.ledger import epoch_of
 from livedetect.stream.open_files import despite_readers
@@ -200,7 +201,7 @@ class Journal:
         )
         if event.event == "command":
             self._add_command(event.frame, values, after_items)
-        elif event.event in ("model_ready", "model_refitted"):
+        elif event.event in MODELS:
             self._database.execute(
                 "INSERT INTO model_fits (after_items, frame, body) VALUES (?, ?, ?)",
                 (after_items, event.frame, body),

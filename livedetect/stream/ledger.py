@@ -12,10 +12,11 @@ from __future__ import annotations
 import bisect
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 
 from livedetect.types import Disposition, Frame, Gap, Rejection, SourceItem
 
-FATES: tuple[Disposition, ...] = (
+FATES = (
     "warm_up",
     "scored",
     "invalid",
@@ -32,7 +33,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._received = 0
-        self._fates: Counter[Disposition] = Counter()
+        self._fates: Counter[str] = Counter()
         self._next_index = 0
         self._missing = _Ranges()
 
@@ -71,17 +72,8 @@ class Ledger:
 
     def counts(self) -> dict[str, int]:
         """The ledger by name: sent, received, missing, pending and every fate."""
-        fates: dict[str, int] = {fate: self._fates[fate] for fate in FATES}
-        if self._fates["integrated"]:  # frames within a sum, where frames are summed
-            fates["integrated"] = self._fates["integrated"]
-        missing = len(self._missing)
-        return {
-            "sent": self._received - fates["duplicate"] + missing,
-            "received": self._received,
-            "missing": missing,
-            **fates,
-            "pending": self._received - sum(fates.values()),
-        }
+        settled = sum(self._fates.values())
+        return balance({**self._fates, "pending": self._received - settled}, len(self._missing))
 
     def _admit_gap(self, gap: Gap) -> list[SourceItem]:
         before = self._hole_before(gap.first_missing, gap.time_s)
@@ -125,6 +117,17 @@ class Ledger:
         self._next_index = index
         reason = "missing" if first > 0 else "before joining"
         return [Gap(first_missing=first, missing_frames=count, reason=reason, time_s=time_s)]
+
+
+def balance(fates: Mapping[str, int], missing: int) -> dict[str, int]:
+    """The ledger by name from what became of the frames that came, and how many did not."""
+    told = {fate: fates.get(fate, 0) for fate in FATES}
+    if fates.get("integrated"):  # frames within a sum, where frames are summed
+        told["integrated"] = fates["integrated"]
+    told["pending"] = fates.get("pending", 0)
+    received = sum(told.values())
+    sent = received - told["duplicate"] + missing
+    return {"sent": sent, "received": received, "missing": missing, **told}
 
 
 def epoch_of(item: SourceItem) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from livedetect.errors import SourceError
 from livedetect.stream.frame_store import trim_array
 from livedetect.stream.journal import SCHEMA
-from livedetect.stream.ledger import FATES
+from livedetect.stream.ledger import balance
 from livedetect.stream.recording import Recording, Row
 from livedetect.stream.session_files import (
     END_FILE,
@@ -144,12 +144,7 @@ def _mark_lost_others(recording: Recording, database: sqlite3.Connection) -> Non
 
 
 def _end(counts: dict[str, int], frames: int, lost: int) -> dict[str, object]:
-    fates: dict[str, int] = {fate: counts.get(fate, 0) for fate in (*FATES, "pending")}
-    if "integrated" in counts:
-        fates["integrated"] = counts["integrated"]
-    received = sum(fates.values())
-    missing = max(0, counts.get("missing", 0) - fates["late"])
-    sent = received - fates["duplicate"] + missing
+    missing = max(0, counts.get("missing", 0) - counts.get("late", 0))
     return {
         "schema_version": SCHEMA_VERSION,
         "status": "recovered",
@@ -159,5 +154,5 @@ def _end(counts: dict[str, int], frames: int, lost: int) -> dict[str, object]:
         "frames_recorded": frames,
         "frames_not_recorded": lost,
         "rows_not_recorded": 0,
-        "ledger": {"sent": sent, "received": received, "missing": missing, **fates},
+        "ledger": balance(counts, missing),
     }

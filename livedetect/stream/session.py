@@ -13,12 +13,13 @@ from typing import Any
 
 import livedetect
 from livedetect.errors import LivedetectError, SettingsError
-from livedetect.protocols import Engine, FrameTap, LooksAtRows, ResultSink, Source
+from livedetect.protocols import Engine, FrameTap, ResultSink, Source
 from livedetect.settings import Settings
 from livedetect.stream.alarm import Alarm, watched_area_nm2
 from livedetect.stream.backlog import Arrival, Backlog, Receiver
 from livedetect.stream.latency import Timing
 from livedetect.stream.ledger import Ledger
+from livedetect.stream.looks import RowLooks
 from livedetect.stream.outcome import (
     Reason,
     RunOutcome,
@@ -98,6 +99,7 @@ class Session:
         self._outputs = outputs
         self._options = options
         self._refits = Refits(engine)
+        self._looks = RowLooks(engine, live=source.info.live)
         self._receiver = Receiver(source, options.stop)
         self._ledger = Ledger()
         self._alarm = Alarm(options.settings.alarm)
@@ -108,9 +110,6 @@ class Session:
         self._heard_s = self._status_s = self._started_s = time.monotonic()
         self._stalled = False
         self._told_to_stop = False
-        self._last_command_at = -1
-        self._next_look_s = self._started_s
-        self._unseen_rows = (-1, 0)  # of which frame, from which row on
 
     def run(self) -> RunOutcome:
         """Run to the end; see `run_session`."""
@@ -135,7 +134,7 @@ class Session:
     def _run_guarded(self) -> tuple[Reason, str]:
         self._receiver.start(
             other_channels=self._outputs.wants_other_channels,
-            rows=isinstance(self._engine, LooksAtRows),
+            rows=self._looks.wanted,
         )
         try:
             reason = self._loop()
@@ -214,26 +213,9 @@ class Session:
             self._backlog.put(Arrival(item=item, at_s=at_s, stored=arrival.stored))
 
     def _look(self, partial: PartialFrame) -> None:
-        """Show the engine an unfinished frame, which is neither counted nor recorded.
-
-        A replay looks again where something was confirmed, all looks before the commands that
-        came during the scan; so there is none any more once a command has come.
-        """
-        known = partial.index == self._ledger.next_index
-        told = partial.index == self._last_command_at
-        if told or not known or not isinstance(self._engine, LooksAtRows):
-            return
-        begun_s = time.monotonic()
-        index, row = self._unseen_rows
-        partial = dataclasses.replace(partial, first_row=row) if index == partial.index else partial
-        self._unseen_rows = (partial.index, partial.first_row)
-        if self._info.live and begun_s < self._next_look_s:
-            return
-        self._unseen_rows = (-1, 0)
-        result = self._engine.look(partial)
-        ended_s = time.monotonic()
-        self._next_look_s = ended_s + (ended_s - begun_s)  # half of the time is for whole frames
-        if result.events:
+        """Show the engine an unfinished frame, which is neither counted nor recorded."""
+        result = self._looks.look(partial, self._ledger.next_index)
+        if result is not None and result.events:
             for event in self._with_alarm(partial.frame, result).events:
                 self._outputs.on_event(event)
 
@@ -287,7 +269,7 @@ class Session:
                     answer_query(query, self._engine)
 
     def _obey_one(self, command: Command, frame: int) -> None:
-        self._last_command_at = frame
+        self._looks.note_command(frame)
         events: Sequence[Event] = ()
         fault: str | None = None
         try:

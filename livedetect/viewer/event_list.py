@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from livedetect.inspection import Inspection
+from livedetect.stream.event_names import ANNOUNCED
 from livedetect.viewer.defect_view import gray, own_levels, pixmap
 from livedetect.viewer.markers import GLYPHS, STYLES
 
@@ -144,14 +145,14 @@ class EventList(QTableWidget):  # type: ignore[misc]  # Qt comes without types
             self.choose_row(rows[at])
             return
         # whoever begins wants to see what came last, and that it has a place in the image
-        placed = [row for row in rows if self.event_at(row)["event"] in _ANNOUNCED]
+        placed = [row for row in rows if self.event_at(row)["event"] in ANNOUNCED]
         self.choose_row((placed or rows)[-1])
 
     def choose_defect(self, defect_id: int) -> None:
         """Choose the announcement of a defect."""
         for row in range(self.rowCount()):
             event = self.event_at(row)
-            if event.get("defect_id") == defect_id and event["event"] in _ANNOUNCED:
+            if event.get("defect_id") == defect_id and event["event"] in ANNOUNCED:
                 self.choose_row(row)
                 return
 
@@ -181,9 +182,6 @@ def _name(event: Mapping[str, Any]) -> str:
     if event.get("earlier_area") is not None:
         return "known place"
     return _NAMES.get(event["event"], str(event["event"]).replace("_", " "))
-
-
-_ANNOUNCED = ("defect_confirmed", "defect_at_start")
 
 
 def _thumbnail(shown: Inspection) -> QIcon:

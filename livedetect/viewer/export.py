@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from livedetect.stream.event_names import ANNOUNCED
 from livedetect.viewer.markers import STYLES
 
 COLUMNS = (
@@ -27,7 +28,6 @@ COLUMNS = (
     "p_value",
     "dismissed",
 )
-_DEFECTS = ("defect_confirmed", "defect_at_start")
 _HYPERSPY = (
     "import json, hyperspy.api as hs; "
     "s.add_marker(hs.plot.markers.Points(**json.load(open('markers.json'))['Points']))"
@@ -40,7 +40,7 @@ def write_csv(path: Path, events: Sequence[Mapping[str, Any]], dismissed: set[in
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for event in events:
-            if event["event"] in _DEFECTS:
+            if event["event"] in ANNOUNCED:
                 writer.writerow({**event, "dismissed": int(event["defect_id"] in dismissed)})
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from livedetect.bench.comparison import Comparison, compare
 from livedetect.bench.score import read_events
 from livedetect.errors import SourceError
+from livedetect.stream.event_names import ANNOUNCED
 from livedetect.stream.recording import Recording
-from livedetect.viewer.recorded_timeline import ANNOUNCED, Timeline
+from livedetect.viewer.recorded_timeline import Timeline
 
 DEFAULT_RADIUS_PX = 8.0
 """As in ``livedetect compare``, where the crystal's own scale is not known."""

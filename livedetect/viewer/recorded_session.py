@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from livedetect.stream.event_names import ANNOUNCED, MODELS
 from livedetect.stream.recording import Recording
 from livedetect.viewer.recorded_stack import FrameStack
-from livedetect.viewer.recorded_timeline import ANNOUNCED, Timeline
+from livedetect.viewer.recorded_timeline import Timeline
 
 Event = Mapping[str, Any]
 Place = tuple[float, float]
@@ -91,8 +92,7 @@ class RecordedSession:
 
     def model_at(self, step: int) -> Event:
         """The event of the model in use at a step, else of the first one, else nothing."""
-        names = ("model_ready", "model_refitted")
-        models = [event for event in self.events if event["event"] in names]
+        models = [event for event in self.events if event["event"] in MODELS]
         known = [event for event in models if self.timeline.step_near(event["frame"]) <= step]
         return (known[-1:] or models[:1] or [{}])[0]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from livedetect.stream.event_names import ANNOUNCED
 from livedetect.stream.recording import Row, TimedCommand
 
-ANNOUNCED = ("defect_confirmed", "defect_at_start")
 _SHOWN_KINDS = ("frame", "rejection", "gap")
 _ANALYSED = ("scored", "warm_up")
 
