@@ -16,11 +16,17 @@ from livedetect.types import Frame, PartialFrame, Rejection, SourceItem
 
 _WAITING_BYTES_MAX = 256 * 2**20
 _WAITING_ITEMS_MIN = 4
+"""However large frames are, the next ones are read while one is analysed."""
 _WAITING_ITEMS_MAX = 4096
+"""Gaps, notices and unfinished frames count no bytes."""
 _JOIN_S = 2.0
+"""A source that does not end by then is left behind: the run's end must be written."""
 _CATCH_UP_FRAMES = 256
+"""More is better skipped: a marker that is minutes old helps nobody at the microscope."""
 _PACE_FRAMES = 30
+"""Of the latest frames the pace of the stream and of the engine are taken."""
 _KEEPING_UP = 0.8
+"""Share of the time between frames; with less to spare the engine would never catch up."""
 
 _log = logging.getLogger(__name__)
 

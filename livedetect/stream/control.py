@@ -13,7 +13,7 @@ from typing import Any
 
 from livedetect.errors import ProtocolError
 from livedetect.inspection import Inspection
-from livedetect.stream import wire_results as wire
+from livedetect.stream import wire_requests as wire
 from livedetect.stream.queries import Query
 from livedetect.stream.wire import check_keys
 from livedetect.stream.wire_pictures import inspection_map

@@ -13,6 +13,7 @@ from typing import Any
 import zmq
 
 from livedetect.errors import ProtocolError
+from livedetect.stream import wire_requests
 from livedetect.stream import wire_results as wire
 from livedetect.stream.curve import join, load_keys
 from livedetect.stream.endpoints import Endpoint
@@ -23,9 +24,12 @@ from livedetect.stream.wire import VersionError
 from livedetect.stream.wire_results import Preview
 
 SILENCE_S = 3.0
+"""An engine says something every second: three are missing."""
 RETRY_S = 0.25
 CONNECT_S = 0.05
+"""Until the snapshot is here, it is looked for so often."""
 MAX_HELD_BACK = 512
+"""Messages that came while a snapshot was fetched; if more did, it is fetched again."""
 MAX_OPEN_REQUESTS = 64
 
 _IDS = itertools.count(1)
@@ -42,7 +46,7 @@ class Outbox:
         """Add a request; raises `ProtocolError` if it cannot be packed or too many wait."""
         future: Future[dict[str, Any]] = Future()
         request_id = next(_IDS)
-        data = wire.encode_request(request_id, cmd, args)
+        data = wire_requests.encode_request(request_id, cmd, args)
         with self._lock:
             if len(self._requests) >= MAX_OPEN_REQUESTS:
                 raise ProtocolError(f"{cmd}: too many requests wait for the engine")
@@ -146,7 +150,7 @@ class Follower:
         self._control.setsockopt(zmq.LINGER, 0)
         self._control.setsockopt(zmq.IMMEDIATE, 1)  # no command waits for the next engine
         self._control.setsockopt(zmq.SNDHWM, MAX_OPEN_REQUESTS)
-        self._control.setsockopt(zmq.MAXMSGSIZE, wire.MAX_REPLY_BYTES)
+        self._control.setsockopt(zmq.MAXMSGSIZE, wire_requests.MAX_REPLY_BYTES)
         self._control.setsockopt(zmq.IPV6, int(":" in self._endpoint.host))
         if self._keys:
             join(self._control, self._keys)
@@ -185,7 +189,7 @@ class Follower:
 
     def _request_snapshot(self) -> None:
         request_id = next(_IDS)
-        if self._send(wire.encode_request(request_id, "snapshot", {})):
+        if self._send(wire_requests.encode_request(request_id, "snapshot", {})):
             self._snapshot_id = request_id
             self._snapshot_due_s = time.monotonic() + SILENCE_S
 
@@ -200,7 +204,7 @@ class Follower:
     def _read_replies(self) -> None:
         while self._control is not None:
             try:
-                reply = wire.decode_reply(self._control.recv_multipart(zmq.NOBLOCK)[-1])
+                reply = wire_requests.decode_reply(self._control.recv_multipart(zmq.NOBLOCK)[-1])
             except zmq.Again:
                 return
             except ProtocolError:

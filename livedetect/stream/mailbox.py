@@ -16,10 +16,14 @@ from livedetect.stream.status import SessionStatus
 from livedetect.types import Event, Frame, FrameResult
 
 MAX_RESULTS = 256
+"""A few seconds of a fast scan, should the publisher be held up."""
 MAX_SPILLED_EVENTS = 20_000
+"""As many as `RunHistory` keeps."""
 MAX_FRAMES = 16
-MAX_FRAME_BYTES = 64 * 1024 * 1024
+MAX_FRAME_BYTES = 64 * 2**20
+"""Only the newest analysed frame is shown: these are for the delay of the analysis."""
 MAX_ORIGINS = 1024
+"""A frame may be skipped, and its origin is never asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from livedetect.errors import ProtocolError
-from livedetect.stream import wire_results as wire
+from livedetect.stream import wire_requests
 from livedetect.stream.control import CommandDesk
 from livedetect.stream.endpoints import DEFAULT_ENDPOINT, bind_pair
 from livedetect.stream.mailbox import Batch, FrameOrigins, FrameShelf, ResultMailbox
@@ -31,8 +31,11 @@ __all__ = ["DEFAULT_ENDPOINT", "ResultsPublisher"]
 
 STATUS_PERIOD_S = 1.0
 PREVIEW_PERIOD_S = 1 / 20
+"""Faster than an eye follows; each costs the shrinking of a frame."""
 PREVIEW_PATIENCE_S = 0.3
+"""Where frames take longer to be analysed they are shown before, without their markers."""
 REQUESTS_PER_ROUND = 16
+"""Then results have their turn."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +53,7 @@ class ResultsPublisher:
     def __init__(self, endpoint: str = DEFAULT_ENDPOINT) -> None:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._pair = bind_pair(self._context, endpoint, wire.MAX_REQUEST_BYTES)
+            self._pair = bind_pair(self._context, endpoint, wire_requests.MAX_REQUEST_BYTES)
         except Exception:
             self._context.term()
             raise

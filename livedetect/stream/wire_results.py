@@ -1,7 +1,7 @@
-"""LDR/1, results on the wire: publications and requests as bytes, pure functions.
+"""LDR/1, results on the wire: publications as bytes and back, pure functions.
 
-Publications are ``result`` and ``status`` (one part each) and ``preview`` (header and
-image); requests go to the ROUTER socket and get one reply each.
+They are ``result`` and ``status`` (one part each) and ``preview`` (header and image); the
+requests of clients are in `wire_requests`.
 """
 
 from __future__ import annotations
@@ -14,43 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livedetect.errors import LivedetectError, ProtocolError
-from livedetect.settings import AlarmSettings
+from livedetect.errors import ProtocolError
 from livedetect.stream.status import SessionStatus
 from livedetect.stream.wire import (
     check_keys,
     check_numbers,
     check_protocol,
     decode_map,
-    encode_map,
 )
 from livedetect.stream.wire_pictures import decode_watched
-from livedetect.types import Command, Event, FrameResult, Phase, Track
+from livedetect.types import Event, FrameResult, Phase, Track
 
 RESULTS_PROTOCOL = "livedetect-results"
 RESULTS_VERSION = 1
-MAX_REQUEST_BYTES = 64 * 1024
 MAX_PUBLICATION_BYTES = 16 * 1024 * 1024
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_TRACKS = 5000
 MAX_PREVIEW_PX = 1024
 PREVIEW_DTYPES: dict[str, np.dtype[Any]] = {"u1": np.dtype("u1"), "<u2": np.dtype("<u2")}
-COMMANDS = frozenset(
-    [
-        "rebaseline",
-        "start_warm_up",
-        "return_to_area",
-        "accept",
-        "dismiss",
-        "set_alarm",
-        "roi",
-        "stop",
-        "note",
-    ]
-)
-QUERIES = frozenset(["snapshot", "inspect"])
-MAX_NOTE = 500
-
 _NUMBER = (int, float)
 _TRACK_COLUMNS: dict[str, tuple[type, ...]] = {
     "defect_id": (int,),
@@ -124,21 +104,6 @@ class Preview:
         """Blocks (y, x) in which defects can be found and their edge, px; None: not known."""
         told = self.header.get("watched")
         return None if told is None else decode_watched(told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """A checked request of a client."""
-
-    id: int | str
-    """Chosen by the client, returned with the reply."""
-    cmd: str
-    """``snapshot``, ``inspect`` or a command."""
-    args: Mapping[str, Any]
-    """Arguments by name."""
-
-
-# -- LDR/1 publications -------------------------------------------------------------------
 
 
 def track_columns(tracks: Sequence[Track]) -> dict[str, list[Any]]:
@@ -311,90 +276,3 @@ def decode_preview(header: Mapping[str, Any], buffer: bytes) -> Preview:
     if header.get("watched") is not None:
         decode_watched(header["watched"])
     return Preview(image=np.frombuffer(buffer, dtype).reshape(shape), header=header)
-
-
-# -- LDR/1 requests -----------------------------------------------------------------------
-
-
-def encode_request(request_id: int | str, cmd: str, args: Mapping[str, Any]) -> bytes:
-    """A client's request."""
-    message = {"p": RESULTS_PROTOCOL, "v": RESULTS_VERSION, "id": request_id}
-    return encode_map({**message, "cmd": cmd, "args": dict(args)})
-
-
-def decode_request(data: bytes) -> Request:
-    """Check a request; arguments are checked by `command`."""
-    message = decode_map(data, MAX_REQUEST_BYTES)
-    check_protocol(message, RESULTS_PROTOCOL, RESULTS_VERSION)
-    check_keys(message, {"id": (int, str), "cmd": (str,), "args": (dict,)})
-    if message["cmd"] not in QUERIES | COMMANDS:
-        allowed = ", ".join(["snapshot", "inspect", *sorted(COMMANDS)])
-        raise ProtocolError(f"unknown cmd; allowed are {allowed}")
-    return Request(id=message["id"], cmd=message["cmd"], args=message["args"])
-
-
-def request_id(data: bytes) -> int | str | None:
-    """The id of a refused request, if it has one that an answer can carry."""
-    try:
-        found = decode_map(data, MAX_REQUEST_BYTES).get("id")
-    except ProtocolError:
-        return None
-    return found if type(found) is int or (type(found) is str and len(found) <= 64) else None
-
-
-def command(request: Request) -> Command:
-    """The checked command of a request, or a `ProtocolError` that says what is allowed."""
-    allowed = {"accept": {"defect_id"}, "dismiss": {"defect_id"}, "roi": {"rectangle"}}
-    allowed["set_alarm"] = {"rule", "limit", "action"}
-    allowed |= {"note": {"text", "by"}, "return_to_area": {"area_id"}}
-    extra = set(request.args) - allowed.get(request.cmd, set())
-    if extra:
-        raise ProtocolError(f"{request.cmd}: unknown argument {min(extra)!r}")
-    if request.cmd in ("accept", "dismiss", "return_to_area"):
-        check_keys(request.args, dict.fromkeys(allowed[request.cmd], (int,)))
-    if request.cmd == "roi":
-        _check_rectangle(request.args.get("rectangle"))
-    if request.cmd == "set_alarm":
-        _check_alarm(request.args)
-    if request.cmd == "note":
-        _check_note(request.args)
-    return Command(name=request.cmd, args=dict(request.args))
-
-
-def _check_rectangle(rectangle: Any) -> None:
-    if rectangle is None:
-        return
-    x0, y0, x1, y1 = check_numbers(rectangle, 4, int)
-    if not (0 <= x0 < x1 and 0 <= y0 < y1):
-        raise ProtocolError("roi: rectangle is x0, y0, x1, y1 in px with x1 > x0 and y1 > y0")
-
-
-def _check_alarm(args: Mapping[str, Any]) -> None:
-    try:
-        AlarmSettings(**args)
-    except LivedetectError as error:
-        raise ProtocolError(f"set_alarm: {error}") from error
-
-
-def _check_note(args: Mapping[str, Any]) -> None:
-    check_keys({"by": "", **args}, {"text": (str,), "by": (str,)})
-    if not 1 <= len(args["text"]) <= MAX_NOTE or len(args.get("by", "")) > MAX_NOTE:
-        raise ProtocolError(f"note: text has 1 to {MAX_NOTE} characters")
-
-
-def encode_reply(request_id: int | str | None, data: Mapping[str, Any]) -> bytes:
-    """The answer to a request that was taken."""
-    return encode_map({"id": request_id, "ok": True, "data": dict(data)})
-
-
-def encode_refusal(request_id: int | str | None, error: str) -> bytes:
-    """The answer to a request that was not taken, saying why."""
-    return encode_map({"id": request_id, "ok": False, "error": error})
-
-
-def decode_reply(data: bytes) -> dict[str, Any]:
-    """Check a reply: a map with ``id``, ``ok`` and ``data`` or ``error``."""
-    message = decode_map(data, MAX_REPLY_BYTES)
-    check_keys(message, {"id": (int, str, type(None)), "ok": (bool,)})
-    check_keys(message, {"data": (dict,)} if message["ok"] else {"error": (str,)})
-    return message

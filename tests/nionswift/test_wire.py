@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from livedetect.errors import ProtocolError
-from livedetect.stream import wire_frames, wire_results
+from livedetect.stream import wire_frames, wire_requests
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUG_IN = ROOT / "adapters" / "nionswift" / "nionswift_plugin" / "livedetect_bridge"
@@ -109,8 +109,8 @@ def test_requests_and_replies(wire):
     assert wire.request(9, "dismiss", {"defect_id": 4}) == LDR["request"]
     assert wire.decode_reply(LDR["reply"]) == ""
     assert wire.decode_reply(LDR["refusal"]) == "no"
-    note = wire_results.decode_request(wire.request(1, "note", {"text": "x", "by": "nionswift"}))
-    assert wire_results.command(note).name == "note"
+    note = wire_requests.decode_request(wire.request(1, "note", {"text": "x", "by": "nionswift"}))
+    assert wire_requests.command(note).name == "note"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from livedetect.errors import EndpointError, SettingsError
-from livedetect.stream import wire_results as wire
+from livedetect.stream import wire_requests
 from livedetect.stream.client import Link, ResultsClient
 from livedetect.stream.publish import ResultsPublisher
 from livedetect.stream.wire import encode_map
@@ -68,12 +68,12 @@ def test_garbage_on_the_control_socket_changes_nothing(publisher, client):
             stranger.send_multipart(
                 [encode_map({"id": number}), *parts][rng.randint(0, 1) :] or [b""]
             )
-        stranger.send(wire.encode_request("x" * 60_000, "stop", {"a": [[]] * 1000}))
+        stranger.send(wire_requests.encode_request("x" * 60_000, "stop", {"a": [[]] * 1000}))
         stranger.setsockopt(zmq.LINGER, 1000)
     with zmq.Context() as context, context.socket(zmq.DEALER) as giant:
         giant.setsockopt(zmq.LINGER, 0)
         giant.connect(publisher.control_endpoint)
-        giant.send(b"\x00" * (wire.MAX_REQUEST_BYTES + 1))
+        giant.send(b"\x00" * (wire_requests.MAX_REQUEST_BYTES + 1))
         assert giant.poll(200) == 0
     with socket.create_connection(
         ("127.0.0.1", int(publisher.control_endpoint.rpartition(":")[2]))
@@ -90,7 +90,7 @@ def test_request_of_another_version_is_answered(publisher):
         message = {"p": "livedetect-results", "v": 2, "id": 5, "cmd": "stop", "args": {}}
         socket_.send(encode_map(message))
         assert socket_.poll(5000)
-        reply = wire.decode_reply(socket_.recv())
+        reply = wire_requests.decode_reply(socket_.recv())
     assert reply["id"] == 5
     assert "version 2, here 1" in reply["error"]
 

@@ -10,6 +10,7 @@ import pytest
 
 from livedetect.errors import ProtocolError
 from livedetect.inspection import Inspection
+from livedetect.stream import wire_requests
 from livedetect.stream import wire_results as wire
 from livedetect.stream.history import RunHistory
 from livedetect.stream.status import SessionStatus
@@ -82,9 +83,9 @@ def test_messages_have_the_agreed_bytes():
         "status": encode_map(wire.status_message(ENVELOPE, STATUS) | COUNTS),
         "preview_header": encode_map(wire.preview_header(ENVELOPE, IMAGE, FIELDS)),
         "preview_image": IMAGE.tobytes(),
-        "request": wire.encode_request(9, "dismiss", {"defect_id": 4}),
-        "reply": wire.encode_reply(9, {"accepted": "stop"}),
-        "refusal": wire.encode_refusal(9, "no"),
+        "request": wire_requests.encode_request(9, "dismiss", {"defect_id": 4}),
+        "reply": wire_requests.encode_reply(9, {"accepted": "stop"}),
+        "refusal": wire_requests.encode_refusal(9, "no"),
     }
     assert made == GOLDEN
 
@@ -106,11 +107,11 @@ def test_golden_preview_reads_back():
 
 
 def test_golden_request_reads_back():
-    request = wire.decode_request(GOLDEN["request"])
+    request = wire_requests.decode_request(GOLDEN["request"])
     assert (request.id, request.cmd) == (9, "dismiss")
-    assert wire.command(request).args == {"defect_id": 4}
-    assert wire.decode_reply(GOLDEN["reply"])["data"] == {"accepted": "stop"}
-    assert wire.decode_reply(GOLDEN["refusal"])["error"] == "no"
+    assert wire_requests.command(request).args == {"defect_id": 4}
+    assert wire_requests.decode_reply(GOLDEN["reply"])["data"] == {"accepted": "stop"}
+    assert wire_requests.decode_reply(GOLDEN["refusal"])["error"] == "no"
 
 
 def test_values_that_cannot_travel_become_text():
@@ -226,7 +227,9 @@ def test_malformed_previews_are_refused(change):
 )
 def test_malformed_commands_are_refused(cmd, args):
     with pytest.raises(ProtocolError):
-        wire.command(wire.decode_request(wire.encode_request(1, cmd, args)))
+        wire_requests.command(
+            wire_requests.decode_request(wire_requests.encode_request(1, cmd, args))
+        )
 
 
 @pytest.mark.parametrize(
@@ -243,7 +246,9 @@ def test_malformed_commands_are_refused(cmd, args):
     ],
 )
 def test_commands_arrive_as_sent(cmd, args):
-    command = wire.command(wire.decode_request(wire.encode_request("a", cmd, args)))
+    command = wire_requests.command(
+        wire_requests.decode_request(wire_requests.encode_request("a", cmd, args))
+    )
     assert (command.name, command.args) == (cmd, args)
 
 
@@ -261,8 +266,8 @@ def test_mutations_yield_only_the_protocol_error():
     readers = {
         "result": lambda data: RunHistory().add(wire.decode_publication([data])),
         "preview_header": lambda data: wire.decode_publication([data, GOLDEN["preview_image"]]),
-        "request": lambda data: wire.command(wire.decode_request(data)),
-        "reply": wire.decode_reply,
+        "request": lambda data: wire_requests.command(wire_requests.decode_request(data)),
+        "reply": wire_requests.decode_reply,
     }
     refused = 0
     for number in range(MUTATIONS):
