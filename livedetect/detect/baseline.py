@@ -20,6 +20,12 @@ from livedetect.detect.grid import Grid
 from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised, WarmUp
+from livedetect.detect.noise import (
+    gradient2,
+    moved_with_edge,
+    trimmed_over_cells,
+    variance_of_steps,
+)
 
 CALIBRATED_WINDOWS = (1, 2, 4)
 """Blocks of warm-up frames that can be held out while enough others remain."""
@@ -40,8 +46,10 @@ PHASE_FRAMES = 8
 """Every so many frames the noise of the places within the cell is looked at."""
 PHASE_RATE = 0.15
 MIN_PHASE_CELLS = 20
-CHI2_MEDIAN = 0.4549
-"""Median of the square of a standard normal variable."""
+PHASE_LIMITS = (0.25, 8.0)
+"""What the noise of a place in the cell may change by, apart from what all of them do. A systematic
+part that is stated too large would otherwise be made up for by noise that goes to nothing."""
+LEAST_SCALE = 0.2
 CLIPPED_Z2_MEAN = 0.97
 """Mean of z² clipped at 9 for a normal z."""
 
@@ -92,6 +100,7 @@ class Baseline:
         self._fit_noise(values, covered)
         self._scale = np.ones(grid.cells)
         self._standardise()
+        self._first_phase = self._ground.phase.copy()
         self._recent = Recent.empty(grid.shape)
         self._scored = 0
         self._usual: tuple[float, float] | None = None
@@ -247,14 +256,14 @@ class Baseline:
         square = ((values - self.level) ** 2 * covered).sum(axis=0)
         variance = square / np.maximum(self.frames - 1, 1)
         full = self.frames >= max(3, len(values) - 2)
-        self._ground.phase = _trimmed_over_cells(self._grid, variance, full)
+        self._ground.phase = trimmed_over_cells(self._grid, variance, full)
         typical = self._grid.tiled(self._ground.phase)
         if not full.any():
             self._coefficients = np.zeros(2)
             return
-        terms = np.stack([self.level**2, _gradient2(self.level, full)])
-        steady = _variance_of_steps(values, covered)
-        usual = self._grid.tiled(_trimmed_over_cells(self._grid, steady, full))
+        terms = np.stack([self.level**2, gradient2(self.level, full)])
+        steady = variance_of_steps(values, covered)
+        usual = self._grid.tiled(trimmed_over_cells(self._grid, steady, full))
         sampled = full & (
             np.arange(full.size).reshape(full.shape) % max(1, full.size // 60000) == 0
         )
@@ -339,7 +348,7 @@ class Baseline:
         ratio = np.where(mass > 0.02, ratio, self._scale)
         self._scored += 1
         rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
-        self._scale = (1 - rate) * self._scale + rate * ratio
+        self._scale = np.maximum((1 - rate) * self._scale + rate * ratio, LEAST_SCALE)
         self._rescale()
 
     def _follow_phases(self, frozen: BoolArray) -> None:
@@ -351,47 +360,7 @@ class Baseline:
         usual = mean[count > 0].mean() if count.any() else 0.0
         if count.min() < MIN_PHASE_CELLS or usual <= 0:
             return
-        self._ground.phase *= (1 + PHASE_RATE * (mean / usual - 1)).astype(np.float32)
+        wanted = self._ground.phase / self._first_phase * (1 + PHASE_RATE * (mean / usual - 1))
+        ratio = np.clip(wanted / wanted.mean(), *PHASE_LIMITS)
+        self._ground.phase = (self._first_phase * ratio).astype(np.float32)
         self._variance_now = None
-
-
-def moved_with_edge(values: FloatArray, cells: tuple[int, int]) -> FloatArray:
-    """Map of cells (n1, n2) moved by whole cells; what enters is like the edge it enters beside."""
-    places = [
-        np.clip(np.arange(length) - step, 0, length - 1)
-        for length, step in zip(values.shape, cells, strict=True)
-    ]
-    return values[np.ix_(*places)]
-
-
-def _variance_of_steps(values: FloatArray, covered: BoolArray) -> FloatArray:
-    """(P, Q) noise variance from frame-to-frame differences; a birth spoils only one of them."""
-    steps = np.diff(values, axis=0) ** 2
-    usable = covered[1:] & covered[:-1]
-    middle = np.median(np.where(usable, steps, 0), axis=0)
-    return np.asarray(middle / (2 * CHI2_MEDIAN))
-
-
-def _trimmed_over_cells(
-    grid: Grid, variance: FloatArray, full: BoolArray, keep: float = 0.9
-) -> FloatArray:
-    """(m1, m2) mean of the lowest nine tenths over cells, corrected for the trimming."""
-    by_cell = np.where(full, variance, np.nan)
-    stacked = grid.by_cell(by_cell).transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
-    ordered = np.sort(stacked, axis=-1)  # NaN sorts last
-    count = np.isfinite(ordered).sum(axis=-1)
-    rank = np.arange(ordered.shape[-1])
-    used = rank < np.maximum(keep * count, 1)[..., None]
-    mean = np.where(used & np.isfinite(ordered), ordered, 0).sum(axis=-1) / used.sum(axis=-1)
-    mean = np.where(count > 0, mean, mean[count > 0].mean() if (count > 0).any() else 1.0)
-    return np.maximum(mean * 1.03, np.finfo(np.float32).tiny).astype(np.float32)
-
-
-def _gradient2(level: FloatArray, known: BoolArray) -> FloatArray:
-    """Squared gradient per sample², 0 beside unknown places."""
-    result = np.zeros_like(level)
-    along_p = (level[2:] - level[:-2]) / 2 * (known[2:] & known[:-2])
-    along_q = (level[:, 2:] - level[:, :-2]) / 2 * (known[:, 2:] & known[:, :-2])
-    result[1:-1] += along_p**2
-    result[:, 1:-1] += along_q**2
-    return result

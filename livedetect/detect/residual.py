@@ -8,7 +8,7 @@ probe-matched Gaussian and subtracts gain x template + offset + background.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import fft
@@ -41,6 +41,8 @@ FEW_FRAMES = 4
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
 SLIP_CELLS = 0.4
+LEVEL_FRAMES = 16
+"""Every so many frames it is looked up what the levels of all sites have in common."""
 REPLACED_PX = 0.15
 """A baseline means little once its samples turn out to lie this far from their places."""
 
@@ -107,6 +109,7 @@ class FrontEnd:
         self._sigma = FIRST_SIGMA_PX
         self._jitter: RowJitter | None = None
         self._steps = 0
+        self._of_levels = (0.0, 0.0)
         self._place_samples(np.zeros(2))
         few, few_shifts = frames[:FEW_FRAMES], shifts[:FEW_FRAMES]
         self.template = self._mean_cell(few, few_shifts)
@@ -158,8 +161,7 @@ class FrontEnd:
         values, covered = sampled.values, sampled.covered
         kernels = form(self._kernels)
         ground = FitGround(level=baseline, known=known, ignored=self.ignored_cells)
-        samples = kernels.fitted_samples(values, covered, self.template, ground)
-        gain, offset = kernels.robust_line(*samples)
+        gain, offset = self._line(values, covered, ground)
         gain = gain if gain > 1e-3 else max(strength, 1e-3)
         cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset))
         kernels.subtract_cells(values, covered, self._background_of(*cells))
@@ -173,6 +175,28 @@ class FrontEnd:
             jitter_rms_px=self._jitter.rms_px if self._jitter else 0.0,
             moved_cells=moved,
         )
+
+    def _line(
+        self, values: FloatArray, covered: BoolArray, ground: FitGround
+    ) -> tuple[float, float]:
+        """Gain and offset of the samples (P, Q) of a frame.
+
+        The fit is to template and levels together, because the sites differ. What all levels
+        have in common with the template belongs to the gain: left with the levels nothing would
+        hold it, and as noise in a model makes its slope too small (errors in variables), they
+        would grow from frame to frame.
+        """
+        kernels = form(self._kernels)
+        gain, offset = kernels.robust_line(
+            *kernels.fitted_samples(values, covered, self.template, ground)
+        )
+        if self._steps % LEVEL_FRAMES == 1:
+            plain = replace(ground, level=np.zeros_like(ground.level))
+            self._of_levels = kernels.robust_line(
+                *kernels.fitted_samples(ground.level, covered, self.template, plain)
+            )
+        more, above = self._of_levels
+        return gain * (1 + more), offset + gain * above
 
     @property
     def settled(self) -> BoolArray:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from livedetect.detect.baseline import NEW_SITE_FRAMES, Baseline, moved_with_edge
+from livedetect.detect.baseline import NEW_SITE_FRAMES, Baseline
 from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.noise import moved_with_edge
 
 BASIS = np.array([[16.0, 0.0], [0.0, 16.0]])
 LATTICE = Lattice(
@@ -65,3 +66,29 @@ def test_noise_that_grows_in_part_of_the_cell_is_followed_there() -> None:
     spread = np.sqrt(np.mean(squares, axis=0))
     assert spread.min() > 0.9
     assert spread.max() < 1.1
+
+
+def test_noise_of_the_registration_that_ends_does_not_take_that_of_the_electrons_with_it() -> None:
+    rng = np.random.default_rng(101)
+    grid = Grid.covering(LATTICE, (256, 256))
+    specimen = grid.tiled(rng.normal(size=grid.samples)) * 3
+    slope = np.gradient(specimen, axis=1)
+
+    def residual(jitter: float) -> np.ndarray:
+        moved = specimen + jitter * rng.normal() * slope
+        return (moved + rng.normal(size=grid.shape)).astype(np.float32)
+
+    covered = np.ones(grid.shape, bool)
+    covered[:, -ENTERING_CELLS * grid.samples[1] :] = False
+    warm_up = np.stack([residual(0.5) for _ in range(12)])
+    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+    baseline = Baseline(grid, warm_up, np.tile(covered, (len(warm_up), 1, 1)))
+    baseline.end_warm_up()
+    squares = np.zeros(grid.shape)
+    for number in range(3000):
+        first = baseline.windows(residual(0.0), everything, nothing)[0]
+        if number >= 2900:
+            squares += first.z**2 / 100
+        baseline.learn(np.ones(grid.cells, bool), nothing)
+    assert np.sqrt(squares[covered].mean()) == pytest.approx(1.0, abs=0.1)
+    assert np.sqrt(squares[~covered].mean()) < 1.2

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from livedetect.detect.detector import Detector
 from livedetect.detect.kernels.plain import shift_rows
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.warp import Warp
+from livedetect.settings import Settings
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames
 
@@ -105,3 +107,14 @@ def test_the_simulator_moves_as_the_registration_says() -> None:
     along_x, along_y = np.std(positions, axis=0)
     assert along_y < 0.1
     assert along_x < 0.3  # the truth includes the jitter of the defect's own row
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_the_gain_of_a_steady_beam_does_not_creep(seed: int) -> None:
+    dim = "mos2?size=160&frames=240&damage=0&detected_e_per_px=1.5&background=0&flicker=0"
+    detector = Detector(Settings())
+    gains = []
+    for frame in frames(f"{dim}&seed={seed}"):
+        registration = detector.step(frame).registration
+        gains.append(registration.gain if registration else np.nan)
+    assert np.mean(gains[-40:]) == pytest.approx(1.0, abs=0.025)
