@@ -7,7 +7,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QPushButton,
     QWidget,
@@ -43,15 +42,13 @@ class AlarmForm(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._limit.setRange(0.0, 1e9)
         self._limit.setDecimals(3)
         self._limit.setValue(10.0)
-        self._outcome, self._holds = QLabel(), QLabel("")
+        self._outcome, self._holds = QLabel(), QLabel()
         self._outcome.setWordWrap(True)
         self._outcome.setStyleSheet("font: bold 11pt;")
         button = QPushButton("Set this rule in the engine")
         button.clicked.connect(lambda _checked=False: self.set_rule.emit())
-        limit = QHBoxLayout()
-        limit.addWidget(self._limit)
         form = QFormLayout(self)
-        form.addRow("Alarm at", limit)
+        form.addRow("Alarm at", self._limit)
         form.addRow("of", self._rule)
         form.addRow("then", self._action)
         form.addRow(self._outcome)

@@ -77,9 +77,9 @@ def told(alarm: AlarmSettings, found: DryRun) -> str:
 def _samples(history: Mapping[str, Any], area_nm2: float | None) -> Iterator[tuple[int, Sample]]:
     """Each kept point of the run with what happened since the one before."""
     series = history["series"]
-    told = _Told(history["events"])
+    happened = _Happened(history["events"])
     for at, frame in enumerate(series["frame"]):
-        births, regions_nm2, area_id = told.until(frame)
+        births, regions_nm2, area_id = happened.until(frame)
         phase, disposition = _of(series, "phase", at), _of(series, "disposition", at)
         known_area = _of(series, "area_id", at)
         yield (
@@ -102,7 +102,7 @@ def _of(series: Mapping[str, Sequence[Any]], name: str, at: int) -> Any:
     return series[name][at] if name in series else None
 
 
-class _Told:
+class _Happened:
     """Events, taken in up to one frame after another."""
 
     def __init__(self, events: Sequence[Mapping[str, Any]]) -> None:

@@ -16,8 +16,9 @@ from napari.layers import Image
 from numpy.typing import NDArray
 
 from livedetect.stream.wire_results import Preview
-from livedetect.viewer.marker_layer import LAYER_KEY, MarkerLayer, found_layer
+from livedetect.viewer.marker_layer import MarkerLayer
 from livedetect.viewer.markers import Markers
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer, scene_of
 from livedetect.viewer.regions_layer import RegionsLayer
 from livedetect.viewer.watch_layer import WatchLayer
 
@@ -128,8 +129,3 @@ class LiveLayers:
         self._regions.clear()
         self._watch.clear()
         self._drift_yx = self._frame_shape = None
-
-
-def scene_of(viewer: Any) -> Any:
-    """Where napari keeps the camera: in the viewer, from 0.9 on in its scene."""
-    return getattr(viewer, "scene", viewer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.plugin_commands import watch
 
 _DOCKS: dict[int, Any] = {}
@@ -12,17 +13,12 @@ _DOCKS: dict[int, Any] = {}
 
 def remember_dock(viewer: Any, widget: Any) -> None:
     """`widget` is the live dock of `viewer` now."""
-    _DOCKS[id(getattr(viewer, "__wrapped__", viewer))] = widget
+    _DOCKS[viewer_key(viewer)] = widget
 
 
 def forget_dock(key: int) -> None:
-    """The dock has gone."""
+    """The dock of the viewer with this `viewer_key` has gone."""
     _DOCKS.pop(key, None)
-
-
-def dock_key(viewer: Any) -> int:
-    """By which `forget_dock` knows the dock of a viewer."""
-    return id(getattr(viewer, "__wrapped__", viewer))
 
 
 def _command(name: str) -> Callable[[], None]:
@@ -30,7 +26,7 @@ def _command(name: str) -> Callable[[], None]:
         import napari  # noqa: PLC0415
 
         viewer = napari.current_viewer()
-        widget = None if viewer is None else _DOCKS.get(dock_key(viewer))
+        widget = None if viewer is None else _DOCKS.get(viewer_key(viewer))
         (widget or watch()).perform(name)
 
     return perform

@@ -32,6 +32,7 @@ from livedetect.viewer.markers import (
     nearest_marker,
     with_selected,
 )
+from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.offer import Offer
 from livedetect.viewer.outlines import Outlines
 from livedetect.viewer.panel import AlarmLine, Displayed, Panel, panel_of
@@ -369,7 +370,7 @@ _SESSIONS: dict[int, LiveSession] = {}
 
 def session_of(viewer: Any, endpoint: str | None = None) -> LiveSession:
     """The session of a napari viewer, made when it is first asked for."""
-    key = id(getattr(viewer, "__wrapped__", viewer))
+    key = viewer_key(viewer)
     if key not in _SESSIONS:
         _SESSIONS[key] = LiveSession(viewer, endpoint or DEFAULT_ENDPOINT)
     elif endpoint is not None and endpoint != _SESSIONS[key].endpoint:

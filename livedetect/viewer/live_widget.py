@@ -31,13 +31,16 @@ from livedetect.viewer.event_list import EventList, told_of
 from livedetect.viewer.help_overlay import HelpOverlay
 from livedetect.viewer.key_bindings import add_menu, bind_keys
 from livedetect.viewer.labels import label, set_text
-from livedetect.viewer.live_commands import dock_key, forget_dock, remember_dock
+from livedetect.viewer.live_commands import forget_dock, remember_dock
 from livedetect.viewer.live_session import LiveSession, View, close_session, session_of
+from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.plot import DefectPlot
 from livedetect.viewer.roi_layer import RoiLayer
 
 PULL_PERIOD_MS = 10
+"""Previews come 20 times a second; one is shown within so much of its coming."""
 _WIDTH_PX = 400
+_EVENTS, _ALARM, _RUN = range(3)  # tabs, in their order
 _SAMPLE_SOURCE = "sim:mos2?fps=10"
 _BUTTONS = (
     ("freeze", "Freeze  F"),
@@ -55,7 +58,7 @@ _BUTTONS_IN_A_ROW = 5
 
 
 class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
-    """Banner, plot, events and buttons; pulls the newest results twenty times a second."""
+    """Banner, plot, events and buttons; pulls the newest results a hundred times a second."""
 
     def __init__(self, napari_viewer: Any, endpoint: str | None = None) -> None:
         super().__init__()
@@ -76,7 +79,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._timer.timeout.connect(self.pull)
         self._timer.start()
         # viewer.close() sends no closeEvent; by then only plain objects may be touched
-        session, key = self._session, dock_key(napari_viewer)
+        session, key = self._session, viewer_key(napari_viewer)
         self.destroyed.connect(lambda: _let_go(session, key))
 
     @property
@@ -99,7 +102,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self.tabs.addTab(self._events_page(), "Events")
         self.tabs.addTab(self._alarm_page(), "Alarm")
         self.tabs.addTab(self._connection(), "Run")
-        self.tabs.setCurrentIndex(2)
+        self.tabs.setCurrentIndex(_RUN)
         self.tabs.setMinimumHeight(215)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 4)
@@ -146,7 +149,6 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         self._warm_up = self._button("Warm up again  W", lambda: self.perform("start_warm_up"))
         page = QWidget()
         form = QFormLayout(page)
-        form.addRow(label("font: 9pt; color: #a9b3bd;"))
         form.addRow("Engine at", _row(self.endpoint_field, self._button("Attach", self.attach)))
         form.addRow("Source", _row(self.source_field, self._start))
         form.addRow(_row(self._warm_up, self.stop_button))
@@ -195,7 +197,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             "return": session.return_to_area,
             "region": self._choose_region,
             "no_region": self._watch_all,
-            "alarm": lambda: self.tabs.setCurrentIndex(1),
+            "alarm": lambda: self.tabs.setCurrentIndex(_ALARM),
             "mute": self._mute,
             "export": self.choose_export,
             "stop": session.stop,
@@ -216,12 +218,12 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             self._session.launch(source)
 
     def _step(self, direction: int) -> None:
-        self.tabs.setCurrentIndex(0)
+        self.tabs.setCurrentIndex(_EVENTS)
         self.events.step(direction)
 
     def _choose(self, event: Mapping[str, Any]) -> None:
         defect_id = event.get("defect_id")
-        self.tabs.setCurrentIndex(0)
+        self.tabs.setCurrentIndex(_EVENTS)
         self._session.select(defect_id if isinstance(defect_id, int) else None, centre=True)
         self.plot.show_cursor(event["frame"])
         self._show_defect(anew=True)
@@ -229,7 +231,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             self.defect.show_words(f"Frame {event['frame']}: {told_of(event)}")
 
     def _choose_frame(self, frame: int) -> None:
-        self.tabs.setCurrentIndex(0)
+        self.tabs.setCurrentIndex(_EVENTS)
         self.events.choose_frame(frame)
 
     def _clicked(self, _viewer: Any, event: Any) -> Any:
@@ -245,7 +247,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         if not moved and len(event.position) >= 2:
             defect_id = self._session.defect_at(*event.position[-2:])
             if defect_id is not None:
-                self.tabs.setCurrentIndex(0)
+                self.tabs.setCurrentIndex(_EVENTS)
                 self.events.choose_defect(defect_id)
 
     def _choose_region(self) -> None:
@@ -317,12 +319,14 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             self.plot.show_series(view.series, view.alarm_count)
         if view.series is not None or panel.running != self._was_running:
             self._show_running(running=panel.running)
+            if self.tabs.currentIndex() == _ALARM:
+                self._try_alarm()
         self._sound(alarm="ALARM" in panel.flags)
         self._show_defect()
 
     def _show_running(self, *, running: bool) -> None:
-        if running and not self._was_running and self.tabs.currentIndex() == 2:
-            self.tabs.setCurrentIndex(0)
+        if running and not self._was_running and self.tabs.currentIndex() == _RUN:
+            self.tabs.setCurrentIndex(_EVENTS)
         self._was_running = running
         self._show_offer(self._session.offer if running else "")
         for button in (self.stop_button, self._warm_up):
@@ -331,8 +335,6 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
             self._of_action[name].setEnabled(running)
         self._start.setEnabled(not self._session.engine_running)
         self._of_action["freeze"].setText("Resume  F" if self._session.frozen else "Freeze  F")
-        if self.tabs.currentIndex() == 1:
-            self._try_alarm()
 
     def _show_offer(self, words: str) -> None:
         if self.return_button.text() != words:

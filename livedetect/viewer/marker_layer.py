@@ -7,16 +7,9 @@ from typing import Any
 import numpy as np
 
 from livedetect.viewer.markers import Markers
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer
 
-LAYER_KEY = "livedetect"
-"""Entry of a layer's metadata that says what the layer is for."""
 _BORDER_SHARE = 0.12
-
-
-def found_layer(viewer: Any, role: str) -> Any:
-    """The layer of `viewer` that was made for `role`, or None."""
-    layers = (layer for layer in viewer.layers if layer.metadata.get(LAYER_KEY) == role)
-    return next(layers, None)
 
 
 class MarkerLayer:

@@ -22,10 +22,13 @@ GLYPHS = {
     "cross": "✛",
 }
 NEW_FRAMES = 10
+"""So long a marker is larger than others, for an eye that has looked elsewhere."""
 NEW_SCALE = 1.5
 SELECTED_SCALE = 1.5
 DIMMED = 0.3
+"""Opacity of what the operator has dismissed."""
 DEFAULT_DIAMETER_SHARE = 1 / 32
+"""Of the frame's edge, where no lattice says how far neighbours are apart."""
 
 _FEATURES = ("defect_id", "kind", "confidence", "score", "confirmed_frame")
 
@@ -74,7 +77,7 @@ def markers_of(
     styles = [STYLES.get(kind, STYLES["unknown"]) for kind in shown["kind"]]
     recent = frame - np.asarray(shown["confirmed_frame"], dtype=np.float64) < NEW_FRAMES
     at_start = np.asarray(shown["at_start"], dtype=bool)
-    color = np.array([_rgba(color) for _, color in styles], dtype=np.float32).reshape(-1, 4)
+    color = np.array([rgba(color) for _, color in styles], dtype=np.float32).reshape(-1, 4)
     color[at_start, 3] = 0.6
     return Markers(
         position_px=position_px[inside],
@@ -134,7 +137,8 @@ def nearest_marker(markers: Markers, y_px: float, x_px: float) -> int | None:
 
 
 @functools.cache
-def _rgba(color: str) -> tuple[float, float, float, float]:
+def rgba(color: str) -> tuple[float, float, float, float]:
+    """``#RRGGBB``, opaque, 0 to 1."""
     red, green, blue = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
     return red, green, blue, 1.0
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from livedetect.errors import LivedetectError
 from livedetect.stream.session_files import SESSION_FILE
-from livedetect.viewer.marker_layer import found_layer
+from livedetect.viewer.napari_seam import found_layer
 from livedetect.viewer.recorded_layers import image_options, image_role
 from livedetect.viewer.recorded_session import RecordedSession
 from livedetect.viewer.recorded_stack import FrameStack

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 
-from livedetect.viewer.marker_layer import LAYER_KEY, MarkerLayer, found_layer
+from livedetect.viewer.marker_layer import MarkerLayer
 from livedetect.viewer.markers import Markers
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer, scene_of
 from livedetect.viewer.recorded_stack import FrameStack
+from livedetect.viewer.regions_layer import RegionsLayer
 
-_OUTLINES = "recorded regions"
-_OUTLINE_COLOR = "#F08CC8"
+Place = tuple[float, float]
 
 
 class RecordedLayers:
@@ -24,7 +25,7 @@ class RecordedLayers:
         self._images: dict[str, Any] = {}
         self._markers = MarkerLayer(viewer, "recorded defects")
         self._other = MarkerLayer(viewer, "other analysis")
-        self._outlined: tuple[int, ...] = ()
+        self._regions = RegionsLayer(viewer, "recorded regions")
         self._shown = ""
 
     def add_stacks(self, stacks: Mapping[str, FrameStack]) -> None:
@@ -77,46 +78,21 @@ class RecordedLayers:
         shapes = np.array([image.data.shape[-2:] for image in self._images.values()])
         own = np.array(layer.data.shape[-2:])
         self._viewer.reset_view()
-        # napari 0.9 has moved the camera
-        camera = getattr(self._viewer, "scene", self._viewer).camera
+        camera = scene_of(self._viewer).camera
         camera.zoom *= float((shapes.max(axis=0) / own).min())
         camera.center = tuple((own - 1) / 2)
 
-    def outline(self, regions: Mapping[int, Sequence[tuple[float, float]]], drift: Any) -> None:
-        """Outline regions, polygons of (x, y) without drift; `drift` (x, y) moves them."""
-        layer = found_layer(self._viewer, _OUTLINES)
-        if layer is None:
-            if not regions:
-                return
-            layer = self._outlines_layer()
-        if tuple(regions) != self._outlined:
-            self._outlined = tuple(regions)
-            layer.data = []
-            polygons = [np.asarray(outline)[:, ::-1] for outline in regions.values()]
-            if polygons:
-                layer.add(polygons, shape_type="polygon", edge_width=2.0)
-        if tuple(layer.translate[-2:]) != (drift[1], drift[0]):
-            layer.translate = (drift[1], drift[0])
-
-    def _outlines_layer(self) -> Any:
-        active = self._viewer.layers.selection.active
-        layer = self._viewer.add_shapes(
-            ndim=2,
-            name="regions",
-            face_color="transparent",
-            edge_color=_OUTLINE_COLOR,
-            metadata={LAYER_KEY: _OUTLINES},
-        )
-        layer.editable = False
-        self._viewer.layers.selection.active = active
-        return layer
+    def outline(self, regions: Mapping[int, Sequence[Place]], drift: Place) -> None:
+        """Outline regions, polygons of (x, y) px without drift; `drift` (x, y) moves them."""
+        outlines = {of: np.asarray(polygon)[:, ::-1] for of, polygon in regions.items()}
+        self._regions.show(outlines, drift[::-1])
 
     def remove(self, stacks: Iterable[FrameStack] = ()) -> None:
         """Take all of it away, for another session; layers of `stacks` are kept."""
         kept = {image_role(stack) for stack in stacks}
         for layer in [layer for layer in self._viewer.layers if _is_recorded(layer, kept)]:
             self._viewer.layers.remove(layer)
-        self._images, self._outlined, self._shown = {}, (), ""
+        self._images, self._shown = {}, ""
 
 
 def image_role(stack: FrameStack) -> str:

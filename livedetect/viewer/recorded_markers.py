@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from livedetect.viewer.markers import GLYPHS, Markers, markers_of
+from livedetect.viewer.markers import DIMMED, GLYPHS, Markers, markers_of, rgba
 
 BOTH, ONLY_A, ONLY_B = "#FFFFFF", "#E69F00", "#56B4E9"
 SHAPE_A, SHAPE_B = "disc", "square"
 SCALE_B = 1.35
-_DIMMED = 0.3
 
 Places = Mapping[int, tuple[float, float]]
 Events = Mapping[int, Mapping[str, Any]]
@@ -31,7 +30,7 @@ def session_markers(
     markers = markers_of(_columns(held, announced, frame), frame, shape, diameter_px)
     color = markers.border_color.copy()
     faint = [defect_id in dismissed for defect_id in markers.features["defect_id"]]
-    color[np.array(faint, dtype=bool), 3] = _DIMMED
+    color[np.array(faint, dtype=bool), 3] = DIMMED
     return dataclasses.replace(markers, border_color=color)
 
 
@@ -39,13 +38,13 @@ def compared(markers: Markers, shared: set[int], diameter_px: float, *, other: b
     """The same markers by analysis instead of by kind: its shape, and white where both agree."""
     alone = ONLY_B if other else ONLY_A
     ids = markers.features["defect_id"]
-    color = [_rgb(BOTH if defect_id in shared else alone) for defect_id in ids]
-    rgba = markers.border_color.copy()
-    rgba[:, :3] = np.array(color, dtype=np.float32).reshape(-1, 3)
+    color = [rgba(BOTH if defect_id in shared else alone) for defect_id in ids]
+    border_color = np.array(color, dtype=np.float32).reshape(-1, 4)
+    border_color[:, 3] = markers.border_color[:, 3]
     return dataclasses.replace(
         markers,
         symbol=[SHAPE_B if other else SHAPE_A] * len(ids),
-        border_color=rgba,
+        border_color=border_color,
         diameter_px=np.full(len(ids), diameter_px * (SCALE_B if other else 1.0)),
     )
 
@@ -71,7 +70,3 @@ def _columns(held: Places, announced: Events, frame: int) -> dict[str, list[Any]
         "at_start": [event.get("event") == "defect_at_start" for event in told],
         "region_id": [event.get("region_id") for event in told],
     }
-
-
-def _rgb(color: str) -> tuple[float, ...]:
-    return tuple(int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))

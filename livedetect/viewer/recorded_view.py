@@ -20,6 +20,7 @@ from livedetect.viewer.markers import (
     nearest_marker,
     with_selected,
 )
+from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.panel import Tone
 from livedetect.viewer.recorded_layers import RecordedLayers
 from livedetect.viewer.recorded_markers import compared, comparison_legend, session_markers
@@ -264,7 +265,7 @@ _VIEWS: dict[int, RecordedView] = {}
 
 def view_of(viewer: Any) -> RecordedView:
     """The view of recorded sessions of a napari viewer, made when it is first asked for."""
-    key = id(getattr(viewer, "__wrapped__", viewer))
+    key = viewer_key(viewer)
     if key not in _VIEWS:
         _VIEWS[key] = RecordedView(viewer)
     return _VIEWS[key]

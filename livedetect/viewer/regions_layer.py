@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from livedetect.viewer.marker_layer import LAYER_KEY, found_layer
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer
 
 OUTLINE_COLOR = "#F08CC8"
 _EDGE_PX = 2.0
@@ -61,5 +61,7 @@ class RegionsLayer:
 def _same(
     first: Mapping[int, NDArray[np.float64]], second: Mapping[int, NDArray[np.float64]]
 ) -> bool:
-    """Both hold the very same outlines; an outline that is laid anew is another array."""
-    return first.keys() == second.keys() and all(first[of] is second[of] for of in first)
+    """Both hold equal outlines."""
+    return first.keys() == second.keys() and all(
+        first[of] is second[of] or np.array_equal(first[of], second[of]) for of in first
+    )

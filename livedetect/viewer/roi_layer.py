@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from livedetect.viewer.layers import scene_of
-from livedetect.viewer.marker_layer import LAYER_KEY, found_layer
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer, scene_of
 
 ROLE = "region of interest"
 _COLOR = "#F0E442"

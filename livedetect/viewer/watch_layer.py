@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from livedetect.viewer.marker_layer import LAYER_KEY, found_layer
+from livedetect.viewer.napari_seam import LAYER_KEY, found_layer
 
 NOT_WATCHED = "not watched"
 _MOST_PX = 768
