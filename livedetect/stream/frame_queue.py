@@ -17,8 +17,8 @@ MAX_FRAMES = 32
 """More than a second of a fast scan: what a busy computer may be late with."""
 MAX_BYTES = 256 * 2**20
 APART = 8
-"""Blocks of rows of one frame beyond which those that wait travel together: ZeroMQ counts
-messages, not frames, before it leaves some out."""
+"""Blocks of rows of one frame beyond which those that wait travel together, as they do once a
+newer frame waits: ZeroMQ counts messages, not frames, before it leaves some out."""
 
 _FrameId = tuple[str, int]
 
@@ -80,7 +80,8 @@ class FrameQueue:
         if not self._waiting:
             return None
         frame, blocks = next(iter(self._waiting.items()))
-        taken = _following(blocks) if len(blocks) > APART else blocks[:1]
+        behind = len(blocks) > APART or len(self) > 1
+        taken = _following(blocks) if behind else blocks[:1]
         del blocks[: len(taken)]
         if not blocks:
             del self._waiting[frame]

@@ -70,8 +70,13 @@ def test_the_oldest_frames_give_way_as_a_whole_and_count_once(count):
     many = [message for seq in range(frame_queue.MAX_FRAMES + 3) for message in blocks(seq, count)]
     queue = filled(*many)
     assert (len(queue), queue.dropped) == (frame_queue.MAX_FRAMES, 3)
-    seqs = [seq for seq, _ in drained(queue)]
-    assert seqs == [seq for seq in range(3, frame_queue.MAX_FRAMES + 3) for _ in range(count)]
+    *older, newest = range(3, frame_queue.MAX_FRAMES + 3)
+    assert [seq for seq, _ in drained(queue)] == older + [newest] * count
+
+
+def test_what_a_newer_frame_has_overtaken_travels_as_one_message():
+    queue = filled(*blocks(0, 4), *blocks(1, 4))
+    assert drained(queue)[:2] == [(0, (0, HEIGHT)), (1, (0, 16))]
 
 
 def test_what_waits_is_bounded_in_bytes_too(monkeypatch):
