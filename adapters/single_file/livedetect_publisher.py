@@ -10,7 +10,8 @@ Needs numpy, pyzmq and msgpack; livedetect itself is not needed on this computer
 
 and on the computer that analyses: ``livedetect run tcp://127.0.0.1:5590``. `send` copies the
 image and returns at once; a thread sends it. What comes faster than it can be sent is dropped,
-oldest first, counted in `dropped`, and seen as a gap by whoever listens.
+oldest frame first, counted in `dropped`, and seen as a gap by whoever listens. A slow scan can be
+sent as it grows, see `FramePublisher.send_rows`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ DTYPES = ("|u1", "<u2", "<u4", "<i2", "<i4", "<f4", "<f8")
 DETAILS = ("dwell_us", "current_pA", "high_tension_kv", "sat", "scan_id", "src", "valid_rows")
 STATUSES = ("success", "abort", "fail")
 MAX_WAITING = 32
+"""Frames, as a whole or in part."""
 MAX_WAITING_BYTES = 256 * 2**20
+ROWS_APART = 8
+"""Blocks of a frame beyond which those that wait travel together."""
+ROWS_APART_S = 0.002
 IDLE_S = 1.0
 
 
@@ -54,7 +59,10 @@ def envelope(kind: str, stream: str, session: str, epoch: bytes) -> dict[str, An
 def frame_parts(
     head: dict[str, Any], numbers: tuple[int, int, int], image: Any, told: dict[str, Any]
 ) -> list[bytes]:
-    """Both parts of a frame; `numbers` are seq, UTC ns and monotonic ns."""
+    """Both parts of a frame; `numbers` are seq, UTC ns and monotonic ns.
+
+    Of a block of rows `head` has the kind ``rows``, `rows` and the `height` of the frame.
+    """
     pixels = np.asarray(image)
     pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
     if pixels.ndim != 2 or pixels.dtype.str not in DTYPES:
@@ -64,16 +72,26 @@ def frame_parts(
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(DETAILS)}")
     data = pixels.tobytes()
+    head = dict(head)
+    shape = [head.pop("height", pixels.shape[0]), pixels.shape[1]]
     header = {
         **head,
         **dict(zip(("seq", "t_ns", "mono_ns"), numbers)),  # noqa: B905 - also for Python 3.8
         "dtype": pixels.dtype.str,
-        "shape": list(pixels.shape),
+        "shape": shape,
         "cal": [_axis(size and size * aspect), _axis(size)],
         **{name: told[name] for name in (*DETAILS, "meta") if told.get(name) is not None},
         "crc32": zlib.crc32(data),
     }
     return [msgpack.packb(header, use_bin_type=True), data]
+
+
+def joined(blocks: list[list[bytes]]) -> list[bytes]:
+    """One message for blocks of rows that follow each other."""
+    first, last = (msgpack.unpackb(blocks[at][0]) for at in (0, -1))
+    data = b"".join(block[1] for block in blocks)
+    last.update(rows=[first["rows"][0], last["rows"][1]], crc32=zlib.crc32(data))
+    return [msgpack.packb(last, use_bin_type=True), data]
 
 
 def control_part(kind: str, head: dict[str, Any], last_seq: int, status: str) -> bytes:
@@ -126,8 +144,10 @@ class FramePublisher:
         """Frames left out because they came faster than the thread could send them."""
         self._lock = threading.Lock()
         self._waiting: collections.deque[list[bytes]] = collections.deque()
+        self._waiting_seqs: collections.deque[int] = collections.deque()
         self._waiting_bytes = 0
         self._next_seq = 0
+        self._growing: tuple[int, int, int, str] | None = None
         self._told_s = 0.0
         self._status = "success"
         self._wake = threading.Event()
@@ -144,12 +164,38 @@ class FramePublisher:
         with self._lock:
             if self._closing.is_set():
                 raise ValueError("the publisher is closed; open another one")
-            numbers = (self._next_seq, time.time_ns(), time.monotonic_ns())
+            seq = self._next_seq + (self._growing is not None)  # the frame before was aborted
+            numbers = (seq, time.time_ns(), time.monotonic_ns())
             parts = frame_parts(envelope("frame", *self._names), numbers, image, told)
-            self._next_seq += 1
-            self._keep(parts)
+            self._next_seq, self._growing = seq + 1, None
+            self._keep(seq, parts)
         self._wake.set()
-        return numbers[0]
+        return seq
+
+    def send_rows(self, block: Any, first_row: int, height: int, **told: Any) -> int:
+        """Publish rows (n, W) of a frame that is being scanned; the number it has is returned.
+
+        They follow each other from row 0; with the last one the frame is complete, and it is not
+        sent once more. Where a scan is aborted, begin the next frame with its row 0. `told` as in
+        `send`; rows that do not follow those before are a ValueError.
+        """
+        rows, width = np.shape(block)
+        end = first_row + rows
+        with self._lock:
+            if self._closing.is_set():
+                raise ValueError("the publisher is closed; open another one")
+            growing = (first_row, height, width, np.asarray(block).dtype.str)
+            if not 0 <= first_row < end <= height or (first_row and growing != self._growing):
+                raise ValueError(f"rows {first_row} to {end} do not follow those before")
+            seq = self._next_seq + (first_row == 0 and self._growing is not None)
+            numbers = (seq, time.time_ns(), time.monotonic_ns())
+            head = {**envelope("rows", *self._names), "rows": [first_row, end], "height": height}
+            parts = frame_parts(head, numbers, block, told)
+            self._next_seq = seq + (end == height)
+            self._growing = None if end == height else (end, *growing[1:])
+            self._keep(seq, parts)
+        self._wake.set()
+        return seq
 
     def close(self, status: str = "success") -> None:
         """Send what waits, and that nothing follows (success, abort or fail)."""
@@ -168,23 +214,35 @@ class FramePublisher:
     def __exit__(self, kind: Any, *_: Any) -> None:
         self.close("success" if kind is None else "abort")
 
-    def _keep(self, parts: list[bytes]) -> None:
-        """Let `parts` wait; the oldest give way, but the newest frame always stays."""
+    def _keep(self, seq: int, parts: list[bytes]) -> None:
+        """Let `parts` wait; the oldest frames give way, but the newest one always stays."""
         self._waiting.append(parts)
+        self._waiting_seqs.append(seq)
         self._waiting_bytes += len(parts[1])
-        while len(self._waiting) > 1 and (
-            len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
+        while self._waiting_seqs[0] != seq and (
+            len(set(self._waiting_seqs)) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
         ):
-            self._waiting_bytes -= len(self._waiting.popleft()[1])
+            self._pop_blocks()
             self.dropped += 1
+
+    def _pop_blocks(self, most: int | None = None) -> list[list[bytes]]:
+        """Remove what waits of the oldest frame, or at most so many blocks of it."""
+        count = self._waiting_seqs.count(self._waiting_seqs[0])
+        blocks = []
+        for _ in range(count if most is None else min(count, most)):
+            blocks.append(self._waiting.popleft())
+            self._waiting_seqs.popleft()
+            self._waiting_bytes -= len(blocks[-1][1])
+        return blocks
 
     def _taken(self) -> list[bytes] | None:
         with self._lock:
             if not self._waiting:
                 return None
-            parts = self._waiting.popleft()
-            self._waiting_bytes -= len(parts[1])
-            return parts
+            many = self._waiting_seqs.count(self._waiting_seqs[0]) > ROWS_APART
+            overtaken = self._waiting_seqs[0] != self._waiting_seqs[-1]
+            blocks = self._pop_blocks(None if many or overtaken else 1)
+        return blocks[0] if len(blocks) == 1 else joined(blocks)
 
     def _run(self) -> None:
         while not self._closing.is_set():
@@ -214,6 +272,8 @@ class FramePublisher:
         while parts:
             self._socket.send_multipart(parts, copy=False)
             self._told_s = time.monotonic()
+            if self._growing is not None:
+                threading.Event().wait(ROWS_APART_S)  # a burst of rows gathers meanwhile
             parts = self._taken()
         if time.monotonic() - self._told_s >= IDLE_S:
             self._control("heartbeat" if self._next_seq else "start")

@@ -73,6 +73,14 @@ def test_a_frame_says_what_the_golden_one_says(single, golden):
     assert list(theirs)[:12] == list(ours)[:12]
 
 
+def test_rows_say_what_the_golden_ones_say(single, golden):
+    head = {**single.envelope("rows", *NAMES), "rows": [1, 2], "height": 2}
+    header, pixels = single.frame_parts(head, NUMBERS, PIXELS[1:], TOLD)
+    assert pixels == golden["rows_pixels"]
+    ours, theirs = msgpack.unpackb(golden["rows_header"]), msgpack.unpackb(header)
+    assert {**theirs, "cal": ours["cal"]} == ours
+
+
 @pytest.mark.parametrize(
     ("kind", "last_seq", "status"), [("start", -1, ""), ("heartbeat", 7, ""), ("end", 7, "success")]
 )
@@ -226,3 +234,64 @@ def test_with_keys_it_lets_in_whom_it_knows(single, tmp_path):
     thread.join(10)
     assert any(isinstance(item, Frame) for item in items)
     assert not thread.is_alive()
+
+
+TALL = np.arange(64 * 8, dtype="<u2").reshape(64, 8)
+
+
+def send_in_rows(publisher, blocks, upto=64):
+    for first in range(0, upto, 64 // blocks):
+        publisher.send_rows(TALL[first : first + 64 // blocks], first, 64, pixel_size_nm=0.02)
+
+
+def received(single, send):
+    """Frames that a source gives when `send(publisher)` has sent all."""
+    with single.FramePublisher("tcp://127.0.0.1:0") as publisher:
+        source, items = livedetect.open_source(publisher.endpoint), []
+        thread = threading.Thread(target=lambda: items.extend(source), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not items:  # the first frames go to nobody until the listener is there
+            assert time.monotonic() < deadline
+            joined = publisher.send(TALL)
+            threading.Event().wait(0.05)
+        send(publisher)
+    thread.join(20)
+    frames = [item for item in items if isinstance(item, Frame) and item.index > joined]
+    return [(frame.index - joined, frame.valid_rows, frame.data) for frame in frames]
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 64])
+def test_frames_sent_in_rows_arrive_whole(single, blocks):
+    frames = received(single, lambda p: [send_in_rows(p, blocks) for _ in range(3)])
+    assert [(number, rows) for number, rows, _ in frames] == [(1, None), (2, None), (3, None)]
+    assert all((data == TALL).all() for _, _, data in frames)
+
+
+def test_a_scan_that_is_aborted_needs_no_word(single):
+    def send(publisher):
+        send_in_rows(publisher, 4, upto=32)
+        send_in_rows(publisher, 4, upto=16)
+        publisher.send(TALL)
+
+    frames = received(single, send)
+    assert [(number, rows) for number, rows, _ in frames] == [(1, 32), (2, 16), (3, None)]
+
+
+def test_rows_that_do_not_follow_are_refused(single):
+    with single.FramePublisher("tcp://127.0.0.1:0") as publisher:
+        publisher.send_rows(TALL[:16], 0, 64)
+        for first, block in ((32, TALL[32:48]), (16, TALL[16:32, :4]), (16, TALL[16:32] * 0.5)):
+            with pytest.raises(ValueError, match="follow"):
+                publisher.send_rows(block, first, 64)
+        with pytest.raises(ValueError, match="follow"):
+            publisher.send_rows(TALL, 16, 64)
+        assert publisher.send_rows(TALL[16:], 16, 64) == 0
+
+
+def test_a_frame_in_rows_waits_as_one_and_is_dropped_as_one(single, busy):
+    for _ in range(single.MAX_WAITING + 2):
+        send_in_rows(busy, 4)
+    assert busy.dropped == 2
+    assert set(waiting_numbers(busy)) == set(range(3, single.MAX_WAITING + 3))
+    assert len(waiting_numbers(busy)) == 4 * single.MAX_WAITING

@@ -34,6 +34,10 @@ HEADER = wire.FrameHeader(
         "meta": {"magnification": 5e6},
     },
 )
+BLOCK = PIXELS[1:]
+ROWS = dataclasses.replace(
+    HEADER, rows=(1, 2), details={**HEADER.details, "crc32": wire.crc32(BLOCK)}
+)
 # what other programs rely on: a change of these bytes is a new version of the protocol
 GOLDEN = {
     name: bytes.fromhex(text)
@@ -57,9 +61,12 @@ CONTROLS = {
 
 def messages():
     header, pixels = wire.encode_frame(HEADER, PIXELS)
+    rows_header, rows_pixels = wire.encode_frame(ROWS, BLOCK)
     return {
         "frame_header": header,
         "frame_pixels": bytes(pixels),
+        "rows_header": rows_header,
+        "rows_pixels": bytes(rows_pixels),
         **{name: wire.encode_control(message)[0] for name, message in CONTROLS.items()},
     }
 
@@ -85,6 +92,12 @@ def test_golden_frame_reads_back():
     pixels = wire.decode_pixels(header, GOLDEN["frame_pixels"])
     np.testing.assert_array_equal(pixels, PIXELS)
     assert not pixels.flags.writeable
+
+
+def test_golden_rows_read_back():
+    header = wire.decode_header([GOLDEN["rows_header"], GOLDEN["rows_pixels"]])
+    assert header == ROWS
+    np.testing.assert_array_equal(wire.decode_pixels(header, GOLDEN["rows_pixels"]), BLOCK)
 
 
 @pytest.mark.parametrize("name", CONTROLS)
