@@ -68,7 +68,7 @@ def test_a_failing_engine_is_told_in_the_record(monkeypatch):
         def step(self, _):
             raise ZeroDivisionError("nothing left")
 
-    monkeypatch.setattr(livedetect, "Detector", Broken, raising=False)
+    monkeypatch.setattr(livedetect, "engine_for", Broken, raising=False)
     assert carry_out(Trial(stream=SPEC)).fault == "ZeroDivisionError: nothing left"
 
 

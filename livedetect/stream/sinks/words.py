@@ -22,9 +22,11 @@ def sentence(event: Event) -> str | None:
 def ledger_lines(values: Mapping[str, Any]) -> list[str]:
     """The end of a run in a few lines, from the values of `run_ended`."""
     ledger, latency = values["ledger"], values["latency_ms"]
+    within = ledger.get("integrated", 0)
     lines = [
         f"{_ENDINGS.get(values['reason'], 'Ended')} after {ledger['received']} frames: "
-        f"{ledger['warm_up']} for warm-up, {ledger['scored']} analysed."
+        f"{ledger['warm_up']} for warm-up, {ledger['scored']} analysed"
+        + (f", {within} summed up with them." if within else ".")
     ]
     turned_away = [
         f"{ledger[name]} {label}" for name, label in _TURNED_AWAY.items() if ledger[name]

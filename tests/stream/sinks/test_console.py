@@ -3,7 +3,7 @@ import io
 import pytest
 
 from livedetect.stream.sinks.console import LiveConsole, PlainConsole, console_sink
-from livedetect.stream.sinks.words import sentence
+from livedetect.stream.sinks.words import ledger_lines, sentence
 from livedetect.stream.status import SessionStatus
 from livedetect.types import DefectEvent, FrameResult, NoticeEvent, Phase, RegionEvent
 
@@ -137,6 +137,12 @@ def test_plain_lines_tell_phases_defects_and_the_end():
     assert lines[6] == "Not analysed: 2 skipped to keep up."
     assert "5.0 ms (half" in lines[7]
     assert lines[8] == "Defects marked: 3."
+
+
+def test_frames_within_a_sum_are_told_at_the_end():
+    values = ended().values
+    summed = {**values, "ledger": {**values["ledger"], "integrated": 12}}
+    assert ledger_lines(summed)[0].endswith("4 analysed, 12 summed up with them.")
 
 
 def test_learning_is_told_before_it_begins():
