@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
+from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.grid import Grid
 from livedetect.detect.matched import MatchedFilters
 from livedetect.detect.novelty import fit_novelty
@@ -20,49 +23,86 @@ AT_START_FALSE = 0.02
 EXPERTS = 3
 FEWEST_SITES = 50
 """Fewer cannot be compared with each other."""
+ROUNDS = 4
+"""More find nothing further with a tenth of the sites defective."""
 
 
-def unlike_equivalents(
-    sites: IntArray,
-    phases: IntArray,
-    where: tuple[Grid, SitePatches, Baseline],
-    filters: MatchedFilters,
-    settings: Settings,
-) -> Patches:
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the sites of the first frames are compared on."""
+
+    grid: Grid
+    patches: SitePatches
+    baseline: Baseline
+    filters: MatchedFilters
+    phases: IntArray
+    """(n1, n2) of every cell."""
+
+
+def unlike_equivalents(sites: IntArray, ground: Ground, settings: Settings) -> Patches:
     """Patches at `sites`, scored by how unlike those of other cells of their phase they are.
 
-    The one-class SVM and the matched filters judge, each by the bulk of its scores, which
-    holds no defects as long as they are few; the most surprised one counts.
+    Every tenth defective column touches half of the patches: what has been found is taken
+    out of what the rest is compared with, until nothing new is found.
     """
-    grid, patches, baseline = where
-    difference, spread, comparable = against_equivalents(grid, baseline, phases)
+    patches = ground.patches
+    reach_px = float(np.hypot(*patches.offsets_px.T).max())
+    aside = np.zeros(ground.grid.shape, bool)
+    scored = _compared(sites, aside, ground, settings)
+    for _ in range(ROUNDS):
+        found = scored.select(scored.score > threshold_at_start(len(scored.site)))
+        places = patches.positions[found.site]
+        middles = suppress_non_maxima(places, found.score, reach_px)
+        touched = patches.footprint(places[middles], reach_px)
+        if not (touched & ~aside).any():
+            break
+        aside |= touched
+        again = _compared(sites, aside, ground, settings)
+        if not len(again.site):
+            break
+        scored = again
+    return scored
+
+
+def _compared(sites: IntArray, aside: BoolArray, ground: Ground, settings: Settings) -> Patches:
+    """Patches at `sites`, scored; the samples `aside` (P, Q) are no example of normality.
+
+    The one-class SVM and the matched filters judge, each by the bulk of its scores, which
+    holds few defects; the most surprised one counts.
+    """
+    patches, baseline = ground.patches, ground.baseline
+    difference, spread, comparable = against_equivalents(
+        ground.grid, baseline, ground.phases, ~aside
+    )
     sites = sites[np.asarray(patches.of_cell(comparable)[sites], bool)]
-    if len(sites) < FEWEST_SITES:
+    usual = patches.all_true(~aside, sites)
+    if usual.sum() < FEWEST_SITES:
         return Patches.empty(sites[:0], len(patches.offsets_px))
     descriptors = patches.take(difference / spread, sites)
     energy = (descriptors**2).sum(axis=1)
-    normal = descriptors[energy < np.quantile(energy, AT_START_TRIM)]
+    normal = descriptors[usual & (energy < np.quantile(energy[usual], AT_START_TRIM))]
     novelty = fit_novelty(normal, nu=settings.nu, seed=settings.random_seed)
     scores = novelty.score(descriptors)
-    surprise = [bulk_tail(scores).surprise(scores)]
+    surprise = [bulk_tail(scores[usual]).surprise(scores)]
     sublattices = patches.sublattices(sites)
-    heights_and_places = filters.score(descriptors, sublattices, settings.warm_up_frames)
-    surprise += [_surprise_by_sublattice(entry, sublattices) for entry in heights_and_places]
+    heights_and_places = ground.filters.score(descriptors, sublattices, settings.warm_up_frames)
+    surprise += [_by_sublattice(entry, usual, sublattices) for entry in heights_and_places]
+    frames = settings.warm_up_frames
     return Patches(
         site=sites,
         score=np.maximum.reduce(surprise),
-        z=patches.take(difference / np.sqrt(baseline.variance()), sites),
-        window_frames=np.full(len(sites), settings.warm_up_frames),
+        z=patches.take(difference / np.sqrt(baseline.variance() / frames), sites),
+        window_frames=np.full(len(sites), frames),
     )
 
 
-def _surprise_by_sublattice(scores: FloatArray, sublattices: IntArray) -> FloatArray:
+def _by_sublattice(scores: FloatArray, usual: BoolArray, sublattices: IntArray) -> FloatArray:
     """(n,) surprise under the bulk of all sites and of the same sublattice: an alloy varies."""
-    surprise = bulk_tail(scores).surprise(scores)
+    surprise = bulk_tail(scores[usual]).surprise(scores)
     for sublattice in np.unique(sublattices):
         here = sublattices == sublattice
-        if here.sum() >= FEWEST_SITES:
-            own = bulk_tail(scores[here]).surprise(scores[here])
+        if (here & usual).sum() >= FEWEST_SITES:
+            own = bulk_tail(scores[here & usual]).surprise(scores[here])
             surprise[here] = np.minimum(surprise[here], own)
     return surprise
 

@@ -65,7 +65,7 @@ def strictest(tails: Sequence[Tail], probability: float) -> Tail:
 
 
 def suppress_non_maxima(
-    positions: FloatArray, scores: FloatArray, radius_px: float, most: int = 400
+    positions: FloatArray, scores: FloatArray, radius_px: float, most: int = 10_000
 ) -> IntArray:
     """Indices of the highest scores that are at least `radius_px` apart, best first.
 
@@ -73,7 +73,7 @@ def suppress_non_maxima(
     ----------
     positions : (n, 2) px.
     scores : (n,).
-    most : candidates looked at.
+    most : candidates looked at; a frame in disorder must not cost more than others.
     """
     best_first = np.argsort(-scores, kind="stable")[:most]
     return np.asarray(best_first[form(COMPILED).keep_apart(positions[best_first], radius_px)])

@@ -52,6 +52,16 @@ def phases_of_cells(grid: Grid, level: FloatArray, known: BoolArray, seed: int) 
     return _tidy(_labelled(described, usable, seed), usable)
 
 
+def carried_on(phases: IntArray) -> IntArray:
+    """Phases (n1, n2) whose unknown cells, those at the frame's edge, are as the nearest known."""
+    if not (phases >= 0).any():
+        return np.zeros_like(phases)
+    nearest = ndimage.distance_transform_edt(
+        phases < 0, return_distances=False, return_indices=True
+    )
+    return np.asarray(phases[tuple(nearest)])
+
+
 def boundary_of(phases: IntArray) -> BoolArray:
     """(n1, n2) cells at which two phases meet."""
     highest = ndimage.maximum_filter(phases, footprint=EVERYWHERE)

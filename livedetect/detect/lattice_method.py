@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.at_start import threshold_at_start, unlike_equivalents
+from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline, Window
 from livedetect.detect.candidates import candidates_of
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
-from livedetect.detect.domains import beside_boundaries, found, phases_of_cells
+from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
 from livedetect.detect.method import Candidate, Findings, Method, Scored
@@ -100,14 +100,23 @@ class LatticeMethod:
 
     def at_start(self) -> Sequence[Candidate]:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
-        beside = beside_boundaries(self._phases)
-        judged = self._watched & ~np.asarray(self._patches.of_cell(beside), bool)
-        sites = np.flatnonzero(self._patches.all_true(self._baseline.known) & judged)
-        where = (self._front.grid, self._patches, self._baseline)
-        filters = self._judgement.filters
-        patches = unlike_equivalents(sites, self._phases, where, filters, self._settings)
+        phases = carried_on(self._phases)
+        beside = np.asarray(self._patches.of_cell(beside_boundaries(phases)), bool)
+        # also those beyond what is watched: the fringe of a defect there is none of its own
+        sites = np.flatnonzero(self._patches.all_true(self._baseline.known) & ~beside)
+        ground = Ground(
+            self._front.grid,
+            self._patches,
+            self._baseline,
+            self._judgement.filters,
+            phases,
+        )
+        patches = unlike_equivalents(sites, ground, self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
-        return self._candidates(self._outside_regions(patches.select(novel)))
+        found = self._candidates(self._outside_regions(patches.select(novel)))
+        places = np.array([entry.position for entry in found]).reshape(-1, 2)
+        watched = self._watched[self._patches.nearest(places)]
+        return [entry for entry, inside in zip(found, watched, strict=True) if inside]
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""

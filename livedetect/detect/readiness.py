@@ -19,7 +19,7 @@ from livedetect.detect.patterson import PattersonMethod
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.stored_mean import StoredMean
-from livedetect.detect.tracking import Tracker
+from livedetect.detect.tracking import SHADOW_AT_START, Tracker
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Event, Frame
@@ -108,7 +108,7 @@ def first_defects(
     for region in boundaries[known:]:
         events += book.region(tracker, region, stamp, view, at_start=True)
     held = tracker.unknown(model.method.at_start())
-    for candidate in tracker.unexplained(held, stamp.frame):
+    for candidate in tracker.unexplained(held, stamp.frame, SHADOW_AT_START):
         first_frame = warm_up[0].index
         defect = book.enter(tracker, candidate, first_frame, stamp.frame, at_start=True)
         events.append(defect_event("defect_at_start", defect, stamp, view))

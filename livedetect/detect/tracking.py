@@ -14,6 +14,9 @@ from livedetect.detect.method import Candidate
 SHADOW_RADIUS = 1.8
 """In merge radii: so close to a strong defect, a weak marker is its own fringe."""
 SHADOW_SCORE = 0.3
+"""Of the strong one's score; real frames show fringes of new defects as far as the reach goes."""
+SHADOW_AT_START = 0.03
+"""The same at the end of the reach in the mean of all first frames, in which nothing forms."""
 SIGNATURE_FRAMES = 8
 ECHO_FRAMES = 8
 """So long the time windows still show a defect where it has left."""
@@ -105,11 +108,14 @@ class Tracker:
         points = [defect for defect in self.active if defect.region_id is None]
         return [defect for defect in points if not defect.at_start]
 
-    def unexplained(self, candidates: Sequence[Candidate], frame: int) -> list[Candidate]:
+    def unexplained(
+        self, candidates: Sequence[Candidate], frame: int, fringe: float = SHADOW_SCORE
+    ) -> list[Candidate]:
         """Candidates that belong to no known defect; known ones are marked as seen.
 
         Defects of the first frames own nothing: they are part of the baseline, so what
-        shows at their place is new.
+        shows at their place is new. `fringe` is the share of a strong candidate's score
+        that its fringe may have at the end of its reach.
         """
         fresh: list[Candidate] = []
         known = self._owners()
@@ -121,7 +127,7 @@ class Tracker:
                     apart[:, index] = _distances(candidates, [known[index]])[:, 0]
             elif self._left_by(candidate, frame) is not None:
                 continue
-            elif not _in_shadow(candidate, fresh, self.merge_radius_px):
+            elif not _in_shadow(candidate, fresh, self.merge_radius_px, fringe):
                 fresh.append(candidate)
         return fresh
 
@@ -217,9 +223,17 @@ def _distances(candidates: Sequence[Candidate], defects: Sequence[Defect]) -> Fl
     return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
 
 
-def _in_shadow(candidate: Candidate, stronger: Sequence[Candidate], radius_px: float) -> bool:
+def _in_shadow(
+    candidate: Candidate,
+    stronger: Sequence[Candidate],
+    radius_px: float,
+    fringe: float = SHADOW_SCORE,
+) -> bool:
     for other in stronger:
-        distance = float(np.hypot(*(other.position - candidate.position)))
-        if distance < SHADOW_RADIUS * radius_px and candidate.score < SHADOW_SCORE * other.score:
-            return True
+        distance = float(np.hypot(*(other.position - candidate.position))) / radius_px
+        if distance < SHADOW_RADIUS:
+            outward = max(0.0, distance - 1) / (SHADOW_RADIUS - 1)
+            share = SHADOW_SCORE * (fringe / SHADOW_SCORE) ** outward
+            if candidate.score < share * other.score:
+                return True
     return False

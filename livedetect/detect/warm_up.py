@@ -67,21 +67,19 @@ def steps_in_time(
 
 
 def against_equivalents(
-    grid: Grid, baseline: Baseline, phases: IntArray
+    grid: Grid, baseline: Baseline, phases: IntArray, usable: BoolArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Baseline of every sample against the same place of the other cells of its phase.
 
     Returns the difference from their median (P, Q), 0 where unknown, its usual spread
     (P, Q), a robust standard deviation, and the cells (n1, n2) that have equivalents: those
-    of a phase that is not in step with the lattice have none. `phases` (n1, n2) is -1 where
-    unknown.
+    of a phase that is not in step with the lattice have none. `phases` (n1, n2) are those
+    of every cell; only `usable` samples (P, Q) count for median and spread.
     """
     difference = np.zeros(grid.shape, np.float32)
     spread = np.ones(grid.shape, np.float32)
-    # what is in no phase is compared with the largest one
-    numbers = np.maximum(phases, 0)
-    masks = [grid.spread(numbers == phase) for phase in range(int(numbers.max(initial=0)) + 1)]
-    level = np.where(baseline.known, baseline.level, np.nan)
+    masks = [grid.spread(phases == phase) for phase in range(int(phases.max(initial=0)) + 1)]
+    level = np.where(baseline.known & usable, baseline.level, np.nan)
     usual = [_usual(grid, np.where(mask, level, np.nan)) for mask in masks]
     variances = [float((width**2).mean()) for _, width in usual]
     for mask, (median, width) in zip(masks, usual, strict=True):
@@ -89,7 +87,7 @@ def against_equivalents(
         difference = np.where(mask & baseline.known, off, difference)
         spread = np.where(mask, grid.tiled(np.maximum(width, 1e-12)), spread)
     in_step = [v <= OUT_OF_STEP**2 * min(variances) for v in variances]
-    return difference.astype(np.float32), spread.astype(np.float32), np.array(in_step)[numbers]
+    return difference.astype(np.float32), spread.astype(np.float32), np.array(in_step)[phases]
 
 
 def _usual(grid: Grid, level: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -41,3 +41,8 @@ def test_the_score_orders_like_the_svm_and_does_not_saturate() -> None:
     far = np.outer([20.0, 40.0, 80.0], np.ones(6)).astype(np.float32)
     assert (np.diff(model.score(far)) > 100).all()
     assert np.isfinite(model.score(far)).all()
+
+
+def test_more_than_a_few_hundred_places_are_looked_at() -> None:
+    places = 10.0 * np.argwhere(np.ones((30, 30)))
+    assert len(suppress_non_maxima(places, np.arange(900.0), 6.0)) == 900

@@ -1,0 +1,54 @@
+"""Crystals of which every tenth column is defective from the start."""
+
+import numpy as np
+import pytest
+
+from livedetect import Detector
+from livedetect.detect.domains import carried_on
+from livedetect.stream.registry import open_simulator
+
+SPEC = "{}?size=256&frames=12&preexisting=0.1&damage=0&detected_e_per_px=2&seed={}"
+BORDER_PX = 24
+SAME_KIND = {"metal_vacancy": "vacancy", "column_vacancy": "vacancy"}
+
+
+def told_and_there(spec: str) -> tuple[list, list]:
+    detector, events, truth = Detector(), [], []
+    for simulated in open_simulator(spec):
+        events += detector.step(simulated.frame).events
+        truth = simulated.truth
+    return [e for e in events if e.event == "defect_at_start"], list(truth)
+
+
+def nearest(x: float, y: float, others: list) -> tuple[float, object]:
+    return min(((np.hypot(x - o.x_px, y - o.y_px), o) for o in others), key=lambda pair: pair[0])
+
+
+@pytest.mark.parametrize(("crystal", "seed"), [("mos2", 1), ("graphene", 2)])
+def test_a_tenth_of_the_columns_is_told_with_its_kind(crystal: str, seed: int) -> None:
+    told, there = told_and_there(SPEC.format(crystal, seed))
+    limits = (BORDER_PX, 256 - BORDER_PX)
+    inner = [d for d in there if all(limits[0] < v < limits[1] for v in (d.x_px, d.y_px))]
+    lone = [d for d in inner if nearest(d.x_px, d.y_px, [o for o in there if o is not d])[0] > 15]
+    found = [(d, *nearest(d.x_px, d.y_px, told)) for d in lone]
+    hits = [(d, event) for d, distance, event in found if distance < 5.5]
+    assert len(lone) >= 10
+    assert len(hits) >= 0.9 * len(lone)
+    right = [SAME_KIND.get(d.kind, d.kind) == event.kind for d, event in hits]
+    assert np.mean(right) >= 0.8
+
+
+def test_what_lies_beyond_the_watched_area_has_no_marker_at_its_fringe() -> None:
+    spec = "mos2?size=384&frames=12&preexisting=0.05&damage=0&detected_e_per_px=2&seed=2"
+    told, there = told_and_there(spec)
+    assert len(told) >= 30
+    assert max(nearest(event.x_px, event.y_px, there)[0] for event in told) < 8
+
+
+def test_a_rim_that_is_partly_seen_belongs_to_the_phase_beside_it() -> None:
+    phases = np.full((6, 8), -1)
+    phases[1:-1, 1:4], phases[1:-1, 4:-1] = 0, 1
+    whole = carried_on(phases)
+    assert (whole[:, :4] == 0).all()
+    assert (whole[:, 4:] == 1).all()
+    assert (carried_on(np.full((2, 2), -1)) == 0).all()
