@@ -54,8 +54,10 @@ class Background:
         change = change + self._smooth((innovation - change) * weight) / mass
         rate = np.where(used, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
         self._level = level + rate * change
-        self._slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
-        self._frames = self._frames + (coverage > 0.9)
+        slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
+        # out of view nothing holds a growth: what comes back is new territory
+        self._slope = np.where(used, slope, 0.0)
+        self._frames = np.where(used, self._frames + (coverage > 0.9), 0.0)
         return level + change
 
     def move(self, offset: tuple[int, int]) -> None:

@@ -1,0 +1,26 @@
+"""The slowly varying background, followed from frame to frame."""
+
+import numpy as np
+import pytest
+
+from livedetect.detect.background import Background
+
+CELLS = (20, 20)
+GROWTH, SCATTER = 0.001, 0.05
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_what_was_out_of_view_for_long_comes_back_like_what_lies_beside_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    background = Background(CELLS)
+    worst = 0.0
+    for number in range(1300):
+        coverage = np.ones(CELLS)
+        if 200 <= number < 1200:
+            coverage[:, -5:] = 0
+        true = GROWTH * min(number, 200)
+        means = (true + SCATTER * rng.normal(size=CELLS)) * (coverage > 0)
+        found = background.step(means, coverage)
+        if number >= 1200:
+            worst = max(worst, float(np.abs(found - true)[:, -5:].max()))
+    assert worst < 0.08
