@@ -10,7 +10,6 @@ absorbed slowly and a wrong level always recovers. Scoring (`windows`) and learn
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize
@@ -19,13 +18,21 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid
 from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.kernels.maps import WINDOWS, Ground, Recent, Standardised, WarmUp
+from livedetect.detect.kernels.maps import (
+    WINDOWS,
+    Ground,
+    Recent,
+    Standardised,
+    WarmUp,
+    window_bits,
+)
 from livedetect.detect.noise import (
     gradient2,
     moved_with_edge,
     trimmed_over_cells,
     variance_of_steps,
 )
+from livedetect.detect.time_window import Window
 
 CALIBRATED_WINDOWS = (1, 2, 4)
 """Blocks of warm-up frames that can be held out while enough others remain."""
@@ -52,18 +59,6 @@ part that is stated too large would otherwise be made up for by noise that goes 
 LEAST_SCALE = 0.2
 CLIPPED_Z2_MEAN = 0.97
 """Mean of z² clipped at 9 for a normal z."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """Standardised residual of the mean over the last `frames` frames."""
-
-    frames: int
-    """Length of the window."""
-    z: FloatArray
-    """(P, Q) unit variance on a crystal that has not changed; 0 where not valid."""
-    valid: BoolArray
-    """(P, Q) True where the whole window was covered and the baseline is known."""
 
 
 class Baseline:
@@ -204,8 +199,8 @@ class Baseline:
         self._recent.advance()
         form(self._kernels).windows(values, covered, self._recent, self._ground, frozen, self._now)
         return [
-            Window(frames=length, z=z, valid=valid)
-            for length, z, valid in zip(WINDOWS, self._now.z, self._now.valid, strict=True)
+            Window(frames=length, z=z, cover=self._now.unbroken, least=window_bits(length))
+            for length, z in zip(WINDOWS, self._now.z, strict=True)
             if length <= self._recent.frames
         ]
 
@@ -313,7 +308,7 @@ class Baseline:
         least = max(min(WARM_UP_SITE_FRAMES, int(others.sum())) - 1, 1)
         inflation = float(self._ground.inflation[WINDOWS.index(length)])
         z, valid = form(self._kernels).held_out(warm_up, inside, others, least, inflation)
-        return Window(frames=length, z=z, valid=valid)
+        return Window(frames=length, z=z, cover=valid)
 
     def _independent_of(self, block: slice) -> BoolArray:
         """(K,) warm-up frames that share no noise with those of `block`, as far as there are."""
@@ -353,7 +348,7 @@ class Baseline:
 
     def _follow_phases(self, frozen: BoolArray) -> None:
         """A growing background adds more noise to the hollows of the cell than to its columns."""
-        judged = self._now.valid[0] & ~frozen
+        judged = (self._now.unbroken > 0) & ~frozen
         count = self._grid.by_cell(judged).sum(axis=(0, 2))
         square = np.minimum(self._now.z[0] ** 2, 9) * judged
         mean = self._grid.by_cell(square).sum(axis=(0, 2)) / np.maximum(count, 1)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray
-from livedetect.detect.baseline import Window
 from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.time_window import Window
 from livedetect.errors import LatticeNotFoundError
 
 STANDS_OUT = 3.0

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.baseline import Window
 from livedetect.detect.decision import Tail, strictest
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Experts, Looked
@@ -22,6 +21,7 @@ from livedetect.detect.novelty import NoveltyModel
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.profile import fit_profile
 from livedetect.detect.residual import FrontEnd
+from livedetect.detect.time_window import Window
 
 MAX_TRAINING_SITES = 6000
 EXPERTS = 3

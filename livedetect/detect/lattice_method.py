@@ -9,7 +9,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents
-from livedetect.detect.baseline import Baseline, Window
+from livedetect.detect.baseline import Baseline
 from livedetect.detect.candidates import candidates_of
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
@@ -25,6 +25,7 @@ from livedetect.detect.residual import FrontEnd
 from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
+from livedetect.detect.time_window import Window
 from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import away_from, bulk_tail, first_residuals, steps_in_time
 from livedetect.detect.watch import LEAST_CELLS, WatchedArea, block_map, cells_in_view
@@ -250,9 +251,7 @@ class LatticeMethod:
 
     def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
-        ready = self._baseline.known
-        if self._windows:
-            ready = ready & self._windows[0].valid
+        ready = self._windows[0].valid if self._windows else self._baseline.known
         self._in_frame = self._front.to_frame(self._patches.positions, shift)
         return self._patches.all_true(ready) & self._area.contains(self._in_frame)
 

@@ -15,10 +15,10 @@ from scipy.spatial import cKDTree
 from skimage import measure
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.baseline import Window
 from livedetect.detect.grid import Grid
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.regions import Region
+from livedetect.detect.time_window import Window
 
 EVERYWHERE = np.ones((3, 3), bool)
 FINE = 4

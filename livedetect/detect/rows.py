@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.baseline import Window
 from livedetect.detect.decision import Tail, fit_tail, strictest
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
@@ -22,6 +21,7 @@ from livedetect.detect.matched import MatchedFilters
 from livedetect.detect.method import Candidate
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.regions import Region
+from livedetect.detect.time_window import Window
 
 ROW_CELLS = 10
 """Columns from which on a row is a line."""

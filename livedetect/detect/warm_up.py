@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.baseline import Baseline, Window
+from livedetect.detect.baseline import Baseline
 from livedetect.detect.decision import TAIL_FRACTION, Tail
 from livedetect.detect.grid import Grid
 from livedetect.detect.method import Candidate
 from livedetect.detect.residual import FrontEnd
+from livedetect.detect.time_window import Window
 
 MIN_BEFORE = 3
 MIN_AFTER = 1
@@ -63,7 +64,7 @@ def steps_in_time(
         after = values[first_after:].mean(axis=0)
         sd = baseline.difference_sd(first_after, count - first_after)
         z = np.where(everywhere, (after - before) / sd, 0).astype(np.float32)
-        yield first_after, Window(frames=count - first_after, z=z, valid=everywhere)
+        yield first_after, Window(frames=count - first_after, z=z, cover=everywhere)
 
 
 def against_equivalents(

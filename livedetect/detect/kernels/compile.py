@@ -6,8 +6,13 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+unsigned: Any = np.uint64
+"""Offsets into flat arrays: what cannot be negative needs no look at the array's end, and a
+loop over it is vectorised. A slice instead costs two atomic additions, more than a short row."""
 
 REORDERING = {"contract", "reassoc", "nsz", "arcp"}
 """What lets sums be vectorised. The order is fixed when the kernel is compiled, so equal

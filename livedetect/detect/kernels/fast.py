@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import cast
 
 import numpy as np
 from scipy import ndimage
@@ -118,21 +119,21 @@ def windows(
 ) -> None:
     """See `plain.windows`."""
     compiled_windows.windows(
-        values,
-        covered,
-        recent.past,
-        recent.history,
+        values.reshape(-1),
+        _bytes(covered),
+        recent.past.reshape(-1),
+        recent.history.reshape(-1),
         recent.newest,
-        ground.base,
+        ground.base.reshape(-1),
         ground.known_frames,
         ground.scale,
         ground.phase,
         ground.inflation,
         np.array(WINDOWS),
-        frozen,
-        out.z,
-        out.valid,
-        out.largest,
+        _bytes(frozen),
+        out.z.reshape(-1),
+        out.unbroken.reshape(-1),
+        out.largest.reshape(-1),
         out.cells,
         out.counts,
     )
@@ -143,18 +144,23 @@ def follow(
 ) -> None:
     """See `plain.follow`."""
     compiled_windows.follow(
-        recent.past,
-        recent.history,
+        recent.past.reshape(-1),
+        recent.history.reshape(-1),
         recent.newest,
-        ground.base,
+        ground.base.reshape(-1),
         ground.known_frames,
         ground.scale,
         ground.phase,
-        settled,
-        frozen,
+        np.ascontiguousarray(settled).view(np.uint8),
+        _bytes(frozen),
         *law,
         recent.is_full,
     )
+
+
+def _bytes(mask: BoolArray) -> IntArray:
+    """A mask as flat uint8; a view if it is contiguous."""
+    return cast("IntArray", np.ascontiguousarray(mask).view(np.uint8).reshape(-1))
 
 
 def systematic(ground: Ground, coefficients: FloatArray) -> None:

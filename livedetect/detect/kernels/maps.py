@@ -14,6 +14,11 @@ REMEMBERED = 8
 """Frames kept; one bit each in a history of coverage."""
 
 
+def window_bits(frames: int) -> int:
+    """Bits of a history of coverage in which the latest `frames` are all set."""
+    return (1 << frames) - 1
+
+
 @dataclass(slots=True, kw_only=True)
 class Recent:
     """The latest residuals."""
@@ -55,7 +60,7 @@ class Ground:
     phase: FloatArray
     """(m1, m2) float32 noise variance of one frame by place in the cell."""
     inflation: FloatArray
-    """(4,) float32 factor on the noise of each time window."""
+    """(6,) float32 factor on the noise of each time window."""
     known_frames: float
     """Frames a level must rest on before a place is judged."""
 
@@ -75,9 +80,10 @@ class Standardised:
     """A frame in all time windows; overwritten by the next one."""
 
     z: FloatArray
-    """(4, P, Q) float32, unit variance on an unchanged crystal, 0 where not valid."""
-    valid: BoolArray
-    """(4, P, Q) True where the whole window was covered and the level is known."""
+    """(6, P, Q) float32, unit variance on an unchanged crystal, 0 where not valid."""
+    unbroken: IntArray
+    """(P, Q) uint8, the lowest bits of the history of coverage that are all set; 0 where the
+    level is not known. A window of n frames is valid from 2^n - 1 on, see `window_bits`."""
     largest: FloatArray
     """(P, Q) float32 largest magnitude of z over the windows."""
     cells: FloatArray
@@ -90,7 +96,7 @@ class Standardised:
         """Room for a grid of `shape` (P, Q) with `cells` (n1, n2)."""
         return cls(
             z=np.zeros((len(WINDOWS), *shape), np.float32),
-            valid=np.zeros((len(WINDOWS), *shape), bool),
+            unbroken=np.zeros(shape, np.uint8),
             largest=np.zeros(shape, np.float32),
             cells=np.zeros((2, *cells), np.float32),
             counts=np.zeros(2, np.int64),

@@ -6,7 +6,14 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.maps import (
+    WINDOWS,
+    FitGround,
+    Ground,
+    Recent,
+    Standardised,
+    window_bits,
+)
 from livedetect.detect.kernels.plain_experts import matched, most_novel, novelty
 from livedetect.detect.kernels.plain_held_out import held_out
 from livedetect.detect.kernels.plain_lines import strongest_row, weighted
@@ -206,21 +213,22 @@ def windows(
     recent.history[...] = (recent.history << np.uint8(1)) | covered.astype(np.uint8)
     level, frames, systematic_part = ground.base
     known, variance, total = frames >= ground.known_frames, ground.variance(), 0
+    out.unbroken[...] = np.where(known, recent.history & ~(recent.history + np.uint8(1)), 0)
     row = 0
     for length in range(1, WINDOWS[-1] + 1):
         total = total + recent.past[recent.newest - length + 1]
         if length not in WINDOWS:
             continue
-        mask = np.uint8(2**length - 1)
-        valid = known & (recent.history & mask == mask)
+        valid = out.unbroken >= window_bits(length)
         error = variance * (1 / length + 1 / np.maximum(frames, 1)) + systematic_part
         z = (total / length - level) / np.sqrt(error) / ground.inflation[row]
-        out.z[row], out.valid[row] = np.where(valid, z, 0), valid
+        out.z[row] = np.where(valid, z, 0)
         row += 1
     out.largest[...] = np.abs(out.z).max(axis=0)
-    judged = out.valid[0] & ~frozen
+    valid = out.unbroken > 0
+    judged = valid & ~frozen
     out.counts[...] = judged.sum(), (judged & (np.abs(out.z[0]) > 3)).sum()
-    for entry, target in zip((out.valid[0], np.minimum(out.z[0] ** 2, 9)), out.cells, strict=True):
+    for entry, target in zip((valid, np.minimum(out.z[0] ** 2, 9)), out.cells, strict=True):
         target[...] = _cell_sum(entry, ground.phase.shape)
 
 
