@@ -23,19 +23,26 @@ def candidates_of(
     best = above.select(kept)
     sublattice = sites.sublattices(best.site)
     kinds = judgement.filters.kinds(best.z, sublattice, best.window_frames)
+    rows = zip(
+        kept.tolist(),
+        best.score.tolist(),
+        judgement.probabilities(best.score).tolist(),
+        best.window_frames.tolist(),
+        sublattice.tolist(),
+        kinds,
+        strict=True,
+    )
     return [
         Candidate(
-            position=positions[kept[index]],
+            position=positions[index],
             score=score,
-            p_value=judgement.probability(score),
-            window_frames=int(best.window_frames[index]),
-            sublattice=int(sublattice[index]),
+            p_value=p_value,
+            window_frames=frames,
+            sublattice=column,
             kind=kind,
             confidence=confidence,
         )
-        for index, (score, (kind, confidence)) in enumerate(
-            zip(best.score.tolist(), kinds, strict=True)
-        )
+        for index, score, p_value, frames, column, (kind, confidence) in rows
     ]
 
 

@@ -54,11 +54,18 @@ def joined(parts: Sequence[Training]) -> Training:
 class Judgement:
     """Scores patches; `calibrate` before the first `score`."""
 
+    DERIVED = ("_known_experts",)
+
     def __init__(self, novelty: NoveltyModel, filters: MatchedFilters) -> None:
         self._novelty = novelty
         self.filters = filters
         """For kinds and places."""
         self._tails: list[Tail] = []
+        self.restore_derived()
+
+    def restore_derived(self) -> None:
+        """What follows from the tails is worked out when it is asked for."""
+        self._known_experts: Experts | None = None
 
     def calibrate(
         self,
@@ -72,6 +79,7 @@ class Judgement:
             strictest([fit(entry[expert]) for entry in scores], probability)
             for expert in range(EXPERTS)
         ]
+        self.restore_derived()
 
     def most_novel(self, looked: Looked, threshold: float) -> tuple[FloatArray, IntArray]:
         """Score of each site in its most anomalous window (n,), and which window that is (n,).
@@ -89,11 +97,16 @@ class Judgement:
         surprise = [tail.score_at(probability / EXPERTS) for tail in self._tails[1:]]
         return dict(zip(("height", "displaced"), map(deviate_of, surprise), strict=True))
 
-    def probability(self, score: float) -> float:
-        """Probability that a site of a defect-free frame scores higher."""
-        return float(min(1.0, EXPERTS * np.exp(-score)))
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """(n,) probability that a site of a defect-free frame scores higher."""
+        return np.asarray(np.minimum(1.0, EXPERTS * np.exp(-scores)))
 
     def _experts(self, threshold: float) -> Experts:
+        if self._known_experts is None or self._known_experts.lowest != threshold:
+            self._known_experts = self._new_experts(threshold)
+        return self._known_experts
+
+    def _new_experts(self, threshold: float) -> Experts:
         law = np.array([tail.line for tail in self._tails])
         least = (threshold - law[1:, 1]) / law[1:, 0]
         return Experts(

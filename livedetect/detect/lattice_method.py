@@ -134,7 +134,8 @@ class LatticeMethod:
             self._front.registration.undo(drift)
             return Scored.rejected(self._front.registration.shift, "the crystal is not visible")
         residual = self._front.step(frame, drift, self._baseline.level, self._baseline.known)
-        self._baseline.forget(self._front.replaced)
+        if self._front.replaced is not None:
+            self._baseline.forget(self._front.replaced)
         if residual.moved_cells != (0, 0):
             self._baseline.move(self._front.grid, residual.moved_cells)
             self._patches.move(self._front.grid)
@@ -157,7 +158,7 @@ class LatticeMethod:
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
-            watched=block_map(self._in_frame[self._watched], self._front.shape),
+            watched=block_map(self._in_frame, self._front.shape),
             outlier_share=outlier_share,
             innovation_px=residual.innovation_px,
             slip_px=residual.slip_px(self._front.lattice.constant_px),
@@ -252,8 +253,13 @@ class LatticeMethod:
     def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
         ready = self._windows[0].valid if self._windows else self._baseline.known
-        self._in_frame = self._front.to_frame(self._patches.positions, shift)
-        return self._patches.all_true(ready) & self._area.contains(self._in_frame)
+        watched = self._patches.all_true(ready)
+        sites = np.flatnonzero(watched)
+        in_frame = self._front.to_frame(self._patches.positions[sites], shift)
+        inside = self._area.contains(in_frame)
+        watched[sites[~inside]] = False
+        self._in_frame = in_frame[inside]
+        return watched
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
         """Held-out patches of the warm-up frames by window length."""

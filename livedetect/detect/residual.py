@@ -120,8 +120,8 @@ class FrontEnd:
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
         self.template = self._mean_cell(frames, shifts)
         self._background = Background(self.grid.cells, kernels=kernels)
-        self.replaced = np.zeros(self.grid.shape, bool)
-        """(P, Q) samples that the latest step moved to another place of the specimen."""
+        self.replaced: BoolArray | None = None
+        """(P, Q) samples that the latest step moved to another place of the specimen, if any."""
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
@@ -239,7 +239,7 @@ class FrontEnd:
     def _settle_warp(self, frame: FloatArray, shift: FloatArray) -> None:
         """While the specimen drifts, find out what the warp belongs to; then follow it."""
         self._steps += 1
-        self.replaced = np.zeros(self.grid.shape, bool)
+        self.replaced = None
         if self.warp.undecided and self._steps % WARP_TEST_FRAMES == 0:
             self.warp.settle(Warp.from_frames([frame], shift[None], self.lattice), shift)
             if self.warp.scan_fixed:

@@ -7,6 +7,7 @@ stands beside a row must be unchanged, else it is the rim of something wider.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -64,8 +65,24 @@ class Row:
         return cells[((cells >= 0) & (cells < np.array(grid.cells))).all(axis=1)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What a frame shows; its maps are overwritten by the next one."""
+
+    windows: Sequence[Window]
+    """Of the lengths that rows are looked for in."""
+    patches: SitePatches
+    """Sites of the grid."""
+    watched: BoolArray
+    """(sites,) that are judged."""
+    frozen: BoolArray
+    """(P, Q) True under known defects."""
+
+
 class RowSearch:
     """Looks for rows in the time windows of every frame."""
+
+    DERIVED = ("_view",)
 
     def __init__(self, grid: Grid, patches: SitePatches, filters: MatchedFilters) -> None:
         self._steps = _short_steps(grid)
@@ -77,6 +94,11 @@ class RowSearch:
         self._deviates = np.zeros((0, len(self._columns), *grid.cells), np.float32)
         self._looks = self._busy_until = 0
         self._news = self._deviates  # without those of known defects
+        self.restore_derived()
+
+    def restore_derived(self) -> None:
+        """A frame is looked at when it is asked for."""
+        self._view: _View | None = None
 
     @property
     def tests(self) -> int:
@@ -116,8 +138,15 @@ class RowSearch:
         """
         used = [window for window in windows if window.frames in ROW_WINDOWS]
         self._looks += 1
-        self._deviates = self._outputs(used, patches, watched)
-        known = [patches.at_sites(frozen, column) for column in self._columns]
+        self._view = _View(windows=used, patches=patches, watched=watched, frozen=frozen)
+
+    def _work_out(self) -> None:
+        """Deviates of the latest frame: not every frame needs them."""
+        if self._view is None:
+            return
+        view, self._view = self._view, None
+        self._deviates = self._outputs(view.windows, view.patches, view.watched)
+        known = [view.patches.at_sites(view.frozen, column) for column in self._columns]
         self._news = np.where(known, 0, self._deviates)
 
     @property
@@ -127,7 +156,10 @@ class RowSearch:
 
     def find(self, probability: float) -> Row | None:
         """The clearest line of the latest frame, if there is one."""
-        if not len(self._deviates) or not self.due:
+        if not self.due:
+            return None
+        self._work_out()
+        if not len(self._deviates):
             return None
         values = self._clipped(self._deviates)
         energy, length, step, place = form(COMPILED).strongest_row(values, self._steps)
@@ -228,7 +260,10 @@ class RowSearch:
 
     def _in_a_row(self, sublattice: int, cell: IntArray) -> bool:
         """Whether the columns beside one have changed alike, though less surely."""
-        if sublattice not in self._columns or not len(self._deviates):
+        if sublattice not in self._columns:
+            return False
+        self._work_out()
+        if not len(self._deviates):
             return False
         column = self._columns.index(sublattice)
         for step in self._steps:
@@ -261,12 +296,12 @@ def _has_company(profile: FloatArray, place: int) -> bool:
     """Whether a stretch of 4 to 8 columns around `place` has changed like that one."""
     own = abs(float(profile[place]))
     signed = np.minimum(profile * np.sign(profile[place]), 2 * LIMIT)
-    total = np.concatenate([[0.0], np.cumsum(signed)])
+    total = [0.0, *np.cumsum(signed).tolist()]
+    here = float(signed[place])
     for first in range(place + 1):
         for last in range(max(place + 1, first + 4), min(len(profile), first + NEARBY) + 1):
-            others = float(total[last] - total[first] - signed[place])
-            count = last - first - 1
-            if others > COMPANIONS * np.sqrt(count) and others / count > ALIKE * own:
+            others, count = total[last] - total[first] - here, last - first - 1
+            if others > max(COMPANIONS * math.sqrt(count), ALIKE * own * count):
                 return True
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
 from typing import Any, Literal
 
@@ -114,7 +115,7 @@ class Pace:
     def would_pause(self, frame: Frame) -> bool:
         """As `paused`, of a frame that is not complete yet: nothing is noted."""
         interval = self._interval(frame)
-        usual = float(np.median(self._intervals)) if self._intervals else 0.0
+        usual = statistics.median(self._intervals) if self._intervals else 0.0
         if interval is None or len(self._intervals) < USUAL_FRAMES or usual <= 0:
             return False
         return interval > max(LONG_PAUSE * usual, usual + SHORTEST_PAUSE_S)

@@ -93,8 +93,9 @@ class StoredMean:
         """Take in a frame, float32 (H, W), of drift (x, y), whatever its size."""
         half = self._taken % 2
         self._taken += 1
-        small = binned(frame, self._factor)
-        level = np.array([small.mean(), 1 / max(float(small.std()), 1e-12)])
+        small = binned(frame, self._factor) if self._factor > 1 else frame
+        mean, spread = form(COMPILED).mean_and_spread(small)
+        level = np.array([mean, 1 / max(spread, 1e-12)])
         self._follow(-shift[::-1] / self._factor)
         place = self._margin - self._anchor - shift[::-1] / self._factor
         whole = np.floor(place).astype(np.int64)

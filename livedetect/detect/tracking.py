@@ -105,8 +105,9 @@ class Tracker:
         ]
 
     def _owners(self) -> list[Defect]:
-        points = [defect for defect in self.active if defect.region_id is None]
-        return [defect for defect in points if not defect.at_start]
+        return [
+            defect for defect in self.active if defect.region_id is None and not defect.at_start
+        ]
 
     def unexplained(
         self, candidates: Sequence[Candidate], frame: int, fringe: float = SHADOW_SCORE
@@ -118,13 +119,13 @@ class Tracker:
         that its fringe may have at the end of its reach.
         """
         fresh: list[Candidate] = []
-        known = self._owners()
-        apart = _distances(candidates, known)
+        known, places = self._owners(), positions_of(candidates)
+        apart = _distances(places, positions_of(known))
         for row, candidate in enumerate(candidates):
             index = self._owner(candidate, known, apart[row])
             if index is not None:
                 if self._see(known[index], candidate, frame, float(apart[row, index])):
-                    apart[:, index] = _distances(candidates, [known[index]])[:, 0]
+                    apart[:, index] = np.hypot(*(places - candidate.position).T)
             elif self._left_by(candidate, frame) is not None:
                 continue
             elif not _in_shadow(candidate, fresh, self.merge_radius_px, fringe):
@@ -135,7 +136,7 @@ class Tracker:
         """As `unexplained`, but no note is taken of what was seen."""
         fresh: list[Candidate] = []
         known = self._owners()
-        apart = _distances(candidates, known)
+        apart = _distances(positions_of(candidates), positions_of(known))
         for row, candidate in enumerate(candidates):
             owned = self._owner(candidate, known, apart[row]) is not None
             echo = self._left_by(candidate, frame) is not None
@@ -159,10 +160,13 @@ class Tracker:
 
     def heal(self, signals: FloatArray) -> list[Defect]:
         """Judge the newcomers by the residual (n, d) at their places, NaN = not seen."""
-        healed = []
-        seen = np.asarray(np.isfinite(signals).all(axis=1))
-        for defect, signal, whole in zip(self.newcomers(), signals, seen, strict=True):
-            if whole and self._is_gone(defect, signal):
+        healed, newcomers = [], self.newcomers()
+        seen = np.asarray(np.isfinite(signals).all(axis=1)).tolist()
+        amplitudes = _amplitudes(signals, newcomers)
+        for defect, signal, amplitude, whole in zip(
+            newcomers, signals, amplitudes, seen, strict=True
+        ):
+            if whole and self._is_gone(defect, signal, amplitude):
                 defect.healed = True
                 healed.append(defect)
         return healed
@@ -200,26 +204,41 @@ class Tracker:
             defect.position = candidate.position
         return better
 
-    def _is_gone(self, defect: Defect, signal: FloatArray) -> bool:
+    def _is_gone(self, defect: Defect, signal: FloatArray, amplitude: float) -> bool:
+        """`amplitude` is the signal's (d,), relative to what the first frames showed."""
         if defect.signature is None or defect.looks < SIGNATURE_FRAMES:
             before = 0.0 if defect.signature is None else defect.signature * defect.looks
             defect.looks += 1
             defect.signature = np.asarray((before + signal) / defect.looks)
             return False
-        power = float(defect.signature @ defect.signature)
-        amplitude = float(signal @ defect.signature) / max(power, 1e-12)
         defect.weak_frames = defect.weak_frames + 1 if amplitude < HEALED_AMPLITUDE else 0
         return defect.weak_frames >= HEALED_FRAMES
 
 
+def _amplitudes(signals: FloatArray, defects: Sequence[Defect]) -> list[float]:
+    """Of signals (n, d) relative to the defects' signatures; 0 for those without one."""
+    if not defects:
+        return []
+    nothing = np.zeros(signals.shape[1])
+    known = np.concatenate(
+        [nothing if defect.signature is None else defect.signature for defect in defects]
+    ).reshape(signals.shape)
+    power = np.einsum("nd,nd->n", known, known)
+    shared = np.einsum("nd,nd->n", signals, known)
+    relative: list[float] = (shared / np.maximum(power, 1e-12)).tolist()
+    return relative
+
+
 def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
     """(n, 2) sample coordinates, px."""
-    return np.array([defect.position for defect in defects], float).reshape(-1, 2)
+    if not defects:
+        return np.zeros((0, 2))
+    return np.concatenate([defect.position for defect in defects]).reshape(-1, 2)
 
 
-def _distances(candidates: Sequence[Candidate], defects: Sequence[Defect]) -> FloatArray:
-    """(candidates, defects), px."""
-    apart = positions_of(candidates)[:, None] - positions_of(defects)[None]
+def _distances(candidates: FloatArray, defects: FloatArray) -> FloatArray:
+    """(n, m) of positions (n, 2) and (m, 2), px."""
+    apart = candidates[:, None] - defects[None]
     return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
 
 

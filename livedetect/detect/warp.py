@@ -50,6 +50,7 @@ class Warp:
         self.scan_fixed = False
         """True once the distortion has been seen to stay with the frame."""
         self._reference = reference  # mean drift of the frames that gave the field
+        self._rms_px: float | None = None
         self._evidence = 0.0
         self._for_the_scan = 0.0
         self._field = np.ascontiguousarray(
@@ -86,7 +87,9 @@ class Warp:
     @property
     def rms_px(self) -> float:
         """Root mean square length of the displacement, px."""
-        return float(np.sqrt((self._field**2).sum(axis=0).mean()))
+        if self._rms_px is None:  # the field never changes
+            self._rms_px = float(np.sqrt((self._field**2).sum(axis=0).mean()))
+        return self._rms_px
 
     def settle(self, latest: Warp, shift: FloatArray) -> None:
         """Compare with the displacement `latest` of a frame drifted by `shift` (x, y).

@@ -189,6 +189,10 @@ def test_running_means_agree(first):
         mean, count = np.zeros((60, 64), np.float32), np.full((60, 64), 7, np.uint8)
         for _ in range(3):
             small = kernels.binned(frame, 2)
+            assert kernels.mean_and_spread(small) == pytest.approx(
+                (small.mean(dtype=float), small.std(dtype=float)), rel=1e-6
+            )
+            assert np.allclose(kernels.binned(frame, 3)[0, 0], frame[:3, :3].mean())
             fraction = np.array([0.3, 0.8])
             kernels.blend(small, np.array([5, 0.5]), fraction, np.array(first), (mean, count), 8)
         said.append((small, mean, count))

@@ -152,6 +152,10 @@ class Form(Protocol):
         """(H / factor, W / factor) block means; see `plain_means.binned`."""
         ...
 
+    def mean_and_spread(self, values: FloatArray) -> Line:
+        """Mean and standard deviation of all `values` (H, W)."""
+        ...
+
     def blend(
         self,
         picture: FloatArray,

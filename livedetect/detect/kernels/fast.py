@@ -14,7 +14,7 @@ from livedetect.detect.kernels import windows as compiled_windows
 from livedetect.detect.kernels.fast_experts import matched, most_novel, novelty
 from livedetect.detect.kernels.fast_held_out import held_out
 from livedetect.detect.kernels.fast_lines import strongest_row, weighted
-from livedetect.detect.kernels.fast_means import binned, blend
+from livedetect.detect.kernels.fast_means import binned, blend, mean_and_spread
 from livedetect.detect.kernels.fast_sites import (
     all_true,
     any_above,
@@ -40,6 +40,7 @@ __all__ = [
     "mark_blocks",
     "mark_samples",
     "matched",
+    "mean_and_spread",
     "most_novel",
     "novelty",
     "phases",
@@ -97,7 +98,8 @@ def sample(
     """See `plain.sample`."""
     values = np.empty(positions.shape[1:], np.float32)
     covered = np.empty(positions.shape[1:], bool)
-    sampling.sample(spline, positions, shift[0], shift[1], edge_px, values, covered)
+    flat = values.reshape(-1), _bytes(covered)
+    sampling.sample(spline, positions, shift[0], shift[1], edge_px, *flat)
     return values, covered
 
 
@@ -188,14 +190,25 @@ def fitted_samples(
 ) -> tuple[FloatArray, FloatArray]:
     """See `plain.fitted_samples`."""
     m1, m2 = template.shape
-    count = levels.count_fitted(covered, ground.known, ground.ignored, (m1 << 16) + m2)
+    here, known = _bytes(covered), _bytes(ground.known)
+    ignored = _bytes(ground.ignored).reshape(ground.ignored.shape)
+    counts = np.empty(len(values), np.int64)
+    count = levels.count_fitted(here, known, ignored, (m1 << 16) + m2, counts)
     everything = count == 0
     count = count or int(np.count_nonzero(covered))
     step = max(1, count // plain.MOST_FITTED)
     out = np.empty((2, -(-count // step)))
-    pick = levels.pick_fitted
-    pick(
-        values, covered, ground.known, ground.ignored, template, ground.level, step, everything, out
+    levels.pick_fitted(
+        values.reshape(-1),
+        here,
+        known,
+        ignored,
+        template,
+        np.ascontiguousarray(ground.level).reshape(-1),
+        step,
+        everything,
+        counts,
+        out,
     )
     return out[0], out[1]
 
@@ -206,14 +219,16 @@ def subtract_crystal(
     """See `plain.subtract_crystal`."""
     m1, m2 = template.shape
     cells = np.empty((2, values.shape[0] // m1, values.shape[1] // m2), np.float32)
-    levels.subtract_crystal(values, covered, template, *line, cells)
+    levels.subtract_crystal(values.reshape(-1), _bytes(covered), template, *line, cells)
     return cells
 
 
 def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
     """See `plain.subtract_cells`."""
-    m1 = values.shape[0] // cells.shape[0]
-    levels.subtract_cells(values, covered, np.asarray(cells, np.float32), m1)
+    m1, m2 = (length // count for length, count in zip(values.shape, cells.shape, strict=True))
+    levels.subtract_cells(
+        values.reshape(-1), _bytes(covered), np.asarray(cells, np.float32), m1, m2
+    )
 
 
 def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:

@@ -15,6 +15,12 @@ def binned(frame: FloatArray, factor: int) -> FloatArray:
     return out
 
 
+def mean_and_spread(values: FloatArray) -> tuple[float, float]:
+    """See `plain_means.mean_and_spread`."""
+    mean, spread = means.mean_and_spread(np.require(values, np.float32, ["C", "W"]))
+    return float(mean), float(spread)
+
+
 def blend(
     picture: FloatArray,
     level: FloatArray,

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray
-from livedetect.detect.kernels.compile import compiled
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled, signed, unsigned
+from livedetect.detect.kernels.sampling import span
 
 BINS = 2048
 """Of the histogram from which a median is selected."""
@@ -14,52 +15,101 @@ TINY = 1e-12
 NORMAL_MAD = 1.4826
 
 
-@compiled("i8(b1[:,::1],b1[:,::1],b1[:,::1],i8)")
-def count_fitted(covered: BoolArray, known: BoolArray, ignored: BoolArray, samples: int) -> int:
-    """Samples that gain and offset may be fitted to; `samples` is m1 * 65536 + m2."""
+@compiled("i8(u1[::1],u1[::1],u1[:,::1],i8,i8[::1])")
+def count_fitted(
+    covered: IntArray, known: IntArray, ignored: IntArray, samples: int, out: IntArray
+) -> int:
+    """Samples of each row (P,) that gain and offset may be fitted to; returns all of them.
+
+    The maps are flat; `samples` is m1 * 65536 + m2.
+    """
     m1, m2 = samples >> 16, samples & 65535
-    count = 0
-    for p in range(covered.shape[0]):
-        here, meant, left_out = covered[p], known[p], ignored[p // m1]
-        for q in range(len(here)):
-            count += here[q] & meant[q]
-        for c in range(len(left_out)):
-            if left_out[c]:
-                for q in range(c * m2, (c + 1) * m2):
-                    count -= here[q] & meant[q]
+    columns, count = unsigned(ignored.shape[1] * m2), 0
+    for p in range(len(out)):
+        row, here = unsigned(p) * columns, 0
+        for k in range(row, row + columns):
+            here += signed(covered[k] & known[k])
+        for c in range(ignored.shape[1]):
+            if ignored[p // m1, c]:
+                first = row + unsigned(c * m2)
+                for k in range(first, first + unsigned(m2)):
+                    here -= signed(covered[k] & known[k])
+        out[p] = here
+        count += here
     return count
 
 
-@compiled("i8(f4[:,::1],b1[:,::1],b1[:,::1],b1[:,::1],f4[:,::1],f4[:,::1],i8,b1,f8[:,::1])")
+@compiled("b1(u1[::1],u1[::1],u1[::1],i8,i8,i8)")
+def _is_filled(
+    covered: IntArray, known: IntArray, ignored: IntArray, start: int, count: int, m2: int
+) -> bool:
+    """Whether a row's `count` samples to be fitted are those from the flat index `start` on."""
+    first = start % (len(ignored) * m2)
+    if first + count > len(ignored) * m2:
+        return False
+    for c in range(first // m2, (first + count - 1) // m2 + 1):
+        if ignored[c]:
+            return False
+    here = 0
+    for k in range(unsigned(start), unsigned(start + count)):
+        here += signed(covered[k] & known[k])
+    return here == count
+
+
+@compiled("i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],i8,b1,i8[::1],f8[:,::1])")
 def pick_fitted(
     values: FloatArray,
-    covered: BoolArray,
-    known: BoolArray,
-    ignored: BoolArray,
+    covered: IntArray,
+    known: IntArray,
+    ignored: IntArray,
     template: FloatArray,
     level: FloatArray,
     step: int,
     everything: bool,
+    counts: IntArray,
     out: FloatArray,
 ) -> int:
-    """Every `step`-th of those samples: model to out[0], data to out[1]; returns how many."""
+    """Every `step`-th of those samples: model to out[0], data to out[1]; returns how many.
+
+    The maps are flat, `counts` (P,) those of `count_fitted`. In most rows the samples lie
+    side by side, so that all but the chosen ones can be passed over.
+    """
     m1, m2 = template.shape
+    columns = ignored.shape[1] * m2
     until = taken = 0
-    for p in range(values.shape[0]):
-        crystal, row = template[p % m1], p // m1
-        for c in range(ignored.shape[1]):
-            if not everything and ignored[row, c]:
+    wide = np.empty((m1, columns), np.float32)
+    for q in range(columns):  # a division takes as long as everything else
+        for i in range(m1):
+            wide[i, q] = template[i, q % m2]
+    for p in range(len(counts)):
+        row, left_out = p * columns, ignored[p // m1]
+        if not everything and counts[p] == 0:
+            continue
+        crystal = wide[p % m1]
+        q = signed(span(covered, unsigned(row), unsigned(columns))[0])
+        while q < columns and not (covered[row + q] & known[row + q]) and not everything:
+            q += 1
+        if not everything and _is_filled(covered, known, left_out, row + q, counts[p], m2):
+            stop, q = q + counts[p], q + until
+            while q < stop and taken < out.shape[1]:
+                out[0, taken] = crystal[q] + level[row + q]
+                out[1, taken] = values[row + q]
+                taken += 1
+                q += step
+            until = q - stop
+            continue
+        for j in range(q, columns):
+            k = row + j
+            fits = known[k] != 0 and left_out[j // m2] == 0
+            if covered[k] == 0 or not (everything or fits):
                 continue
-            for j in range(m2):
-                q = c * m2 + j
-                if not (covered[p, q] & (everything | known[p, q])):
-                    continue
-                if until == 0 and taken < out.shape[1]:
-                    out[0, taken] = crystal[j] + (level[p, q] if known[p, q] else np.float32(0))
-                    out[1, taken] = values[p, q]
-                    taken += 1
-                    until = step
-                until -= 1
+            if until == 0 and taken < out.shape[1]:
+                more = level[k] if known[k] else np.float32(0)
+                out[0, taken] = crystal[j] + more
+                out[1, taken] = values[k]
+                taken += 1
+                until = step
+            until -= 1
     return taken
 
 
@@ -131,45 +181,59 @@ def robust_line(
     return gain, offset
 
 
-@compiled("void(f4[:,::1],b1[:,::1],f4[:,::1],f4,f4,f4[:,:,::1])")
+@compiled("void(f4[::1],u1[::1],f4[:,::1],f4,f4,f4[:,:,::1])")
 def subtract_crystal(
     values: FloatArray,
-    covered: BoolArray,
+    covered: IntArray,
     template: FloatArray,
     gain: float,
     offset: float,
     out_cells: FloatArray,
 ) -> None:
-    """See `plain.subtract_crystal`; in place."""
+    """See `plain.subtract_crystal`; in place, the maps are flat."""
     m1, m2 = template.shape
-    inverse = np.float32(1) / gain
-    out_cells[:] = 0
-    share = np.float32(1) / np.float32(m1 * m2)
-    for p in range(values.shape[0]):
-        crystal, row = template[p % m1], p // m1
-        for c in range(values.shape[1] // m2):
-            line, seen = values[p, c * m2 : (c + 1) * m2], covered[p, c * m2 : (c + 1) * m2]
-            total = count = np.float32(0)
-            for j in range(m2):
-                value = (line[j] - offset) * inverse - crystal[j]
-                value = value if seen[j] else np.float32(0)
-                line[j] = value
-                total += value
-                count += np.float32(seen[j])
-            out_cells[0, row, c] += total * share
-            out_cells[1, row, c] += count * share
+    cells = out_cells.shape[2]
+    columns = unsigned(cells * m2)
+    crystal, sums = np.empty(m1 * cells * m2, np.float32), np.zeros((2, cells * m2), np.float32)
+    for k in range(len(crystal)):
+        crystal[k] = template[k // (cells * m2), k % m2]
+    inverse, share = np.float32(1) / gain, np.float32(1) / np.float32(m1 * m2)
+    for p in range(out_cells.shape[1] * m1):
+        row, place = unsigned(p) * columns, unsigned(p % m1) * columns
+        first, stop = span(covered, row, columns)
+        for q in range(first, stop):
+            value = (values[row + q] - offset) * inverse - crystal[place + q]
+            value = value if covered[row + q] else np.float32(0)
+            values[row + q] = value
+            sums[0, q] += value
+            sums[1, q] += np.float32(1) if covered[row + q] else np.float32(0)
+        if p % m1 < m1 - 1:
+            continue
+        for part in range(2):
+            for c in range(cells):
+                total = np.float32(0)
+                for q in range(c * m2, (c + 1) * m2):
+                    total += sums[part, q]
+                    sums[part, q] = np.float32(0)
+                out_cells[part, p // m1, c] = total * share
 
 
-@compiled("void(f4[:,::1],b1[:,::1],f4[:,::1],i8)")
-def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray, m1: int) -> None:
-    """Subtract one value per cell from the covered samples, in place."""
-    m2 = values.shape[1] // cells.shape[1]
-    for p in range(values.shape[0]):
-        for c in range(cells.shape[1]):
-            line, seen = values[p, c * m2 : (c + 1) * m2], covered[p, c * m2 : (c + 1) * m2]
-            level = cells[p // m1, c]
-            for j in range(m2):
-                line[j] -= level if seen[j] else np.float32(0)
+@compiled("void(f4[::1],u1[::1],f4[:,::1],i8,i8)")
+def subtract_cells(
+    values: FloatArray, covered: IntArray, cells: FloatArray, m1: int, m2: int
+) -> None:
+    """Subtract one value per cell from the covered samples, in place; the maps are flat."""
+    columns = unsigned(cells.shape[1] * m2)
+    wide = np.empty(cells.shape[1] * m2, np.float32)
+    for p in range(len(cells) * m1):
+        row = unsigned(p) * columns
+        if p % m1 == 0:
+            for c in range(cells.shape[1]):
+                for j in range(m2):
+                    wide[c * m2 + j] = cells[p // m1, c]
+        first, stop = span(covered, row, columns)
+        for q in range(first, stop):
+            values[row + q] -= wide[q] if covered[row + q] else np.float32(0)
 
 
 @compiled("i8(i8,i8)")

@@ -17,7 +17,7 @@ from livedetect.detect.kernels.maps import (
 from livedetect.detect.kernels.plain_experts import matched, most_novel, novelty
 from livedetect.detect.kernels.plain_held_out import held_out
 from livedetect.detect.kernels.plain_lines import strongest_row, weighted
-from livedetect.detect.kernels.plain_means import binned, blend
+from livedetect.detect.kernels.plain_means import binned, blend, mean_and_spread
 from livedetect.detect.kernels.plain_rows import row_statistics
 from livedetect.detect.kernels.plain_sites import (
     all_true,
@@ -43,6 +43,7 @@ __all__ = [
     "mark_blocks",
     "mark_samples",
     "matched",
+    "mean_and_spread",
     "most_novel",
     "novelty",
     "phases",

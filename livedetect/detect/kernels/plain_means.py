@@ -14,6 +14,11 @@ def binned(frame: FloatArray, factor: int) -> FloatArray:
     return np.asarray(cut.mean(axis=(1, 3), dtype=np.float32))
 
 
+def mean_and_spread(values: FloatArray) -> tuple[float, float]:
+    """Mean and standard deviation of all `values` (H, W)."""
+    return float(values.mean(dtype=float)), float(values.std(dtype=float))
+
+
 def blend(
     picture: FloatArray,
     level: FloatArray,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.compile import compiled
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.kernels.compile import compiled, unsigned
 
 UNROLLED = 4
 """Filter taps taken at a time, which saves loads and stores."""
@@ -20,7 +20,9 @@ ONE, THREE, FOUR, SIX = np.float32(1), np.float32(3), np.float32(4), np.float32(
 HALF, THREE_HALVES, FIVE_HALVES = np.float32(0.5), np.float32(1.5), np.float32(2.5)
 """In float32: a whole number would turn a product into float64."""
 SCALE = np.float32(1 / 36)
-STRETCH = 32
+ZERO = np.float32(0)
+T1, T2, T3, T4 = unsigned(1), unsigned(2), unsigned(3), unsigned(4)
+STRETCH = unsigned(32)
 """Places looked at together where most are empty."""
 
 
@@ -134,29 +136,29 @@ def filter_columns(rows: FloatArray, taps: FloatArray, out: FloatArray) -> None:
                 target[x] += near + t2 * (u2[x] + d2[x]) + t3 * (u3[x] + d3[x])
 
 
-@compiled("UniTuple(i8,2)(b1[::1])")
-def span(marked: BoolArray) -> tuple[int, int]:
-    """First and one past the last place that is marked; equal if none is."""
-    first, stop = 0, len(marked)
-    while first + STRETCH <= stop:
-        seen = False
-        for j in range(STRETCH):
-            seen |= marked[first + j]
-        if seen:
+@compiled("UniTuple(u8,2)(u1[::1],u8,u8)")
+def span(marked: IntArray, start: int, length: int) -> tuple[int, int]:
+    """First and one past the last place of a row that is marked, in whole stretches.
+
+    Equal if none is. What a vectorised loop leaves over of a stretch is done one by one.
+    """
+    first, stop = unsigned(0), length
+    while first < stop:
+        bits = np.uint8(0)
+        for k in range(start + first, start + min(first + STRETCH, stop)):
+            bits |= marked[k]
+        if bits:
             break
         first += STRETCH
-    while first < stop and not marked[first]:
-        first += 1
-    while stop - STRETCH >= first:
-        seen = False
-        for j in range(STRETCH):
-            seen |= marked[stop - STRETCH + j]
-        if seen:
+    while stop > first:
+        last = (stop - T1) // STRETCH * STRETCH
+        bits = np.uint8(0)
+        for k in range(start + last, start + stop):
+            bits |= marked[k]
+        if bits:
             break
-        stop -= STRETCH
-    while stop > first and not marked[stop - 1]:
-        stop -= 1
-    return first, stop
+        stop = last
+    return min(first, stop), stop
 
 
 @compiled("Tuple((f4,f4,f4,f4))(f4)")
@@ -168,7 +170,38 @@ def _spline_weights(t: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, 
     return first, second, SIX - first - second - last, last
 
 
-@compiled("void(f4[:,::1],f4[:,:,::1],f4,f4,f4,f4[:,::1],b1[:,::1])")
+@compiled("void(f4[::1],i4[::1],f4[:,::1],u8,u8,u8,f4[::1])")
+def _sum_columns(
+    pixels: FloatArray,
+    corner: IntArray,
+    weights: FloatArray,
+    width: int,
+    first: int,
+    stop: int,
+    out: FloatArray,
+) -> None:
+    """Weighted sums of the four pixels below one another, in the four columns of each place.
+
+    The four columns stand side by side, in the frame and in `out`: they become one vector.
+    """
+    for q in range(first, stop):
+        a, b, c, d = weights[0, q], weights[1, q], weights[2, q], weights[3, q]
+        i, k = T4 * q, unsigned(corner[q])
+        m, n = k + width, k + width + width
+        o = n + width
+        out[i] = a * pixels[k] + b * pixels[m] + c * pixels[n] + d * pixels[o]
+        out[i + T1] = (
+            a * pixels[k + T1] + b * pixels[m + T1] + c * pixels[n + T1] + d * pixels[o + T1]
+        )
+        out[i + T2] = (
+            a * pixels[k + T2] + b * pixels[m + T2] + c * pixels[n + T2] + d * pixels[o + T2]
+        )
+        out[i + T3] = (
+            a * pixels[k + T3] + b * pixels[m + T3] + c * pixels[n + T3] + d * pixels[o + T3]
+        )
+
+
+@compiled("void(f4[:,::1],f4[:,:,::1],f4,f4,f4,f4[::1],u1[::1])")
 def sample(
     spline: FloatArray,
     positions: FloatArray,
@@ -176,43 +209,38 @@ def sample(
     dy: float,
     edge_px: float,
     out_values: FloatArray,
-    out_covered: BoolArray,
+    out_covered: IntArray,
 ) -> None:
-    """See `plain.sample`."""
+    """See `plain.sample`; the maps are flat."""
     height, width = spline.shape
-    flat = spline.ravel()
+    flat, places = spline.ravel(), positions.ravel()
     right, bottom = np.float32(width - 1) - edge_px, np.float32(height - 1) - edge_px
-    across = np.empty(positions.shape[2], np.float32)
-    down, corner = np.empty_like(across), np.empty(positions.shape[2], np.int32)
+    columns, size = unsigned(positions.shape[2]), unsigned(len(out_values))
+    across, down = np.empty((4, columns), np.float32), np.empty((4, columns), np.float32)
+    corner, four = np.empty(columns, np.int32), np.empty(4 * columns, np.float32)
     for p in range(positions.shape[1]):
-        xs, ys, values, covered = positions[0, p], positions[1, p], out_values[p], out_covered[p]
-        for q in range(len(xs)):
-            x, y = xs[q] + dx, ys[q] + dy
-            covered[q] = (x >= edge_px) & (y >= edge_px) & (x <= right) & (y <= bottom)
-        values[:] = 0
-        first, stop = span(covered)
-        if stop <= first:
-            continue
-        xs, ys, values, covered = xs[first:stop], ys[first:stop], values[first:], covered[first:]
-        for q in range(len(xs)):
-            x = min(max(xs[q] + dx, edge_px), right)
-            y = min(max(ys[q] + dy, edge_px), bottom)
-            column, row = np.int32(x), np.int32(y)
-            across[q], down[q] = x - np.float32(column), y - np.float32(row)
-            corner[q] = (row - 1) * width + column - 1
-        for q in range(len(xs)):
-            a, b, c, d = _spline_weights(across[q])
-            e, f, g, h = _spline_weights(down[q])
-            k = np.uint32(corner[q])
-            m = np.uint32(k + width)
-            n, o = np.uint32(m + width), np.uint32(m + 2 * width)
-            # four columns side by side, which become one vector
-            one = e * flat[k] + f * flat[m] + g * flat[n] + h * flat[o]
-            two = e * flat[k + 1] + f * flat[m + 1] + g * flat[n + 1] + h * flat[o + 1]
-            three = e * flat[k + 2] + f * flat[m + 2] + g * flat[n + 2] + h * flat[o + 2]
-            four = e * flat[k + 3] + f * flat[m + 3] + g * flat[n + 3] + h * flat[o + 3]
-            total = (a * one + b * two + c * three + d * four) * SCALE
-            values[q] = total if covered[q] else np.float32(0)
+        row = unsigned(p) * columns
+        for k in range(row, row + columns):
+            x, y = places[k] + dx, places[size + k] + dy
+            within = (x >= edge_px) & (y >= edge_px) & (x <= right) & (y <= bottom)
+            out_covered[k] = np.uint8(within)
+            out_values[k] = ZERO
+        first, stop = span(out_covered, row, columns)
+        for q in range(first, stop):
+            x = min(max(places[row + q] + dx, edge_px), right)
+            y = min(max(places[size + row + q] + dy, edge_px), bottom)
+            column, line = np.int32(x), np.int32(y)
+            corner[q] = (line - 1) * width + column - 1
+            weights = _spline_weights(x - np.float32(column))
+            across[0, q], across[1, q], across[2, q], across[3, q] = weights
+            weights = _spline_weights(y - np.float32(line))
+            down[0, q], down[1, q], down[2, q], down[3, q] = weights
+        _sum_columns(flat, corner, down, unsigned(width), first, stop, four)
+        for q in range(first, stop):
+            k = T4 * q
+            total = across[0, q] * four[k] + across[1, q] * four[k + T1]
+            total += across[2, q] * four[k + T2] + across[3, q] * four[k + T3]
+            out_values[row + q] = total * SCALE if out_covered[row + q] else ZERO
 
 
 @compiled("void(f4[:,:,::1],f4[::1],f4[::1],f4[:,::1])")
