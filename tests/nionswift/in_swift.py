@@ -238,6 +238,26 @@ def break_tap(swift, *, broken=True):
         tap._take = (lambda _: 1 / 0) if broken else bridge()._on_frame
 
 
+hanging = threading.Event()
+
+
+@request
+def hang_sender(swift, *, hung=True):
+    """The sender's thread stands still at its next frame, until told otherwise."""
+    sender = bridge()._sender
+    if not hung:
+        hanging.set()
+        return
+    hanging.clear()
+    describe = sender._describe
+
+    def wait(frame, seq):
+        hanging.wait(100)
+        return describe(frame, seq)
+
+    sender._describe = wait
+
+
 @request
 def collect(swift):
     return gc.collect()
@@ -306,7 +326,10 @@ def press_start(swift):
     view.action_changed(widget=None, current_index=0)
     view.armed_changed(widget=None, checked=True)
     told.append(view.alarm_text.value)
-    view.armed_changed(widget=None, checked=False)
+    view.toggle_streaming(None)
+    view.armed_changed(widget=None, checked=True)
+    told.append(view.alarm_text.value)
+    view.toggle_streaming(None)
     view.close()
     return told
 

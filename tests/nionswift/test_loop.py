@@ -177,11 +177,14 @@ def test_a_busy_window_does_not_keep_the_beam_on(loop):
 
 def test_a_frozen_and_a_killed_engine_leave_the_microscope_alone(loop):
     swift = loop.swift
+    since = len(swift.actions())
+    swift.arm()
     before = swift.status()["counts"]
     loop.engine.freeze()
     until(lambda: swift.status()["counts"]["sent"] >= before["sent"] + 8)
     assert swift.status()["counts"].get("dropped", 0) == before.get("dropped", 0)
     until(lambda: swift.status()["engine"] == "", 60)
+    loop.acted("NOTHING WATCHES", since)
     loop.engine.thaw()
     until(lambda: swift.status()["engine"], 60)
     loop.engine.kill()

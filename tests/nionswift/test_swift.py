@@ -9,7 +9,7 @@ import pytest
 
 from livedetect.stream.curve import create_keys
 from livedetect.types import Gap
-from tests.nionswift.rig import until
+from tests.nionswift.rig import QUIET, until
 
 PIXEL_NM = 0.316 / 16
 
@@ -38,7 +38,7 @@ def test_frames_are_copied_before_swift_overwrites_them(swift, subscribe):
     assert all(crc(frame) == sums[f"{frame.scan_id}/a"] for frame in frames)
     # the buffers themselves were overwritten: copying them later would not have done
     until(lambda: not swift.scanning())
-    assert swift.overwritten()["kept"] > 0
+    assert swift.overwritten()["changed"] > 0
 
 
 def test_a_frame_says_what_is_known_of_it(swift, subscribe):
@@ -114,6 +114,38 @@ def test_a_listener_that_never_reads_does_not_slow_the_scan(swift, subscribe):
     finally:
         hung.kill()
         hung.wait()
+
+
+def test_a_sender_that_hangs_does_not_hold_the_scan(swift, subscribe):
+    subscriber = subscribe(swift.stream())
+    swift.scan(size=128, pixel_time_us=1.0)
+    subscriber.wait(1)
+    before = swift.status()["counts"]
+    swift.hang_sender()
+    try:
+        # more than can wait: the scan goes on, the oldest are dropped and counted
+        until(lambda: swift.status()["counts"].get("dropped", 0) >= 3)
+        during = swift.status()["counts"]
+    finally:
+        swift.hang_sender(hung=False)
+    assert during["sent"] <= before["sent"] + 1
+    assert during["seen"] >= before["seen"] + 10
+    seen = len(subscriber.frames())
+    subscriber.wait(seen + 2)
+    swift.stop()
+    until(lambda: not swift.scanning())
+    counts = until(lambda: (c := swift.status()["counts"]).get("waiting", 0) == 0 and c)
+    assert balanced(counts)
+    lost = sum(item.missing_frames for item in subscriber.items if isinstance(item, Gap))
+    assert lost == counts["dropped"] - before.get("dropped", 0)
+
+
+def test_settings_that_make_no_sense_keep_neither_the_plug_in_nor_swift_from_starting(start_swift):
+    swift = start_swift(QUIET, action="explode", markers="yes", blank_timeout_ms=None, unknown=1)
+    assert swift.status()["duty"] == "DISARMED"
+    assert swift.panel()
+    assert swift.stream()
+    assert swift.close() == 0
 
 
 def test_an_aborted_frame_is_never_sent(swift, subscribe):
@@ -269,7 +301,9 @@ def test_the_panel_opens_and_its_button_works(swift):
     assert told[:2] == ["Stop streaming", "Streaming, nobody listens"]
     assert "not heard" in told[2]
     assert told[3:6] == ["Start streaming", "Not streaming", "blank_and_stop"]
-    assert told[6].startswith("Alarm: armed")
+    assert told[6].startswith("Alarm: not armed")
+    assert "start streaming first" in told[6]
+    assert told[7].startswith("Alarm: armed, but no engine is heard")
 
 
 def test_swift_ends_in_time_and_says_so(shared_swift, subscribe):

@@ -98,6 +98,7 @@ class Bridge:
         self._drawn_s = float("-inf")
         self._ringed: list[Any] = []
         self._marker_count = 0
+        self._alone = False
         self.column = Column(settings)
         """Reads values, blanks the beam."""
         self.column.on_reading = self._on_reading
@@ -152,7 +153,10 @@ class Bridge:
             link.close()
 
     def arm(self, *, armed: bool) -> None:
-        """Arm or disarm the alarm, for this session only."""
+        """Arm or disarm the alarm, for this session only; refused while nothing is streamed."""
+        if armed and self._sender is None:
+            self._act("not armed: start streaming first")
+            return
         self.guard.arm(armed=armed)
         self._act("alarm armed" if armed else "alarm disarmed")
         if armed and self._watch.raised:
@@ -280,12 +284,15 @@ class Bridge:
         self._act(f"alarm in frame {alarm.frame}: {alarm.text}; {done.text}", loud=True)
         if done.confirmed:
             self.guard.tripped()
-            if action == "blank_and_stop":
-                swift.on_main_thread(swift.stop_scans)
-                self._act("scan stopped after the beam was blanked")
+            if action == "blank_and_stop" and not swift.on_main_thread(self._stop_scans):
+                self._act("the scan was not stopped: Swift has no window", loud=True)
         elif action == "blank_and_stop":
             # a stopped scan may park a focused probe on the specimen
             self._act("the scan goes on, which does least harm with the beam on", loud=True)
+
+    def _stop_scans(self) -> None:
+        stopped = swift.stop_scans()
+        self._act("scan stopped after the beam was blanked" if stopped else "nothing was scanned")
 
     def _act(self, text: str, *, loud: bool = False) -> None:
         self.actions.append(f"{time.strftime('%H:%M:%S')} {text}")
@@ -297,7 +304,16 @@ class Bridge:
         if loud:
             swift.on_main_thread(lambda: swift.tell(text))
 
+    def _watch_engine(self) -> None:
+        """An alarm that is armed and hears no engine protects nothing: that must be said."""
+        link = self._link
+        alone = self.guard.duty is Duty.ARMED and (link is None or not link.heard)
+        if alone and not self._alone:
+            self._act("armed, but no engine is heard: NOTHING WATCHES THE SPECIMEN", loud=True)
+        self._alone = alone
+
     def _on_reading(self, reading: Reading) -> None:
+        self._watch_engine()
         if self.guard.beam_seen(blanked=reading.blanked):
             self._act("the beam was switched on: alarm armed again")
 

@@ -138,7 +138,8 @@ def engine_text(status: BridgeStatus) -> str:
 def alarm_text(status: BridgeStatus) -> str:
     """Last line: arming, and what was done last."""
     told = f"\n{status.last_action}" if status.last_action else ""
-    return f"Alarm: {status.duty.value}{told}"
+    alone = status.duty is Duty.ARMED and not status.engine
+    return f"Alarm: {status.duty.value}{', but no engine is heard' if alone else ''}{told}"
 
 
 def _layout() -> Any:

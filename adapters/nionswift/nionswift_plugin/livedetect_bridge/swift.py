@@ -65,13 +65,15 @@ def watch_devices(added: Callable[[Any], None], removed: Callable[[Any], None]) 
     ]
 
 
-def stop_scans() -> None:
-    """Stop whatever is scanned; on the main thread only."""
-    for device in scan_devices():
+def stop_scans() -> int:
+    """Stop whatever is scanned and say how many devices that were; on the main thread only."""
+    scanning = [d for d in scan_devices() if d.is_recording or d.is_playing]
+    for device in scanning:
         if device.is_recording:
             device.abort_recording()
         if device.is_playing:
             device.abort_playing()
+    return len(scanning)
 
 
 def tell(text: str) -> None:

@@ -1,7 +1,8 @@
 """What travels between Swift and livedetect: LDF/1 out, LDR/1 in; pure functions.
 
-livedetect is not imported: its `docs/publishing.md` and the golden bytes in both test suites
-hold the two ends together.
+A second writer of LDF/1, on purpose: the plug-in lives in Swift's own Python, under Swift's
+licence, and must not need livedetect there. livedetect's `docs/publishing.md` and the golden bytes
+in both test suites hold the two ends together.
 """
 
 from __future__ import annotations
