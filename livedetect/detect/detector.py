@@ -274,7 +274,7 @@ class Detector:
                 model.method.restart()
                 self._check = self._places.check("refocus")
             return self._quiet_result(frame, scored, events)
-        if jumped and self._check is None:
+        if jumped and (self._check is None or self._check.cause == "jump"):
             self._check = self._places.check("jump")
         if self._check is not None:
             self._relearning.drop()
@@ -312,7 +312,7 @@ class Detector:
         """While the place is in doubt nothing is confirmed and nothing learnt."""
         check = self._check
         assert check is not None  # noqa: S101 - only called during one
-        check.regions += scored.regions
+        check.note(scored)
         settling = check.settling
         if not check.add(self._admission.rows.image, scored.shift, scored.outlier_share):
             if settling:

@@ -19,10 +19,12 @@ from livedetect.detect.arrays import FloatArray
 from livedetect.detect.crystal_model import CrystalModel
 from livedetect.detect.dose import DoseMeter
 from livedetect.detect.drift_alarm import RECOVERED_SHARE
+from livedetect.detect.method import Scored
 from livedetect.detect.place_matching import Match, Seen, best_match
 from livedetect.detect.regions import Region
 from livedetect.detect.relearning import Taken
 from livedetect.detect.scan_setting import ScanSetting
+from livedetect.detect.slips import slipped_by
 from livedetect.detect.stored_mean import StoredMean
 from livedetect.detect.tracking import positions_of
 from livedetect.errors import LivedetectError, SettingsError
@@ -32,6 +34,8 @@ REFUSALS = 4
 """Frames without its crystal after which a model taken up again is given up."""
 SLIP_CELLS = 0.5
 """A displacement beyond this is none that the registration has followed."""
+SAME_PLACE = 0.25
+"""Cells by which the places of a defect, seen twice, differ at most."""
 
 Said = tuple[str, Mapping[str, Any]]
 Cause = Literal["jump", "crowd", "pause", "refocus", "return"]
@@ -56,6 +60,14 @@ class PlaceCheck:
     """Sum of the shares of outlying samples."""
     regions: list[Region] = field(default_factory=list)
     """Seen meanwhile."""
+    candidates: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    """(n, 2) places that stand out in the latest frames, from before it left out, px."""
+
+    def note(self, scored: Scored) -> None:
+        """What a frame looked like at the drift that the registration believes in."""
+        self.regions += scored.regions
+        fresh = [c for c in scored.candidates if c.window_frames <= self.frames + 1]
+        self.candidates = positions_of(fresh)
 
     def add(self, frame: FloatArray, shift: FloatArray, outlier_share: float) -> bool:
         """Take in a frame (H, W) of drift (x, y); True once there are enough."""
@@ -162,6 +174,10 @@ class Places:
         """Where the checked frames come from; the registration is put right if need be."""
         model = self.area.model
         assert model is not None  # noqa: S101 - a check needs one
+        slip = self._slip(model, check)
+        if slip is not None:
+            model.method.restart(model.method.shift + slip)
+            return "stays", [("source_changed", _slipped(model, slip, check.cause))]
         known = model.placement.apply(positions_of(self.area.tracker.active))
         seen = Seen(mean=check.mean, basis_px=model.method.lattice_px, defects_px=np.zeros((0, 2)))
         match = best_match(model.seen(known), seen, [Affine.scaling(1, 1)])
@@ -176,6 +192,14 @@ class Places:
             return "stays", []
         model.method.restart(model.method.shift - moved)
         return "stays", [("source_changed", _moved(model, match, check.cause))]
+
+    def _slip(self, model: CrystalModel, check: PlaceCheck) -> FloatArray | None:
+        """(x, y) lattice vector by which a jump was misjudged, px; None if by none."""
+        basis = model.method.lattice_px
+        if basis is None or check.cause not in ("jump", "crowd"):
+            return None
+        known = positions_of(self.area.tracker.newcomers())
+        return slipped_by(known, check.candidates, basis, SAME_PLACE * model.cell_px)
 
     def drop_model(self) -> None:
         """The model in use does not fit the frames: another one must be learnt."""
@@ -261,14 +285,16 @@ def _is_elsewhere(match: Match) -> bool:
 
 
 def _moved(model: CrystalModel, match: Match, cause: Cause) -> dict[str, Any]:
-    pixel = model.setting.pixel_size_nm
-    moved_px = (-match.to_old.origin).tolist()
+    return {**_slipped(model, -match.to_old.origin, cause), "overlap": match.overlap}
+
+
+def _slipped(model: CrystalModel, moved: FloatArray, cause: Cause) -> dict[str, Any]:
+    pixel, moved_px = model.setting.pixel_size_nm, moved.tolist()
     return {
         "reason": "the field has moved within the area",
         "cause": cause,
         "moved_px": moved_px,
         "moved_nm": None if pixel is None else [pixel * along for along in moved_px],
-        "overlap": match.overlap,
     }
 
 

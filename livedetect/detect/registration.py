@@ -20,6 +20,13 @@ from livedetect.detect.lattice import Lattice
 from livedetect.detect.warp import WARP_BLOCK_PX, Warp
 
 VELOCITY_MEMORY = 0.7
+ACCELERATION = 0.1
+"""Lattice constants per frame by which the velocity is seen to change at most."""
+AGREEMENT = 0.8
+"""Of the phases with a shift; a place of the cell that only looks alike has less."""
+BETTER = 0.1
+SEARCH_STEPS = 24
+"""Places along each lattice vector; the fit does the rest."""
 FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
 
@@ -132,21 +139,50 @@ class BraggRegistration:
 
     def _locate(self, amplitude: FloatArray) -> Drift:
         """Weighted least squares over the reflections, on the branch nearest the prediction."""
-        turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
         steps = 1 + self._missed
         predicted = self.shift + steps * self._velocity
-        shift = predicted
+        shift = self._fitted(amplitude, predicted)
+        agreed = self._agreement(amplitude, shift[None])[0]
+        if agreed < AGREEMENT:
+            # far from the prediction the nearest minimum need not be the one that fits
+            other = self._fitted(amplitude, self._best_in_cell(amplitude, predicted))
+            better = self._agreement(amplitude, other[None])[0] > agreed + BETTER
+            shift = other if better else shift
+        before = (self.shift, self._velocity)
+        innovation = float(np.hypot(*(shift - predicted)))
+        # a stage that jumps is not a stage that moves
+        limit = ACCELERATION * self._lattice.constant_px
+        change = (shift - predicted) / steps * min(1.0, limit / max(innovation, 1e-12))
+        self._missed = 0
+        self._velocity = self._velocity + (1 - VELOCITY_MEMORY) * change
+        self.shift = shift
+        return Drift(shift, np.abs(amplitude), innovation, before)
+
+    def _fitted(self, amplitude: FloatArray, start: FloatArray) -> FloatArray:
+        """(2,) shift from the phases, each taken to the branch nearest `start` (2,)."""
+        turn = np.angle(amplitude * np.conj(self._reference)) / (2 * np.pi)
+        shift = start
         for _ in range(2):
             residual = -(turn + self._vectors @ shift)
             residual -= np.round(residual)
             shift = shift + self._solution @ residual
-        before = (self.shift, self._velocity)
-        innovation = float(np.hypot(*(shift - predicted)))
-        moved = (shift - self.shift) / steps
-        self._missed = 0
-        self._velocity = VELOCITY_MEMORY * self._velocity + (1 - VELOCITY_MEMORY) * moved
-        self.shift = shift
-        return Drift(shift, np.abs(amplitude), innovation, before)
+        return np.asarray(shift)
+
+    def _agreement(self, amplitude: FloatArray, shifts: FloatArray) -> FloatArray:
+        """(n,) how well the phases fit each of `shifts` (n, 2); 1: all of them do."""
+        product = amplitude * np.conj(self._reference)
+        turned = np.exp(2j * np.pi * (shifts @ self._vectors.T)) @ product
+        return np.asarray(turned.real / max(float(np.abs(product).sum()), 1e-12))
+
+    def _best_in_cell(self, amplitude: FloatArray, start: FloatArray) -> FloatArray:
+        """(2,) the shift of best agreement, of all equivalent ones that nearest `start` (2,)."""
+        basis = self._lattice.basis_px
+        parts = np.arange(SEARCH_STEPS) / SEARCH_STEPS
+        places = np.stack(np.meshgrid(parts, parts), axis=-1).reshape(-1, 2) @ basis
+        best = places[self._agreement(amplitude, start + places).argmax()]
+        around = np.stack(np.meshgrid((-1, 0, 1), (-1, 0, 1)), axis=-1).reshape(-1, 2) @ basis
+        equivalent = best + around
+        return np.asarray(start + equivalent[np.hypot(*equivalent.T).argmin()])
 
 
 class RowJitter:

@@ -26,6 +26,8 @@ USUAL_FRAMES = 5
 """Frames after which it is known what is usual."""
 JUMP_CELLS = 0.1
 JUMP_USUAL = 6.0
+JUMP_INFLUENCE = 3.0
+"""Part of the limit that an innovation counts for at most."""
 CROWD = 8
 """New defects in one frame that a beam seldom makes at once, and a field that has moved does."""
 CROWD_PATIENCE_FRAMES = 12
@@ -144,7 +146,9 @@ class Jumps:
         self._frames += 1
         jump = self._frames > USUAL_FRAMES and innovation_px > limit
         share = max(FOLLOWING / 3, 1 / self._frames)
-        self._square += share * (min(innovation_px, limit) ** 2 - self._square)
+        # one jump must not make the next one usual; many together do
+        square = min(innovation_px, limit / JUMP_INFLUENCE) ** 2
+        self._square += share * (square - self._square)
         return jump
 
     def limit_px(self, cell_px: float) -> float:
