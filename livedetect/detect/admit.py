@@ -198,5 +198,7 @@ def _trailing(flags: BoolArray) -> int:
 
 
 def _longest_run(flags: BoolArray) -> int:
+    if not flags.any():
+        return 0
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return int(np.max(edges[1::2] - edges[::2], initial=0))

@@ -348,10 +348,8 @@ class Baseline:
 
     def _follow_phases(self, frozen: BoolArray) -> None:
         """A growing background adds more noise to the hollows of the cell than to its columns."""
-        judged = (self._now.unbroken > 0) & ~frozen
-        count = self._grid.by_cell(judged).sum(axis=(0, 2))
-        square = np.minimum(self._now.z[0] ** 2, 9) * judged
-        mean = self._grid.by_cell(square).sum(axis=(0, 2)) / np.maximum(count, 1)
+        count, square = form(self._kernels).by_place(self._now, frozen, self._ground.phase)
+        mean = square / np.maximum(count, 1)
         usual = mean[count > 0].mean() if count.any() else 0.0
         if count.min() < MIN_PHASE_CELLS or usual <= 0:
             return

@@ -157,7 +157,7 @@ def training_patches(
     sites = np.sort(np.random.default_rng(seed).permutation(sites)[:MAX_TRAINING_SITES])
     collected: dict[int, list[Training]] = {}
     for window in windows:
-        usable = sites[patches.all_true(window.valid, sites)]
+        usable = sites[patches.all_true(window.cover, sites, window.least)]
         z = patches.take(window.z, usable)
         entry = Training(patches.sublattices(usable), z, window.frames)
         collected.setdefault(window.frames, []).append(entry)

@@ -179,7 +179,7 @@ class LatticeMethod:
         signal = np.full((len(positions), len(self._patches.offsets_px)), np.nan)
         wanted = window_frames or self._windows[-1].frames
         window = min(self._windows, key=lambda entry: abs(entry.frames - wanted))
-        usable = self._watched[sites] & self._patches.all_true(window.valid, sites)
+        usable = self._watched[sites] & self._patches.all_true(window.cover, sites, window.least)
         signal[usable] = self._patches.take(window.z, sites[usable])
         return signal
 
@@ -252,7 +252,7 @@ class LatticeMethod:
 
     def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
-        ready = self._windows[0].valid if self._windows else self._baseline.known
+        ready = self._windows[0].cover if self._windows else self._baseline.known
         watched = self._patches.all_true(ready)
         sites = np.flatnonzero(watched)
         in_frame = self._front.to_frame(self._patches.positions[sites], shift)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.columns import Columns, covering_sites
@@ -16,6 +15,8 @@ from livedetect.detect.kernels.experts import Looked
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
 BORDER_CELLS = 2
+NEIGHBOURS = np.indices((3, 3)).reshape(2, -1).T - 1
+"""(9, 2) steps to the cells around a cell, and to itself: one of them holds the nearest site."""
 GATE_Z = 3.5
 """A patch whose largest |z| stays below holds no defect worth describing."""
 
@@ -57,7 +58,7 @@ class Patches:
 class SitePatches:
     """Index tables of the patch around every site of a grid."""
 
-    DERIVED = ("positions", "_tree", "_flat", "_disks")
+    DERIVED = ("positions", "_flat", "_disks", "_asked")
 
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._grid = grid
@@ -88,14 +89,34 @@ class SitePatches:
         index = self._flat if sites is None else self._flat[sites]
         return np.asarray(values.ravel()[index])
 
-    def all_true(self, mask: BoolArray, sites: IntArray | None = None) -> BoolArray:
-        """(n,) True for sites whose whole patch lies in `mask` (P, Q)."""
+    def all_true(
+        self, cover: BoolArray | IntArray, sites: IntArray | None = None, least: int = 1
+    ) -> BoolArray:
+        """(n,) True for sites whose whole patch lies where `cover` (P, Q) is at least `least`."""
         patches = self._flat if sites is None else self._flat[sites]
-        return form(COMPILED).all_true(mask, patches)
+        return form(COMPILED).all_true(cover, patches, least)
 
     def nearest(self, positions: FloatArray) -> IntArray:
-        """(n,) site nearest to each position (n, 2), sample coordinates."""
-        return np.asarray(self._tree.query(positions)[1], dtype=np.int64)
+        """(n,) site nearest to each position (n, 2), sample coordinates.
+
+        The answer is kept: the same defects are asked for in every frame.
+        """
+        before, sites = self._asked
+        if not np.array_equal(before, positions):
+            sites = self._nearest(positions)
+            self._asked = positions.copy(), sites
+        return sites
+
+    def _nearest(self, positions: FloatArray) -> IntArray:
+        n1, n2 = self._grid.cells
+        last = np.array([n1 - BORDER_CELLS - 1, n2 - BORDER_CELLS - 1])
+        near = np.clip(self.cell_of(positions)[:, None] + NEIGHBOURS, BORDER_CELLS, last)
+        within = (near - BORDER_CELLS) @ np.array([n2 - 2 * BORDER_CELLS, 1])
+        kinds = self._cells_used * np.arange(self.sites_per_cell)
+        sites = (within[:, :, None] + kinds).reshape(len(positions), len(NEIGHBOURS) * len(kinds))
+        off = self.positions[sites] - positions[:, None]
+        nearest = (off**2).sum(axis=-1).argmin(axis=1)
+        return np.asarray(sites[np.arange(len(sites)), nearest], dtype=np.int64)
 
     def gated(self, largest: FloatArray, watched: BoolArray) -> IntArray:
         """Watched sites around which the largest |z| of all windows (P, Q) passes the gate."""
@@ -214,6 +235,8 @@ class SitePatches:
         return np.asarray(square[np.hypot(*(square @ self._grid.steps).T) <= radius_px])
 
     def _place(self) -> None:
+        nothing: IntArray = np.zeros(0, np.int64)
+        self._asked: tuple[FloatArray, IntArray] = (np.zeros((0, 2)), nothing)
         n1, n2 = self._grid.cells
         m1, m2 = self._grid.samples
         cell1, cell2 = np.meshgrid(
@@ -225,6 +248,5 @@ class SitePatches:
         p = np.concatenate([(cell1 * m1 + site[0]).ravel() for site in self._cell_sites])
         q = np.concatenate([(cell2 * m2 + site[1]).ravel() for site in self._cell_sites])
         self.positions = self._grid.origin + np.stack([p, q], axis=1) @ self._grid.steps
-        self._tree = cKDTree(self.positions)
         rows, cols = p[:, None] + self._offsets[:, 0], q[:, None] + self._offsets[:, 1]
         self._flat: IntArray = np.asarray(rows * self._grid.shape[1] + cols, np.int32)

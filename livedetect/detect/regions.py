@@ -7,6 +7,7 @@ inside it is no news.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -275,8 +276,10 @@ def is_extended(component: BoolArray) -> bool:
     size = int(component.sum())
     if size < MIN_CELLS:
         return False
-    core = ndimage.binary_opening(component, EVERYWHERE).sum()
-    return bool(core >= CORE_CELLS or _is_line(component))
+    rows, cols = np.nonzero(component)
+    part = component[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
+    core = ndimage.binary_opening(part, EVERYWHERE).sum()
+    return bool(core >= CORE_CELLS or _is_line(part))
 
 
 def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:
@@ -294,9 +297,11 @@ def _innermost(mask: BoolArray) -> tuple[int, ...]:
 
 def _axes(mask: BoolArray) -> tuple[float, float]:
     """Full length and width of a set of cells, in cells, from its second moments."""
-    points = np.argwhere(mask).astype(float)
-    spread = np.sqrt(np.linalg.eigvalsh(np.cov(points.T) + np.eye(2) / 12))
-    return float(spread[1] * np.sqrt(12)), float(spread[0] * np.sqrt(12))
+    row, col = np.nonzero(mask)
+    off = np.stack([row - row.mean(), col - col.mean()])
+    (a, c), (_, b) = (off @ off.T / max(len(row) - 1, 1) + np.eye(2) / 12).tolist()
+    middle, apart = (a + b) / 2, math.hypot((a - b) / 2, c)
+    return math.sqrt(12 * (middle + apart)), math.sqrt(12 * max(middle - apart, 0.0))
 
 
 def _is_line(mask: BoolArray) -> bool:

@@ -12,7 +12,7 @@ from livedetect.detect.baseline import Baseline
 from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
-from livedetect.detect.kernels.maps import WarmUp
+from livedetect.detect.kernels.maps import Standardised, WarmUp
 from livedetect.detect.moved import moved_back
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
@@ -225,6 +225,17 @@ def test_sums_along_rows_agree():
     weights = rng.normal(size=9)
     said = [form(k).weighted(values[0], patches, weights, chosen) for k in (PLAIN, COMPILED)]
     assert np.allclose(*said, atol=1e-5)
+
+
+def test_noise_by_place_agrees():
+    rng = np.random.default_rng(13)
+    latest = Standardised.empty((24, 200), (4, 20))
+    latest.z[0] = 2 * rng.normal(size=(24, 200))
+    latest.unbroken[:, 30:150] = rng.integers(0, 3, (24, 120))
+    frozen, phase = rng.random((24, 200)) > 0.8, np.ones((6, 10), np.float32)
+    plain, compiled = (form(name).by_place(latest, frozen, phase) for name in (PLAIN, COMPILED))
+    assert plain[0].min() > 0
+    assert np.allclose(plain, compiled, rtol=1e-5)
 
 
 def test_frames_judged_by_others_agree():

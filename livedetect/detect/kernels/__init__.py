@@ -105,6 +105,10 @@ class Form(Protocol):
         """Take in a residual and standardise every time window that ends with it."""
         ...
 
+    def by_place(self, latest: Standardised, frozen: BoolArray, phase: FloatArray) -> FloatArray:
+        """(2, m1, m2) judged samples and their clipped z², by place in the cell."""
+        ...
+
     def follow(
         self, recent: Recent, ground: Ground, settled: BoolArray, frozen: BoolArray, law: Line
     ) -> None:
@@ -115,8 +119,8 @@ class Form(Protocol):
         """Set the variance that registration adds."""
         ...
 
-    def all_true(self, mask: BoolArray, patches: IntArray) -> BoolArray:
-        """(n,) True for patches (n, d) of flat indices that lie in `mask` (P, Q)."""
+    def all_true(self, cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
+        """(n,) True for patches (n, d) of flat indices that lie where `cover` (P, Q) is enough."""
         ...
 
     def any_above(

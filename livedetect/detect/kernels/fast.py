@@ -31,6 +31,7 @@ __all__ = [
     "any_above",
     "binned",
     "blend",
+    "by_place",
     "fitted_samples",
     "follow",
     "held_out",
@@ -139,6 +140,14 @@ def windows(
         out.cells,
         out.counts,
     )
+
+
+def by_place(latest: Standardised, frozen: BoolArray, phase: FloatArray) -> FloatArray:
+    """See `plain.by_place`."""
+    out = np.empty((2, *phase.shape), np.float32)
+    z, unbroken = latest.z[0].reshape(-1), latest.unbroken.reshape(-1)
+    levels.by_place(z, unbroken, _bytes(frozen), frozen.shape[1], out)
+    return out
 
 
 def follow(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import sites
 
 
-def all_true(mask: BoolArray, patches: IntArray) -> BoolArray:
+def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
     """See `plain_sites.all_true`."""
     out = np.empty(len(patches), bool)
-    sites.all_true(np.ascontiguousarray(mask).ravel(), patches, out)
+    flat = cast("IntArray", np.ascontiguousarray(cover).view(np.uint8).reshape(-1))
+    sites.all_true(flat, least, patches, out)
     return out
 
 

@@ -12,6 +12,7 @@ from livedetect.detect.kernels.sampling import span
 BINS = 2048
 """Of the histogram from which a median is selected."""
 TINY = 1e-12
+CLIPPED_Z2 = np.float32(9)
 NORMAL_MAD = 1.4826
 
 
@@ -234,6 +235,30 @@ def subtract_cells(
         first, stop = span(covered, row, columns)
         for q in range(first, stop):
             values[row + q] -= wide[q] if covered[row + q] else np.float32(0)
+
+
+@compiled("void(f4[::1],u1[::1],u1[::1],u8,f4[:,:,::1])")
+def by_place(
+    z: FloatArray, unbroken: IntArray, frozen: IntArray, columns: int, out: FloatArray
+) -> None:
+    """See `plain.by_place`; the maps are flat, of rows with `columns`."""
+    m1, m2 = out.shape[1], out.shape[2]
+    judged, square = np.zeros((m1, columns), np.float32), np.zeros((m1, columns), np.float32)
+    counts, squares = judged.ravel(), square.ravel()
+    for p in range(len(z) // columns):
+        row, place = unsigned(p) * columns, unsigned(p % m1) * columns
+        first, stop = span(unbroken, row, columns)
+        for q in range(first, stop):
+            k = row + q
+            seen = np.float32(1) if unbroken[k] else np.float32(0)
+            seen = np.float32(0) if frozen[k] else seen
+            counts[place + q] += seen
+            squares[place + q] += seen * min(z[k] * z[k], CLIPPED_Z2)
+    out[:] = 0
+    for i in range(m1):
+        for q in range(columns):
+            out[0, i, signed(q) % m2] += judged[i, q]
+            out[1, i, signed(q) % m2] += square[i, q]
 
 
 @compiled("i8(i8,i8)")

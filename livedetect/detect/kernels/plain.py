@@ -34,6 +34,7 @@ __all__ = [
     "any_above",
     "binned",
     "blend",
+    "by_place",
     "fitted_samples",
     "follow",
     "held_out",
@@ -231,6 +232,18 @@ def windows(
     out.counts[...] = judged.sum(), (judged & (np.abs(out.z[0]) > 3)).sum()
     for entry, target in zip((valid, np.minimum(out.z[0] ** 2, 9)), out.cells, strict=True):
         target[...] = _cell_sum(entry, ground.phase.shape)
+
+
+def by_place(latest: Standardised, frozen: BoolArray, phase: FloatArray) -> FloatArray:
+    """(2, m1, m2) judged samples and their clipped z² in one frame, by place in the cell.
+
+    `frozen` (P, Q) ones are left out; `phase` is (m1, m2).
+    """
+    judged = (latest.unbroken > 0) & ~frozen
+    square = np.minimum(latest.z[0] ** 2, 9) * judged
+    m1, m2 = phase.shape
+    shape = (-1, m1, judged.shape[1] // m2, m2)
+    return np.stack([entry.reshape(shape).sum(axis=(0, 2)) for entry in (judged, square)])
 
 
 def follow(

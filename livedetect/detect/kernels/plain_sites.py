@@ -8,9 +8,12 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 
 
-def all_true(mask: BoolArray, patches: IntArray) -> BoolArray:
-    """(n,) True for patches (n, d) of flat indices that lie in `mask` (P, Q)."""
-    return np.asarray(mask.ravel()[patches].all(axis=1))
+def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
+    """(n,) True for patches (n, d) of flat indices that lie where `cover` (P, Q) is enough.
+
+    `cover` is a mask, or uint8 of which `least` is enough.
+    """
+    return np.asarray((cover.ravel()[patches] >= least).all(axis=1))
 
 
 def any_above(values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float) -> BoolArray:

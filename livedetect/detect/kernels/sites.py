@@ -10,13 +10,13 @@ from livedetect.detect.kernels.compile import compiled
 ONE, HALF = np.float32(1), np.float32(0.5)
 
 
-@compiled("void(b1[::1],i4[:,::1],b1[::1])")
-def all_true(mask: BoolArray, patches: IntArray, out: BoolArray) -> None:
+@compiled("void(u1[::1],u1,i4[:,::1],b1[::1])")
+def all_true(cover: IntArray, least: int, patches: IntArray, out: BoolArray) -> None:
     """See `plain.all_true`."""
     for site in range(len(patches)):
         whole = True
         for j in range(patches.shape[1]):
-            if not mask[np.uint32(patches[site, j])]:
+            if cover[np.uint32(patches[site, j])] < least:
                 whole = False
                 break
         out[site] = whole
