@@ -28,7 +28,7 @@ from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.time_window import Window
 from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import away_from, bulk_tail, first_residuals, steps_in_time
-from livedetect.detect.watch import LEAST_CELLS, WatchedArea, block_map, cells_in_view
+from livedetect.detect.watch import LEAST_CELLS, WatchedArea, cells_in_view
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 
@@ -47,7 +47,7 @@ BIRTH_TRIALS = 3.0
 class LatticeMethod:
     """See `livedetect.detect.method.Method`; positions are in the pixels it is given."""
 
-    DERIVED = ("_in_frame",)
+    DERIVED = ("_watched_blocks",)
 
     def __init__(
         self, frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
@@ -158,7 +158,7 @@ class LatticeMethod:
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
-            watched=block_map(self._in_frame, self._front.shape),
+            watched=self._watched_blocks,
             outlier_share=outlier_share,
             innovation_px=residual.innovation_px,
             slip_px=residual.slip_px(self._front.lattice.constant_px),
@@ -254,11 +254,8 @@ class LatticeMethod:
         """(sites,) True where the whole patch is known and the place is to be judged."""
         ready = self._windows[0].cover if self._windows else self._baseline.known
         watched = self._patches.all_true(ready)
-        sites = np.flatnonzero(watched)
-        in_frame = self._front.to_frame(self._patches.positions[sites], shift)
-        inside = self._area.contains(in_frame)
-        watched[sites[~inside]] = False
-        self._in_frame = in_frame[inside]
+        placement = self._front.warp.placement(shift)
+        self._watched_blocks = self._area.keep(watched, self._patches.positions, placement)
         return watched
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:

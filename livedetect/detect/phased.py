@@ -60,6 +60,9 @@ class SitePatches:
 
     DERIVED = ("positions", "_flat", "_disks", "_asked")
 
+    _asked: tuple[FloatArray, IntArray]
+    """Positions (n, 2) asked for last, and the sites nearest to them."""
+
     def __init__(self, grid: Grid, columns: Columns) -> None:
         self._grid = grid
         self._cell_sites = covering_sites(columns, grid.lattice, grid.samples)
@@ -235,8 +238,7 @@ class SitePatches:
         return np.asarray(square[np.hypot(*(square @ self._grid.steps).T) <= radius_px])
 
     def _place(self) -> None:
-        nothing: IntArray = np.zeros(0, np.int64)
-        self._asked: tuple[FloatArray, IntArray] = (np.zeros((0, 2)), nothing)
+        self._asked = (np.zeros((0, 2)), np.zeros(0, np.int64))
         n1, n2 = self._grid.cells
         m1, m2 = self._grid.samples
         cell1, cell2 = np.meshgrid(

@@ -15,6 +15,7 @@ from skimage import restoration
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.maps import Placement
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.moved import moved_back
 
@@ -124,8 +125,13 @@ class Warp:
 
     def place(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
         """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
+        to = self.placement(shift)
+        return form(self._kernels).place(positions, to.field, to.block_px, to.moved, to.shift)
+
+    def placement(self, shift: FloatArray) -> Placement:
+        """From sample positions to pixels of a frame of drift `shift`."""
         moved = shift - self._reference if self.scan_fixed else np.zeros(2)
-        return form(self._kernels).place(positions, self._field, WARP_BLOCK_PX, moved, shift)
+        return Placement(field=self._field, block_px=WARP_BLOCK_PX, moved=moved, shift=shift)
 
     def phases(self, shift: FloatArray, cell: FloatArray, shape: tuple[int, ...]) -> IntArray:
         """(2, H, W) uint16 place of every pixel in the cell; `cell` as in `plain.phases`."""

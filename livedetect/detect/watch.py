@@ -8,6 +8,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.kernels.maps import Placement
 from livedetect.settings import Settings
 
 BLOCK_PX = 8
@@ -64,6 +65,16 @@ class WatchedArea:
     def contains(self, positions: FloatArray) -> BoolArray:
         """(n,) True for frame positions (n, 2) as (x, y) that are judged."""
         return form(COMPILED).inside(positions, self.mask)
+
+    def keep(self, watched: BoolArray, positions: FloatArray, placement: Placement) -> BoolArray:
+        """(H / 8, W / 8) True for blocks within one block of a position that is judged.
+
+        Those of the sample positions (n, 2) that are not are taken out of `watched` (n,).
+        """
+        height, width = (-(-length // BLOCK_PX) for length in self.mask.shape)
+        blocks = np.zeros((height, width), bool)
+        form(COMPILED).keep_inside(positions, placement, self.mask, watched, (BLOCK_PX, blocks))
+        return blocks
 
 
 def block_map(positions: FloatArray, shape: tuple[int, ...]) -> BoolArray:

@@ -12,7 +12,7 @@ from livedetect.detect.baseline import Baseline
 from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
-from livedetect.detect.kernels.maps import Standardised, WarmUp
+from livedetect.detect.kernels.maps import Placement, Standardised, WarmUp
 from livedetect.detect.moved import moved_back
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
@@ -77,7 +77,13 @@ def test_sites_and_markers_agree():
     positions = rng.uniform(-5, 115, (400, 2))
     field = rng.normal(size=(2, 23, 28)).astype(np.float32)
     said = []
+    placement = Placement(
+        field=field, block_px=4, moved=np.array([1.5, -2.0]), shift=np.array([0.5, 3.0])
+    )
     for kernels in (form(PLAIN), form(COMPILED)):
+        inside, shown = chosen[:400].copy(), np.zeros((12, 14), bool)
+        kernels.keep_inside(positions, placement, mask, inside, (8, shown))
+        assert 0 < inside.sum() < chosen[:400].sum()
         blocks = np.zeros((12, 14), bool)
         kernels.mark_blocks(positions[:20], 8, blocks)
         said.append(
@@ -85,6 +91,8 @@ def test_sites_and_markers_agree():
                 kernels.all_true(mask, patches),
                 kernels.any_above(values, patches, chosen, 2.5),
                 kernels.inside(positions, mask),
+                inside,
+                shown,
                 blocks,
                 kernels.keep_apart(positions, 9.0),
                 kernels.place(positions, field, 4, np.array([1.5, -2.0]), np.array([0.5, 3.0])),

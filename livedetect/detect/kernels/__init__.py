@@ -16,7 +16,14 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
-from livedetect.detect.kernels.maps import FitGround, Ground, Recent, Standardised, WarmUp
+from livedetect.detect.kernels.maps import (
+    FitGround,
+    Ground,
+    Placement,
+    Recent,
+    Standardised,
+    WarmUp,
+)
 
 COMPILED = "numba"
 PLAIN = "numpy"
@@ -131,6 +138,17 @@ class Form(Protocol):
 
     def inside(self, positions: FloatArray, mask: BoolArray) -> BoolArray:
         """(n,) True for positions (n, 2) whose nearest pixel lies in `mask` (H, W)."""
+        ...
+
+    def keep_inside(
+        self,
+        positions: FloatArray,
+        placement: Placement,
+        mask: BoolArray,
+        inout: BoolArray,
+        blocks: tuple[int, BoolArray],
+    ) -> None:
+        """Which positions (n, 2) lie in a mask of the frame; see `plain_sites.keep_inside`."""
         ...
 
     def mark_blocks(self, positions: FloatArray, block_px: int, out: BoolArray) -> None:

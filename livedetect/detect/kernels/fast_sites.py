@@ -8,6 +8,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import sites
+from livedetect.detect.kernels.maps import Placement
 
 
 def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
@@ -55,6 +56,21 @@ def place(
     out = np.empty_like(start)
     sites.place(start, field, block_px, np.asarray(moved, float), np.asarray(shift, float), out)
     return out
+
+
+def keep_inside(
+    positions: FloatArray,
+    placement: Placement,
+    mask: BoolArray,
+    inout: BoolArray,
+    blocks: tuple[int, BoolArray],
+) -> None:
+    """See `plain_sites.keep_inside`."""
+    to = placement
+    shift = np.asarray(to.shift, float)
+    sites.keep_inside(
+        positions, to.field, to.block_px, to.moved, shift, mask, inout, blocks[0], blocks[1]
+    )
 
 
 def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:

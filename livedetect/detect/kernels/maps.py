@@ -104,6 +104,20 @@ class Standardised:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """From sample coordinates to the pixels of a frame."""
+
+    field: FloatArray
+    """(2, h, w) float32 warp (x, y) of blocks, px."""
+    block_px: float
+    """Edge of a block."""
+    moved: FloatArray
+    """(x, y) from a sample position to where the warp is read, px."""
+    shift: FloatArray
+    """(x, y) drift, px."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FitGround:
     """What gain and offset of a frame are fitted to, besides the template."""
 

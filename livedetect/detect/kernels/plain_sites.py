@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.kernels.maps import Placement
 
 
 def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
@@ -70,6 +71,25 @@ def place(
         ndimage.map_coordinates(part, [rows, cols], order=1, mode="nearest") for part in field
     ]
     return np.asarray(positions + np.stack(warped, axis=1) + shift)
+
+
+def keep_inside(
+    positions: FloatArray,
+    placement: Placement,
+    mask: BoolArray,
+    inout: BoolArray,
+    blocks: tuple[int, BoolArray],
+) -> None:
+    """Keep of `inout` (n,) the positions (n, 2) that lie in `mask` (H, W) of the frame.
+
+    `blocks` are their size, px, and a map (h, w) in which those around the kept ones are set.
+    """
+    chosen = np.flatnonzero(inout)
+    to = placement
+    placed = place(positions[chosen], to.field, to.block_px, to.moved, to.shift)
+    within = inside(placed, mask)
+    inout[chosen[~within]] = False
+    mark_blocks(placed[within], blocks[0], blocks[1])
 
 
 def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:

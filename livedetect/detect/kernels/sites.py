@@ -1,5 +1,6 @@
 """Compiled: which sites are watched, which are worth a look, which markers are kept."""
 
+# ruff: noqa: PLR0913, PLR0917 - compiled code takes arrays, not objects
 from __future__ import annotations
 
 import numpy as np
@@ -56,6 +57,62 @@ def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
                 out[r, c] = True
 
 
+@compiled("UniTuple(f8,2)(f8,f8,f4[:,:,::1],f8,f8[::1],f8[::1])")
+def _placed(
+    x: float,
+    y: float,
+    field: FloatArray,
+    block_px: float,
+    moved: FloatArray,
+    shift: FloatArray,
+) -> tuple[float, float]:
+    """One position + warp + shift."""
+    height, width = field.shape[1], field.shape[2]
+    col = np.float32((x + moved[0] + 0.5) / block_px - 0.5)
+    row = np.float32((y + moved[1] + 0.5) / block_px - 0.5)
+    row = min(max(row, np.float32(0)), np.float32(height - 1))
+    col = min(max(col, np.float32(0)), np.float32(width - 1))
+    top, left = int(row), int(col)
+    below, beside = min(top + 1, height - 1), min(left + 1, width - 1)
+    t, u = row - np.float32(top), col - np.float32(left)
+    upper = field[0, top, left] * (ONE - u) + field[0, top, beside] * u
+    lower = field[0, below, left] * (ONE - u) + field[0, below, beside] * u
+    there_x = x + shift[0] + upper * (ONE - t) + lower * t
+    upper = field[1, top, left] * (ONE - u) + field[1, top, beside] * u
+    lower = field[1, below, left] * (ONE - u) + field[1, below, beside] * u
+    return there_x, y + shift[1] + upper * (ONE - t) + lower * t
+
+
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
+def keep_inside(
+    positions: FloatArray,
+    field: FloatArray,
+    block_px: float,
+    moved: FloatArray,
+    shift: FloatArray,
+    mask: BoolArray,
+    inout: BoolArray,
+    mark_px: int,
+    out_blocks: BoolArray,
+) -> None:
+    """See `plain_sites.keep_inside`."""
+    height, width = mask.shape
+    rows, cols = out_blocks.shape
+    for i in range(len(positions)):
+        if not inout[i]:
+            continue
+        x, y = _placed(positions[i, 0], positions[i, 1], field, block_px, moved, shift)
+        column, row = int(np.rint(x)), int(np.rint(y))
+        within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        inout[i] = within and mask[row, column]
+        if not inout[i]:
+            continue
+        column, row = int(np.floor(x / mark_px)), int(np.floor(y / mark_px))
+        for r in range(max(row - 1, 0), min(row + 2, rows)):
+            for c in range(max(column - 1, 0), min(column + 2, cols)):
+                out_blocks[r, c] = True
+
+
 @compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],f8[:,::1])")
 def place(
     positions: FloatArray,
@@ -66,19 +123,10 @@ def place(
     out: FloatArray,
 ) -> None:
     """See `plain.place`."""
-    height, width = field.shape[1], field.shape[2]
     for i in range(len(positions)):
-        col = np.float32((positions[i, 0] + moved[0] + 0.5) / block_px - 0.5)
-        row = np.float32((positions[i, 1] + moved[1] + 0.5) / block_px - 0.5)
-        row = min(max(row, np.float32(0)), np.float32(height - 1))
-        col = min(max(col, np.float32(0)), np.float32(width - 1))
-        top, left = int(row), int(col)
-        below, beside = min(top + 1, height - 1), min(left + 1, width - 1)
-        t, u = row - np.float32(top), col - np.float32(left)
-        for axis in range(2):
-            upper = field[axis, top, left] * (ONE - u) + field[axis, top, beside] * u
-            lower = field[axis, below, left] * (ONE - u) + field[axis, below, beside] * u
-            out[i, axis] = positions[i, axis] + shift[axis] + upper * (ONE - t) + lower * t
+        out[i, 0], out[i, 1] = _placed(
+            positions[i, 0], positions[i, 1], field, block_px, moved, shift
+        )
 
 
 @compiled("i8(f8[:,::1],f8,i8[::1])")
