@@ -98,6 +98,7 @@ class Baseline:
         self._first_phase = self._ground.phase.copy()
         self._recent = Recent.empty(grid.shape)
         self._scored = 0
+        self._first: FloatArray | None = None  # (2, P, Q) level and where it is known
         self._usual: tuple[float, float] | None = None
         kept = frames >= len(values) - 1
         self.frames[:] = np.where(kept, np.maximum(frames, NEW_SITE_FRAMES), 0)
@@ -183,12 +184,30 @@ class Baseline:
     def restore(self, level: FloatArray, where: BoolArray) -> None:
         """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
         self.level[:] = np.where(where & self.known, level, self.level)
+        if self._first is not None:
+            self._first[0] = np.where(where, level, self._first[0])
 
     def forget(self, where: BoolArray) -> None:
         """Start anew `where` (P, Q) the samples were somewhere else before."""
         if where.any():
             self._ground.base[:2, where] = 0
             self._recent.history[where] = 0
+
+    def recall(self, where: BoolArray, trusted: BoolArray) -> None:
+        """Take back what was followed `where` (P, Q) the samples had left their places.
+
+        The level is that of the warm-up again; what was not seen then, or is not to be
+        `trusted` (P, Q), is learnt anew.
+        """
+        if self._first is None:
+            self.forget(where)
+            return
+        level, known = self._first
+        seen = where & trusted & (known > 0)
+        self.level[seen] = level[seen]
+        self._recent.history[seen] = 0
+        self.forget(where & ~seen)
+        self._first = None
 
     def windows(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> list[Window]:
         """Take in a residual (P, Q) and give every time window that ends with it.
@@ -237,12 +256,19 @@ class Baseline:
             for index, entry in enumerate(maps):
                 maps[index] = grid.shifted(entry, cells)
         self._recent.history = grid.shifted(self._recent.history, cells)
+        if self._first is not None:
+            self._first = np.stack([grid.shifted(entry, cells) for entry in self._first])
         self._scale = moved_with_edge(self._scale, cells)
         self._rescale()
         self.restore_derived()
 
-    def end_warm_up(self) -> None:
-        """Release the warm-up frames once everything has been calibrated on them."""
+    def end_warm_up(self, *, keep_level: bool = False) -> None:
+        """Release the warm-up frames once everything has been calibrated on them.
+
+        With `keep_level` what they gave can be gone back to, see `recall`.
+        """
+        if keep_level:
+            self._first = np.stack([self.level, self.known.astype(np.float32)])
         empty = np.zeros((0, *self._grid.shape), np.float32)
         self._warm_up = (empty, empty.astype(bool))
 

@@ -82,7 +82,7 @@ class LatticeMethod:
         self._rows.calibrate(self._baseline.held_out(), self._patches, self._site_probability)
         ground = (self._baseline.level, self._baseline.known)
         self._phases = phases_of_cells(self._front.grid, *ground, settings.random_seed)
-        self._baseline.end_warm_up()
+        self._baseline.end_warm_up(keep_level=self._front.warp.undecided)
 
     @property
     def lattice_px(self) -> FloatArray:
@@ -135,7 +135,7 @@ class LatticeMethod:
             return Scored.rejected(self._front.registration.shift, "the crystal is not visible")
         residual = self._front.step(frame, drift, self._baseline.level, self._baseline.known)
         if self._front.replaced is not None:
-            self._baseline.forget(self._front.replaced)
+            self._baseline.recall(self._front.replaced, self._front.well_placed)
         if residual.moved_cells != (0, 0):
             self._baseline.move(self._front.grid, residual.moved_cells)
             self._patches.move(self._front.grid)

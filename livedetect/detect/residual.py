@@ -40,6 +40,8 @@ FEW_FRAMES = 4
 """A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
+WARP_MARGIN_CELLS = 4.0
+"""Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
 SLIP_CELLS = 0.4
 LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common."""
@@ -122,6 +124,8 @@ class FrontEnd:
         self._background = Background(self.grid.cells, kernels=kernels)
         self.replaced: BoolArray | None = None
         """(P, Q) samples that the latest step moved to another place of the specimen, if any."""
+        self.well_placed = np.zeros(self.grid.shape, bool)
+        """(P, Q) where the displacement is known well; set together with `replaced`."""
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
@@ -246,9 +250,17 @@ class FrontEnd:
                 before = self._positions
                 self._place_samples(shift)
                 self.replaced = np.hypot(*(self._positions - before)) > REPLACED_PX
+                self.well_placed = self._inside(shift, WARP_MARGIN_CELLS * self.lattice.constant_px)
         moved = float(np.abs(shift - self._placed_for).max())
         if self.warp.scan_fixed and moved > WARP_STEP_PX:
             self._place_samples(shift)
+
+    def _inside(self, shift: FloatArray, margin_px: float) -> BoolArray:
+        """(P, Q) samples that lay away from the edges in the first frames, and do so now."""
+        size = np.array(self.shape[::-1]).reshape(2, 1, 1)
+        places = [self._positions, self._positions + shift[:, None, None]]
+        inside = [(margin_px < place) & (place < size - margin_px) for place in places]
+        return np.asarray(np.all(inside, axis=(0, 1)))
 
     def _mean_cell(self, frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
         """(m1, m2) mean unit cell of `frames`."""

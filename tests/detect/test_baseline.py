@@ -92,3 +92,28 @@ def test_noise_of_the_registration_that_ends_does_not_take_that_of_the_electrons
         baseline.learn(np.ones(grid.cells, bool), nothing)
     assert np.sqrt(squares[covered].mean()) == pytest.approx(1.0, abs=0.1)
     assert np.sqrt(squares[~covered].mean()) < 1.2
+
+
+def test_what_left_its_place_is_as_in_the_warm_up_again_where_that_can_be_trusted() -> None:
+    rng = np.random.default_rng(101)
+    grid = Grid.covering(LATTICE, (256, 256))
+    warm_up = 5 + rng.normal(size=(12, *grid.shape)).astype(np.float32)
+    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
+    baseline.end_warm_up(keep_level=True)
+    before = baseline.level.copy()
+    for _ in range(40):
+        baseline.windows((6 + rng.normal(size=grid.shape)).astype(np.float32), everything, nothing)
+        baseline.learn(np.ones(grid.cells, bool), nothing)
+    assert (baseline.level - before).mean() > 0.5
+    baseline.move(grid, (1, 0))
+    left, trusted = everything.copy(), everything.copy()
+    half = grid.shape[1] // 2
+    trusted[:, half:] = False
+    followed = baseline.known.copy()
+    baseline.recall(left, trusted)
+    known = baseline.known
+    assert known[:, :half].sum() == followed[:, :half].sum() > 0
+    assert not known[:, half:].any()
+    moved = grid.shifted(before, (1, 0))
+    assert np.array_equal(baseline.level[known], moved[known])
