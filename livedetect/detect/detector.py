@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from livedetect.detect.admit import Admission, Objection
 from livedetect.detect.announce import (
@@ -54,13 +54,16 @@ from livedetect.types import (
 )
 
 
-class Detector:
-    """Watches one stream of frames and marks every defect that forms.
+class Judged(NamedTuple):
+    """A frame, and what the model in use says of it."""
 
-    >>> detector = Detector()
-    >>> for frame in livedetect.open_source("sim:mos2?seed=1"):   # doctest: +SKIP
-    ...     result = detector.step(frame)
-    """
+    frame: Frame
+    model: CrystalModel
+    scored: Scored
+
+
+class Detector:
+    """Watches one stream of frames and marks every defect that forms, `step` by `step`."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = one_by_one(settings or Settings())
@@ -114,10 +117,7 @@ class Detector:
     def apply(self, command: Command) -> Sequence[Event]:
         """Carry out an operator's command; it takes effect before the next frame.
 
-        Raises
-        ------
-        SettingsError
-            The command or its arguments make no sense; nothing has changed.
+        Raises `SettingsError` if it makes no sense; nothing has changed then.
         """
         actions: dict[str, Callable[[Mapping[str, Any]], None]] = {
             "accept": lambda args: self._book.judge(self._tracker, args, dismissed=False),
@@ -276,29 +276,31 @@ class Detector:
             return self._quiet_result(frame, scored, events)
         if jumped and (self._check is None or self._check.cause == "jump"):
             self._check = self._places.check("jump")
+        now = Judged(frame, model, scored)
         if self._check is not None:
             self._relearning.drop()
-            return self._step_check(frame, model, scored, events)
-        return self._step_steady(frame, model, scored, events)
-
-    def _step_steady(
-        self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
-    ) -> FrameResult:
-        """Decide, track and learn; so many newcomers at once are doubted first."""
-        stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
+            return self._step_check(self._check, now, events)
         drifted = self._relearning.watch(frame, scored, model, self._settings)
-        events += [notice_event("model_drifted", stamp, values) for values in drifted]
+        events += self._stamped(frame, [("model_drifted", values) for values in drifted])
+        return self._step_steady(now, events, learning=True)
+
+    def _step_steady(self, now: Judged, events: list[Event], *, learning: bool) -> FrameResult:
+        """Decide, track and learn; so many newcomers at once are doubted first."""
+        frame, model, scored = now
+        stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
         trusted = [] if model.alarm.suspends else scored.candidates
         fresh = self._tracker.unexplained(trusted, frame.index)
         if self._crowds.step(len(fresh)):
             self._check = self._places.check("crowd")
-            return self._step_check(frame, model, scored, events)
+            return self._step_check(self._check, now, events)
         if model.alarm.regions_too:
             model.disown(scored.regions)
-        else:
+        elif learning:
             events += self._book.enter_regions(self._tracker, scored.regions, stamp, view)
         for candidate in fresh:
             events.append(self._book.confirm(self._tracker, candidate, model.method, stamp, view))
+        if not learning:
+            return self._result(stamp, "scored", events, scored)
         newcomers = positions_of(self._tracker.newcomers())
         healed = self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
@@ -306,17 +308,16 @@ class Detector:
         model.mean.add(self._admission.rows.image, scored.shift)
         return self._result(stamp, "scored", events, scored)
 
-    def _step_check(
-        self, frame: Frame, model: CrystalModel, scored: Scored, events: list[Event]
-    ) -> FrameResult:
-        """While the place is in doubt nothing is confirmed and nothing learnt."""
-        check = self._check
-        assert check is not None  # noqa: S101 - only called during one
+    def _step_check(self, check: PlaceCheck, now: Judged, events: list[Event]) -> FrameResult:
+        """While the place is in doubt nothing is learnt and, but for a pause, nothing confirmed."""
+        frame, model, scored = now
         check.note(scored)
         settling = check.settling
         if not check.add(self._admission.rows.image, scored.shift, scored.outlier_share):
             if settling:
                 model.method.restart()
+            elif check.cause == "pause":
+                return self._step_steady(now, events, learning=False)
             return self._quiet_result(frame, scored, events)
         self._check = None
         self._crowds.trust()

@@ -168,6 +168,18 @@ def test_a_pause_makes_no_markers(seed: int) -> None:
     assert {result.area_id for result in run.results} == {0}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_pause_holds_births_up_for_one_frame_at_most(seed: int) -> None:
+    spec = f"mos2?{BORN}&frames=30&detected_e_per_px=20&births_until=24&damage_from=20&seed={seed}"
+    without, after = (
+        [frame for frame in announced(operated(stream)) if frame >= 20]
+        for stream in (spec, f"{spec}&pause_s=20:60")
+    )
+    assert len(after) >= len(without) - 1 > 0
+    assert after[0] <= max(without[0], 21)
+    assert max(after) <= max(without) + 1
+
+
 def test_the_state_holds_every_area_and_segment() -> None:
     frames = [s.frame for s in open_simulator(f"mos2?{BORN}&frames=30&zoom=20:1.3&seed=1")]
     detector = Detector(Settings(warm_up_frames=WARM_UP))
