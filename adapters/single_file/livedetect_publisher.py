@@ -66,11 +66,13 @@ def frame_parts(
     pixels = np.asarray(image)
     pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
     if pixels.ndim != 2 or pixels.dtype.str not in DTYPES:
-        raise ValueError(f"a frame is (H, W) of {' '.join(DTYPES)}, not {pixels.dtype.str}")
+        found = f"{pixels.shape} of {pixels.dtype.str}"
+        raise ValueError(f"a frame is (H, W) of {' '.join(DTYPES)}, not {found}")
     size, aspect = told.get("pixel_size_nm"), told.get("pixel_aspect", 1.0)
-    unknown = set(told) - {*DETAILS, "pixel_size_nm", "pixel_aspect", "meta"}
+    allowed = ("pixel_size_nm", "pixel_aspect", *DETAILS, "meta")
+    unknown = set(told) - set(allowed)
     if unknown:
-        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(DETAILS)}")
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; allowed: {', '.join(allowed)}")
     data = pixels.tobytes()
     head = dict(head)
     shape = [head.pop("height", pixels.shape[0]), pixels.shape[1]]

@@ -39,7 +39,13 @@ def contents(recording: Recording) -> dict[str, Any]:
     """What `info` shows, by name."""
     session, end = recording.session, recording.end
     dispositions = recording.dispositions()
-    state = end["status"] if end else f"not closed: livedetect recover {recording.directory}"
+    state = (
+        end["status"]
+        if end
+        else (
+            f"not closed: still being recorded, or else: livedetect recover {recording.directory}"
+        )
+    )
     return {
         "source": session.get("source", ""),
         "started": session.get("started_utc", ""),
@@ -72,7 +78,7 @@ def recover(session: Session) -> None:
     from livedetect.stream.recover import recover as put_in_order
 
     found = put_in_order(session)
-    state = "had been closed properly" if found.was_closed else "is closed now"
+    state = "was in order already" if found.was_closed else "is closed now"
     tell(f"{session} {state}: {found.frames} frames.")
     if found.pending:
         tell(f"{found.pending} of them were not analysed; `livedetect replay --all` does that.")

@@ -66,7 +66,8 @@ def parse_endpoint(text: str) -> Endpoint:
     host = host.removeprefix("[").removesuffix("]")
     number = int(port) if port.isascii() and port.isdecimal() else -1
     if scheme != "tcp" or not host or not 0 <= number <= 65535:
-        raise SettingsError(f"endpoint {text!r}: write it as {DEFAULT_ENDPOINT}")
+        usual = f"usually {DEFAULT_ENDPOINT} for results and tcp://127.0.0.1:5590 for frames"
+        raise SettingsError(f"endpoint {text!r}: write it as tcp://HOST:PORT, {usual}")
     return Endpoint(host, number, unquote(curve) or None)
 
 

@@ -60,6 +60,7 @@ def pack(directory: Path, to: Path, *, overwrite: bool = False) -> list[Path]:
     for path, rows in zip(paths, groups, strict=True):
         draft = path.with_name(path.name + ".part")
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             write(recording, rows, draft)
             despite_readers(partial(draft.replace, path))
         except (OSError, ValueError, TypeError) as error:

@@ -101,6 +101,21 @@ def scan(swift, *, size=256, pixel_time_us=1.0, channels=(0,)):
 
 
 @request
+def tell_aborts_late(swift, *, late_s=0.02):
+    """Swift's word of an abort comes this much after the frame that it completes; 0: as usual."""
+    event = scanner().abort_event
+    event.__dict__.pop("fire", None)
+    if late_s:
+        fire = event.fire
+
+        def later(*args, **named):
+            time.sleep(late_s)
+            fire(*args, **named)
+
+        event.fire = later
+
+
+@request
 def stop(swift):
     scanner().stop_playing()
 

@@ -148,7 +148,9 @@ def test_settings_that_make_no_sense_keep_neither_the_plug_in_nor_swift_from_sta
     assert swift.close() == 0
 
 
-def test_an_aborted_frame_is_never_sent(swift, subscribe):
+@pytest.mark.parametrize("late_s", [0.0, 0.02])
+def test_an_aborted_frame_is_never_sent(swift, subscribe, late_s):
+    swift.tell_aborts_late(late_s=late_s)
     subscriber = subscribe(swift.stream())
     random = np.random.default_rng(1)
     before = swift.status()["counts"]
@@ -166,6 +168,7 @@ def test_an_aborted_frame_is_never_sent(swift, subscribe):
     received = until(lambda: len(subscriber.frames()) == counts["sent"] - before.get("sent", 0))
     assert received
     assert not [frame.index for frame in subscriber.frames() if is_torn(frame)]
+    swift.tell_aborts_late(late_s=0.0)
 
 
 def test_numbers_go_on_where_swift_begins_anew(swift, subscribe):

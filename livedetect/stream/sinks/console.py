@@ -30,7 +30,7 @@ class PlainConsole:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._told: tuple[Phase, bool] | None = None
-        self._defects = 0
+        self._defects = self._at_start = 0
         self._result: FrameResult | None = None
         self._status = SessionStatus()
         self._said_at_frame = 0
@@ -43,6 +43,7 @@ class PlainConsole:
             self._say_event(event)
         if at_start:
             self._defects += at_start
+            self._at_start += at_start
             self._say(f"Frame {result.frame}: {at_start} defects were there from the start")
         state = (result.phase, _is_about_to_learn(result))
         if state != self._told:
@@ -72,7 +73,9 @@ class PlainConsole:
     def _finish(self, values: dict[str, Any]) -> None:
         for line in ledger_lines(values):
             self._say(line)
-        self._say(f"Defects marked: {self._defects}.")
+        since = self._defects - self._at_start
+        parts = f" ({self._at_start} from the start, {since} since)" if self._at_start else ""
+        self._say(f"Defects marked: {self._defects}{parts}.")
 
     def _say_event(self, event: Event) -> None:
         self._defects += event.event == "defect_confirmed"

@@ -136,7 +136,7 @@ def test_plain_lines_tell_phases_defects_and_the_end():
     assert lines[5] == "The source ended after 9 frames: 3 for warm-up, 4 analysed."
     assert lines[6] == "Not analysed: 2 skipped to keep up."
     assert "5.0 ms (half" in lines[7]
-    assert lines[8] == "Defects marked: 3."
+    assert lines[8] == "Defects marked: 3 (2 from the start, 1 since)."
 
 
 def test_frames_within_a_sum_are_told_at_the_end():

@@ -24,11 +24,12 @@ from nionswift_plugin.livedetect_bridge.curve import KeyFileError
 from nionswift_plugin.livedetect_bridge.results import ResultsLink
 from nionswift_plugin.livedetect_bridge.sender import CannotListenError, FrameSender, names_of
 from nionswift_plugin.livedetect_bridge.settings import BridgeSettings
-from nionswift_plugin.livedetect_bridge.tap import ScanTap, TappedFrame
+from nionswift_plugin.livedetect_bridge.tap import ScanTap, TappedFrame, looks_unfinished
 
 MARKER_PERIOD_S = 0.2
 MAX_PLACES = 256
 MAX_ACTIONS = 100
+SUSPENSE_S = 0.04
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class Bridge:
         self._latest: tuple[Mapping[str, Any], Place] | None = None
         self._undrawn = False
         self._drawing = threading.Event()
+        self._moment = threading.Event()
         self._drawn_s = float("-inf")
         self._ringed: list[Any] = []
         self._marker_count = 0
@@ -232,7 +234,12 @@ class Bridge:
 
     def _is_torn(self, frame: TappedFrame) -> bool:
         tap = self._taps.get(frame.device)
-        return tap is not None and tap.watch.aborts != frame.aborts
+        if tap is None:
+            return False
+        if tap.watch.aborts == frame.aborts and looks_unfinished(frame.pixels):
+            # Swift completes an aborted frame before it tells of the abort
+            self._moment.wait(SUSPENSE_S)
+        return tap.watch.aborts != frame.aborts
 
     def _describe(self, frame: TappedFrame, seq: int) -> wire.FrameHeader:
         header = frames.header(frame, seq, self.column.reading)

@@ -8,6 +8,8 @@ What was learnt about Swift, and what follows from it here:
 - listeners are weak: they are kept;
 - after an abort a half scanned frame comes as ``complete``: it is never passed on;
 - a view that is started while a record runs cuts the record short in the same way, unannounced;
+- in some ten thousand frames the abort is told after the frame: one that ends in a row that is all
+  alike has to wait a moment (see `Bridge`);
 - frames are numbered anew at every start: a frame is known by its ``scan_id``;
 - a record, a subscan or another channel arrives at the same event in another shape.
 """
@@ -181,6 +183,11 @@ class ScanTap:
                 aborts=aborts,
             )
         )
+
+
+def looks_unfinished(pixels: NDArray[Any]) -> bool:
+    """Whether the last of (H, W) rows is all one value: not scanned, or vacuum."""
+    return bool((pixels[-1] == pixels[-1, -1]).all())
 
 
 def channel_name(device: Any, channel: Any) -> str:
