@@ -33,12 +33,13 @@ from livedetect.stream.frame_address import (
     check_address,
     check_listening,
 )
-from livedetect.stream.frame_queue import FrameQueue, Outgoing
+from livedetect.stream.frame_queue import MAX_FRAMES, FrameQueue, Outgoing
 from livedetect.stream.wakeup import WakeUp
 from livedetect.types import Calibration, Frame
 
 IDLE_S = 1.0
-SEND_HWM = 32
+SEND_HWM = 2 * MAX_FRAMES
+"""All that waits may leave at once; what ZeroMQ has no room for, it loses without a word."""
 ROWS_APART_S = 0.002
 """So long one block of rows is on its way before the next one: meanwhile a burst gathers in the
 queue, where it is counted in frames and can be joined."""

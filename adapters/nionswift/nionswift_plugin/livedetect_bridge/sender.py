@@ -24,7 +24,8 @@ from nionswift_plugin.livedetect_bridge.tap import TappedFrame
 
 MAX_WAITING = 32
 MAX_WAITING_BYTES = 256 * 2**20
-SEND_HWM = 32
+SEND_HWM = 2 * MAX_WAITING
+"""All that waits may leave at once; what ZeroMQ has no room for, it loses without a word."""
 IDLE_S = 1.0
 LOOK_S = 0.05
 END_REPEATS = 3
