@@ -33,8 +33,15 @@ Result = TypeVar("Result")
 
 SIZES = (512, 1024, 2048)
 FINE = 2048
-STEADY_AFTER = 9
-"""Frames after which all time windows are full."""
+COLUMN_PX = 16
+"""Lattice constant, px."""
+DEFECTIVE_SHARE = 0.01
+"""Of the sites of the lattice, all born before the first step that is timed."""
+SITES_PER_CELL = 3
+"""Of MoS2: two columns and a hollow."""
+BIRTHS_FRAMES = 20
+STEADY_AFTER = BIRTHS_FRAMES + 16
+"""Frames after which every defect is known and all time windows are full of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +54,8 @@ class SpeedPlan:
     """Threads of BLAS and of the FFT; the detector's own path is one thread."""
     frames: int = 60
     """Steps timed at 512 px; fewer at larger sizes, at least 12."""
-    crystal: str = "mos2?a_px=16&damage=4&damage_from=13&seed=3"
-    """What the simulator makes; several defects are there at the end."""
+    crystal: str = "mos2?seed=3"
+    """What the simulator makes, without what depends on the size."""
     others: bool = True
     """Whether other methods are timed, too."""
     oversampled: bool = True
@@ -102,18 +109,28 @@ class Speed:
 def measure(plan: SpeedPlan) -> Iterator[Speed]:
     """One size and number of threads after the other."""
     for size in plan.sizes:
-        frames = simulated(f"{plan.crystal}&size={size}", plan.frames_at(size))
+        frames = simulated(plan, size, plan.frames_at(size))
         for threads in plan.threads:
             yield speed_of(frames, threads, others=plan.others and threads == 1)
     if plan.oversampled:
-        frames = simulated(plan.crystal.replace("a_px=16", "a_px=64") + f"&size={FINE}", 24)
+        frames = simulated(plan, FINE, 24, COLUMN_PX * FINE // 512)
         yield dataclasses.replace(speed_of(frames, 1, others=False), note="columns 64 px apart")
 
 
-def simulated(spec: str, steps: int) -> list[Frame]:
-    """Warm-up, the frames until all windows are full, and `steps` more."""
-    count = Settings().warm_up_frames + STEADY_AFTER + steps
-    return [entry.frame for entry in open_simulator(f"{spec}&frames={count}")]
+def simulated(plan: SpeedPlan, size: int, steps: int, a_px: int = COLUMN_PX) -> list[Frame]:
+    """Warm-up, the frames in which the defects form, and `steps` more."""
+    warm_up = Settings().warm_up_frames
+    cells = size**2 / (a_px**2 * np.sqrt(0.75))
+    keys = {
+        "size": size,
+        "a_px": a_px,
+        "frames": warm_up + STEADY_AFTER + steps,
+        "prescribed": round(DEFECTIVE_SHARE * SITES_PER_CELL * cells),
+        "damage_from": warm_up + 1,
+        "births_until": warm_up + 1 + BIRTHS_FRAMES,
+    }
+    told = "&".join(f"{key}={value}" for key, value in keys.items())
+    return [entry.frame for entry in open_simulator(f"{plan.crystal}&{told}")]
 
 
 def speed_of(frames: Sequence[Frame], threads: int, *, others: bool) -> Speed:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 EVEN_PX = 512
 """Frames of the paced runs."""
-EVEN_SPEC = "mos2?a_px=16&damage=4&damage_from=13&seed=3&frames=80&size={size}"
+EVEN_STEPS = 40
+"""Different ones, after their defects have formed."""
 ARRIVAL_SPEC = "mos2?damage=6&damage_from=16&seed=3&frames=80&size={size}"
 
 
@@ -66,8 +67,8 @@ def speed(
 
 def _even(size: int, count: int) -> list[Paced]:
     """Runs at a fixed rate, alone and beside a refit."""
+    from livedetect.bench.speed import SpeedPlan, simulated
     from livedetect.bench.speed_paced import paced, refit_svm
-    from livedetect.stream.registry import open_simulator
 
-    frames = [entry.frame for entry in open_simulator(EVEN_SPEC.format(size=size))]
+    frames = simulated(SpeedPlan(), size, EVEN_STEPS)
     return [paced(frames, count), paced(frames, count, ("an SVM being fitted", refit_svm))]

@@ -239,7 +239,7 @@ def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
 def _distances(candidates: FloatArray, defects: FloatArray) -> FloatArray:
     """(n, m) of positions (n, 2) and (m, 2), px."""
     apart = candidates[:, None] - defects[None]
-    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]))
+    return np.asarray(np.sqrt(apart[..., 0] ** 2 + apart[..., 1] ** 2))
 
 
 def _in_shadow(

@@ -45,16 +45,33 @@ def inside(positions: FloatArray, mask: BoolArray, out: BoolArray) -> None:
         out[i] = within and mask[row, column]
 
 
+@compiled("void(f8,f8,b1[:,::1])")
+def _hit(column: float, row: float, inout: BoolArray) -> None:
+    """Mark a block in a map with a rim of one block, if it lies in it."""
+    c, r = int(np.floor(column)) + 1, int(np.floor(row)) + 1
+    if (r >= 0) & (r < inout.shape[0]) & (c >= 0) & (c < inout.shape[1]):
+        inout[r, c] = True
+
+
+@compiled("void(b1[:,::1],b1[:,::1])")
+def _spread(hit: BoolArray, inout: BoolArray) -> None:
+    """Mark the blocks (h, w) within one of those hit, (h + 2, w + 2) with the rim."""
+    rows, cols = inout.shape
+    near = np.zeros(cols + 2, np.bool_)
+    for r in range(rows):
+        for c in range(cols + 2):
+            near[c] = hit[r, c] | hit[r + 1, c] | hit[r + 2, c]
+        for c in range(cols):
+            inout[r, c] |= near[c] | near[c + 1] | near[c + 2]
+
+
 @compiled("void(f8[:,::1],f8,b1[:,::1])")
 def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
     """See `plain.mark_blocks`."""
-    height, width = out.shape
+    hit = np.zeros((out.shape[0] + 2, out.shape[1] + 2), np.bool_)
     for i in range(len(positions)):
-        column = int(np.floor(positions[i, 0] / block_px))
-        row = int(np.floor(positions[i, 1] / block_px))
-        for r in range(max(row - 1, 0), min(row + 2, height)):
-            for c in range(max(column - 1, 0), min(column + 2, width)):
-                out[r, c] = True
+        _hit(positions[i, 0] / block_px, positions[i, 1] / block_px, hit)
+    _spread(hit, out)
 
 
 @compiled("UniTuple(f8,2)(f8,f8,f4[:,:,::1],f8,f8[::1],f8[::1])")
@@ -98,6 +115,7 @@ def keep_inside(
     """See `plain_sites.keep_inside`."""
     height, width = mask.shape
     rows, cols = out_blocks.shape
+    hit = np.zeros((rows + 2, cols + 2), np.bool_)
     for i in range(len(positions)):
         if not inout[i]:
             continue
@@ -105,12 +123,9 @@ def keep_inside(
         column, row = int(np.rint(x)), int(np.rint(y))
         within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         inout[i] = within and mask[row, column]
-        if not inout[i]:
-            continue
-        column, row = int(np.floor(x / mark_px)), int(np.floor(y / mark_px))
-        for r in range(max(row - 1, 0), min(row + 2, rows)):
-            for c in range(max(column - 1, 0), min(column + 2, cols)):
-                out_blocks[r, c] = True
+        if inout[i]:
+            _hit(x / mark_px, y / mark_px, hit)
+    _spread(hit, out_blocks)
 
 
 @compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],f8[:,::1])")
