@@ -25,6 +25,7 @@ from livedetect.detect.residual import FrontEnd
 from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
 from livedetect.detect.sensitivity import frames_needed
+from livedetect.detect.solitary import Solitary
 from livedetect.detect.time_window import Window
 from livedetect.detect.unfinished import Look, Rows
 from livedetect.detect.warm_up import away_from, bulk_tail, first_residuals, steps_in_time
@@ -38,6 +39,8 @@ BORDER_PX = 8.0
 BORDER_CELLS = 0.8
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
+COMPANY_RADIUS = 1.3
+"""Other defects this close make a point part of something larger, in units of the column scale."""
 TRAINING_TRIM = 0.98
 LOST_BRAGG = 0.3
 BIRTH_TRIALS = 3.0
@@ -65,7 +68,7 @@ class LatticeMethod:
         self._dwell_us = dwell_us
         self.watch(settings)
         self._regions = Regions(self._front.grid)
-        self._crowds = Crowds(self._front.grid)
+        self._crowds, self._solitary = Crowds(self._front.grid), Solitary(self._front.grid)
         self._windows: list[Window] = []
         self._frozen = np.zeros(self._front.grid.shape, bool)
         self._watched = self._watched_sites(self.shift)
@@ -141,6 +144,7 @@ class LatticeMethod:
             self._patches.move(self._front.grid)
             self._regions.move(self._front.grid, residual.moved_cells)
             self._crowds.move(residual.moved_cells)
+            self._solitary.move(residual.moved_cells)
             self._rows.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
@@ -196,6 +200,8 @@ class LatticeMethod:
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
         inside = self._regions.surroundings
+        cells = self._patches.cell_of(defects)
+        self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
         self._frozen = self._patches.footprint(defects, self._frozen_px)
         if inside.any():
             self._frozen |= self._front.grid.spread(inside)
@@ -332,7 +338,7 @@ class LatticeMethod:
 
     def _new_regions(self, share: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        lines, new = self._new_lines(), self._regions.grow(share > 0)
+        lines, new = self._new_lines(), self._regions.grow(self._solitary.without(share > 0))
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:

@@ -1,0 +1,74 @@
+"""Point defects that stand alone: what they flag is theirs and makes no region.
+
+Where many columns have gone one by one, flagged cells touch each other by chance; without
+this they would be taken for one large region that swallows the crystal between them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.grid import Grid, shifted
+
+OWN_FRAMES = 12
+"""A point that has stood alone for so long is no first sign of a region."""
+COMPANY = 3
+"""Points in a chain of neighbours that are part of something larger."""
+ENCLOSED = 5
+"""Of a cell's eight neighbours: a region that has come around a point takes it in."""
+BLOCK = np.ones((3, 3), bool)
+
+
+class Solitary:
+    """Unit cells that lone point defects account for."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._age = np.zeros(grid.cells, np.int64)
+        """(n1, n2) frames for which a lone point has stood within one cell."""
+
+    @property
+    def cells(self) -> BoolArray:
+        """(n1, n2) True within one cell of a point that has been alone for a while."""
+        return np.asarray(self._age >= OWN_FRAMES)
+
+    def follow(self, cells: IntArray, positions: FloatArray, reach_px: float) -> None:
+        """Note the known point defects after a frame.
+
+        Parameters
+        ----------
+        cells : (n, 2) unit cell of each.
+        positions : (n, 2) sample coordinates, px.
+        reach_px : distance within which others are company.
+        """
+        alone = _company(positions, reach_px) < COMPANY
+        near = np.zeros(self._age.shape, bool)
+        near[tuple(cells[alone].T)] = True
+        near = ndimage.binary_dilation(near, BLOCK)
+        self._age = np.where(near, self._age + 1, 0)
+
+    def without(self, flagged: BoolArray) -> BoolArray:
+        """Flagged cells (n1, n2) that no lone point accounts for, and points they enclose."""
+        theirs = flagged & self.cells
+        if not theirs.any():
+            return flagged
+        left = flagged & ~theirs
+        while True:
+            around = np.round(9 * ndimage.uniform_filter(left.astype(float), 3, mode="constant"))
+            enclosed = theirs & ~left & (around >= ENCLOSED)
+            if not enclosed.any():
+                return left
+            left |= enclosed
+
+    def move(self, cells: tuple[int, int]) -> None:
+        """Follow a grid that has moved by whole cells."""
+        self._age = shifted(self._age, cells)
+
+
+def _company(positions: FloatArray, reach_px: float) -> IntArray:
+    """(n,) points in the chain of each of the positions (n, 2), steps at most `reach_px`."""
+    x, y = positions.T
+    near = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 < reach_px**2
+    _, chain = sparse.csgraph.connected_components(sparse.csr_array(near))
+    return np.asarray(np.bincount(chain)[chain])
