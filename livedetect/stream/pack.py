@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from livedetect.errors import SettingsError, SourceError
 from livedetect.stream.open_files import despite_readers
+from livedetect.stream.pack_ome import ome_metadata
 from livedetect.stream.recording import Recording, Row
 from livedetect.stream.session_files import to_json
 from livedetect.types import Calibration
@@ -34,7 +35,8 @@ def pack(directory: Path, to: Path, *, overwrite: bool = False) -> list[Path]:
     Parameters
     ----------
     directory : of the session.
-    to : ``.tif`` for BigTIFF with OME's metadata, ``.h5`` or ``.nxs`` for HDF5 after NeXus.
+    to : ``.tif`` for BigTIFF with OME's metadata (see `pack_ome`), ``.h5`` or ``.nxs`` for HDF5
+        after NeXus.
     overwrite : replace files that are there already.
 
     Returns
@@ -119,27 +121,11 @@ def _write_tiff(recording: Recording, rows: Sequence[Row], path: Path) -> None:
             shape=(len(rows), *shape),
             dtype=dtype,
             photometric="minisblack",
-            metadata=_ome(rows),
+            metadata=ome_metadata(recording, rows),
             # ImageJ without Bio-Formats reads these: pixels per centimetre
             resolution=(1e7 / size, 1e7 / (size * aspect)) if size else None,
             resolutionunit="CENTIMETER" if size else None,
         )
-
-
-def _ome(rows: Sequence[Row]) -> dict[str, Any]:
-    scan = rows[0].calibration
-    metadata: dict[str, Any] = {"axes": "TYX"}
-    if scan.pixel_size_nm is not None:
-        metadata |= {
-            "PhysicalSizeX": scan.pixel_size_nm,
-            "PhysicalSizeXUnit": "nm",
-            "PhysicalSizeY": scan.pixel_size_nm * scan.pixel_aspect,
-            "PhysicalSizeYUnit": "nm",
-        }
-    if len(rows) > 1:
-        interval_s = (rows[-1].time_s - rows[0].time_s) / (len(rows) - 1)
-        metadata |= {"TimeIncrement": interval_s, "TimeIncrementUnit": "s"}
-    return metadata
 
 
 def _write_nexus(recording: Recording, rows: Sequence[Row], path: Path) -> None:
