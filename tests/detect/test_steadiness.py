@@ -107,6 +107,17 @@ def test_noise_alone_has_no_sharpness_that_could_change() -> None:
     assert not sharp.changing
 
 
+@pytest.mark.parametrize("electrons", [0.2, 0.36, 0.37, 0.38, 0.39])
+def test_an_electron_in_a_few_pixels_is_no_change_of_focus(electrons: float) -> None:
+    rng, optics = np.random.default_rng(3), Sharpness()
+    row = np.arange(512)
+    columns = (1 + np.cos(row / 4)[None, :] * np.cos(row / 4)[:, None]) ** 3
+    columns *= electrons / columns.mean()
+    for _ in range(40):
+        assert optics.step(FrameRows.of(rng.poisson(columns))) == ""
+        assert optics.value > 0
+
+
 def test_a_stream_that_never_rests_is_watched_in_the_end() -> None:
     rng = np.random.default_rng(1)
     pattern = np.sin(np.arange(128) / 3)[None] * np.ones((128, 1))
