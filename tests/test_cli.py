@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -231,6 +232,25 @@ def test_too_few_frames_are_no_failure_but_said(tmp_path):
     )
 
 
+def test_folders_for_results_are_made_and_told(tmp_path):
+    asked = {
+        "--events": Path("results") / "e.jsonl",
+        "--record": Path("rec") / "today" / "monday",
+        "--report": Path("pages") / "monday",
+        "--log": Path("logs") / "run.log",
+    }
+    words = [str(word) for pair in asked.items() for word in pair]
+    done = livedetect("replay", f"sim:{SPEC}", "--frames", 1, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for option, path in asked.items():
+        assert (tmp_path / path).exists()
+        assert f"{option}: the folder {path.parent} did not exist and was made" in done.stderr
+    again = livedetect(
+        "replay", f"sim:{SPEC}", "--frames", 1, "--events", asked["--events"], cwd=tmp_path
+    )
+    assert "did not exist" not in again.stderr
+
+
 def test_settings_come_from_the_file_and_then_from_set(tmp_path):
     config = tmp_path / "c.toml"
     config.write_text(
@@ -245,13 +265,14 @@ def test_settings_come_from_the_file_and_then_from_set(tmp_path):
     assert settings["alarm"]["limit"] == 3
 
 
-def test_silence_ends_a_live_run_after_the_idle_time(tmp_path):
+def test_a_live_run_to_which_no_frame_came_has_failed_and_says_so(tmp_path):
     done = livedetect("run", tmp_path, "--idle-timeout", 1, "--events", "-", "--no-view")
-    assert done.returncode == 0
+    assert done.returncode == 1
     (started, ended) = events_of(done.stdout)
     assert started["event"] == "run_started"
-    assert (ended["status"], ended["reason"]) == ("success", "idle_timeout")
-    assert "No frame came" in done.stderr
+    assert (ended["status"], ended["reason"]) == ("fail", "idle_timeout")
+    assert "No frame came within the idle time" in done.stderr
+    assert "details of a fault" not in done.stderr
 
 
 INTERRUPTIONS = [signal.CTRL_BREAK_EVENT] if WINDOWS else [signal.SIGINT, signal.SIGTERM]

@@ -22,6 +22,8 @@ from livedetect_adapters import calibration as cal
 Part = bytes | memoryview
 
 MAX_EPOCHS = 16
+JOINED_WITHIN = "we joined within its scan"
+"""Reason of the gap that is a frame whose upper rows were sent before anybody listened."""
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class ChannelNumbering:
         self._epochs: OrderedDict[bytes, _Epoch] = OrderedDict()
         self._latest: tuple[float, float] | None = None
         self._unfinished: _Unfinished | None = None
+        self._joined_within: tuple[bytes, int] | None = None
         self.gives_rows = False
         """Unfinished frames are yielded as well, with every block that comes."""
         self.ended = False
@@ -159,12 +162,17 @@ class ChannelNumbering:
         if header.origin.epoch != self._epoch_id:
             self.strays += 1
             return
+        if (header.origin.epoch, header.seq) == self._joined_within:
+            return
         known = self._unfinished is not None and self._unfinished.rows.has(header.rows[1])
         if known or header.seq <= epoch.last_seq:
             self.repeated_rows += 1
             return
         if self._unfinished is None:
             yield from self._hole_before(epoch, header)
+            if self._joins_within(header):
+                yield from self._pass_over(epoch, header)
+                return
             assembly = Assembly(header.shape, wire.DTYPES[header.dtype].newbyteorder("="))
             self._unfinished = _Unfinished(header, assembly)
         rows, first = self._unfinished.rows, header.rows[0]
@@ -186,6 +194,19 @@ class ChannelNumbering:
         for item in self._ledger.admit(gap):
             yield _of_epoch(item, header.origin.epoch)
         epoch.last_seq = header.seq - 1
+
+    def _joins_within(self, header: wire.FrameHeader) -> bool:
+        """Whether these rows, the first that are heard of all, are not the first of their frame."""
+        first_heard = self._latest is None and self._joined_within is None
+        return first_heard and header.rows is not None and header.rows[0] > 0
+
+    def _pass_over(self, epoch: _Epoch, header: wire.FrameHeader) -> Iterator[SourceItem]:
+        """A frame that cannot be whole any more, for no fault of the link: told at once."""
+        self._joined_within = (header.origin.epoch, header.seq)
+        index, started = epoch.base + header.seq, header.origin.epoch.hex()
+        epoch.last_seq = header.seq
+        gap = Gap(first_missing=index, missing_frames=1, reason=JOINED_WITHIN, epoch=started)
+        yield from self._ledger.admit(gap)
 
     def _tear(self, now_s: float) -> Iterator[SourceItem]:
         """Give up a frame whose other rows will not come: what was scanned of it is passed on."""

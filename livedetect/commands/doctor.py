@@ -86,11 +86,12 @@ def packages(needed: list[Requirement]) -> list[str]:
     """Lines on the packages, a group for each extra."""
     lines: list[str] = []
     for extra in ("", *_EXTRAS):
+        group = [entry for entry in needed if entry.extra == extra]
+        if not group:  # an installation from before there was this extra
+            continue
         lines.append(f"for {_EXTRAS[extra]} [{extra}]:" if extra else "always needed:")
         lines += [
-            f"  {entry.name:<14}{entry.installed or f'MISSING {entry.wanted}'}"
-            for entry in needed
-            if entry.extra == extra
+            f"  {entry.name:<14}{entry.installed or f'MISSING {entry.wanted}'}" for entry in group
         ]
     return lines
 

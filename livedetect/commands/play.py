@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedetect.commands.dose_hint import DoseHint
+from livedetect.commands.folders import make_folder_for
 from livedetect.commands.options import RunOptions
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
@@ -49,6 +50,7 @@ class Listeners:
         """Record the session in `directory`."""
         from livedetect.stream.record import Recorder
 
+        make_folder_for(directory, "--record", tell)
         recorder = Recorder(directory, tell)
         # first of all, so that an interrupted session is closed before reports are written
         self.taps.insert(0, recorder)
@@ -71,8 +73,9 @@ class Listeners:
         from livedetect.errors import SettingsError
         from livedetect.report.collector import ReportCollector
 
+        make_folder_for(directory, "--report", tell)
         try:
-            directory.mkdir(parents=True, exist_ok=True)
+            directory.mkdir(exist_ok=True)
         except OSError as error:
             raise SettingsError(f"--report {directory} cannot be made: {error.strerror}") from error
         collector = ReportCollector(directory)
@@ -113,6 +116,8 @@ def play(
     """
     from livedetect.stream.session import run_session
 
+    if options.log is not None:
+        make_folder_for(options.log, "--log", tell)
     options.start_log()
     settings = options.settings(recorded.recording.settings if recorded else None)
     view = wants_view(viewing(options))
@@ -200,6 +205,7 @@ def listeners_of(options: RunOptions) -> Listeners:
 
     listeners = Listeners()
     if options.events is not None:
+        make_folder_for(Path(options.events), "--events", tell)
         listeners.sinks.append(JsonLinesSink(options.events))
     listeners.sinks.append(console_sink(sys.stderr))
     if options.report is not None:
@@ -260,7 +266,7 @@ def conclude(outcome: RunOutcome, options: RunOptions) -> None:
         tell(f"livedetect: left out after a fault: {fault}")
     if any(outcome.not_taken.values()):
         tell(f"livedetect: {messages_not_taken(outcome.not_taken, options)}")
-    if outcome.status == "fail" and options.log is None:
+    if outcome.reason == "failed" and options.log is None:
         tell("With --log FILE the same command leaves the details of a fault.")
     if options.report is not None and (options.report / "report.html").exists():
         tell(f"Report: {options.report / 'report.html'}")

@@ -51,6 +51,11 @@ def nothing_usable(ledger: Ledger) -> bool:
     return refused > 0 and refused == ledger.received - ledger.fate("duplicate")
 
 
+def nothing_came(reason: Reason, ledger: Ledger) -> bool:
+    """The run waited for frames to its end, and not a single one came."""
+    return reason in _NO_FRAME and not ledger.received
+
+
 def last_word(reason: Reason, ledger: Ledger, warm_up_frames: int) -> str:
     """What to tell the user when a session that came to its end has scored nothing, else ``""``."""
     if reason == "interrupted" or ledger.fate("scored"):

@@ -26,6 +26,7 @@ from livedetect.stream.outcome import (
     Status,
     failure,
     last_word,
+    nothing_came,
     nothing_usable,
 )
 from livedetect.stream.outputs import Outputs
@@ -329,10 +330,10 @@ class Session:
 
     def _outcome(self, reason: Reason, message: str) -> RunOutcome:
         status: Status = "success"
-        empty = reason == "source_ended" and not self._info.live and not self._ledger.received
+        idle = nothing_came(reason, self._ledger) or nothing_usable(self._ledger)
         if reason == "interrupted":
             status = "abort"
-        elif reason == "failed" or empty or nothing_usable(self._ledger):
+        elif reason == "failed" or idle:
             status = "fail"
         return RunOutcome(
             status=status,

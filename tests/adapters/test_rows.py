@@ -6,11 +6,15 @@ import threading
 import numpy as np
 import pytest
 
+from livedetect.detect.detector import Detector
 from livedetect.errors import ProtocolError
+from livedetect.settings import Settings
 from livedetect.stream import wire_frames as wire
 from livedetect.stream.frame_publisher import FramePublisher
 from livedetect.stream.registry import open_source
+from livedetect.stream.session import run_session
 from livedetect.types import Frame, Gap, PartialFrame
+from livedetect_adapters.numbering import JOINED_WITHIN, ChannelNumbering
 
 ANY_PORT = "tcp://127.0.0.1:0"
 HEIGHT = 16
@@ -115,14 +119,55 @@ def test_frames_that_come_in_bursts_of_many_blocks_arrive_whole():
     assert dropped == [0]
 
 
-def test_who_joins_within_a_scan_misses_that_frame():
+def gaps_of(items):
+    return [(i.first_missing, i.missing_frames, i.reason) for i in items if isinstance(i, Gap)]
+
+
+def test_who_joins_within_a_scan_is_told_of_that_frame_and_gets_the_next():
     def send(publisher):
-        send_rows(publisher, 0, 8, 16)
+        send_rows(publisher, 0, 4, 8, 12, 16)
         send_rows(publisher, 1, 0, 8, 16)
 
     items = received(send)
+    assert gaps_of(items) == [(0, 1, JOINED_WITHIN)]
+    assert isinstance(items[0], Gap)
     assert shape_of(items)[-1] == ("Frame", 1)
-    assert [(i.first_missing, i.missing_frames) for i in items if isinstance(i, Gap)] == [(0, 1)]
+
+
+def test_frames_before_the_one_that_was_joined_are_a_gap_of_their_own():
+    publisher_side, numbering = bytes(16), ChannelNumbering(Settings())
+    given = list(numbering.follow_restart(publisher_side, 0.0))
+    for seq, first in [(7, 8), (7, 12), (8, 0), (8, 8), (9, 8), (10, 0), (10, 8)]:
+        rows = (first, first + (4 if seq == 7 else 8))
+        given += numbering.take(*rows_of(publisher_side, seq, rows), 0.0)
+    # only the first can have been joined: 9 lost its upper rows on the way
+    assert gaps_of(given) == [(0, 7, "before joining"), (7, 1, JOINED_WITHIN), (9, 1, "missing")]
+    assert [item.index for item in given if isinstance(item, Frame)] == [8, 10]
+    assert numbering.repeated_rows == 0
+
+
+def test_the_ledger_balances_for_who_joined_within_a_scan():
+    with FramePublisher(ANY_PORT) as publisher:
+        source, events = open_source(publisher.endpoint), []
+        taking = threading.Thread(target=lambda: events.append(run_session(source, Detector())))
+        taking.start()
+        assert publisher.wait_for_listener(PATIENCE_S)
+        send_rows(publisher, 0, 8, 16)
+        send_rows(publisher, 1, 0, 8, 16)
+    taking.join(PATIENCE_S)
+    (outcome,) = events
+    ledger = outcome.ledger
+    assert (ledger["sent"], ledger["missing"], ledger["received"]) == (2, 1, 1)
+    assert outcome.not_taken.get("repeated_rows", 0) == 0
+
+
+def rows_of(epoch, seq, rows):
+    header = wire.FrameHeader(
+        origin=wire.Origin(stream="a", epoch=epoch), seq=seq, t_ns=0, mono_ns=0, dtype="<u2",
+        shape=(HEIGHT, 8), rows=rows,
+    )  # fmt: skip
+    parts = wire.encode_frame(header, image(seq)[slice(*rows)])
+    return wire.decode_header(parts), parts[1]
 
 
 def test_rows_travel_as_a_kind_of_their_own():

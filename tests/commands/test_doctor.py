@@ -37,3 +37,13 @@ def test_missing_libraries_are_named_as_debian_packages(monkeypatch):
 def test_nothing_missing_is_said(monkeypatch):
     monkeypatch.setattr(doctor, "find_library", lambda name: name)
     assert advice([requirement("numpy", installed="2.0")]) == ["Nothing is missing."]
+
+
+def test_an_extra_that_the_installation_does_not_know_is_no_empty_group():
+    lines = packages([requirement("numpy", installed="2.0"), requirement("napari", "viewer")])
+    assert lines == [
+        "always needed:",
+        "  numpy         2.0",
+        "for the napari viewer [viewer]:",
+        "  napari        MISSING >=1.0",
+    ]

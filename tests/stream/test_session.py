@@ -185,6 +185,23 @@ def test_an_empty_finite_source_is_a_failure(engine, listed):
     assert "No frame" in outcome.message
 
 
+def test_a_live_source_that_ends_without_a_frame_is_a_failure(engine, listed, notes):
+    outcome = run_session(listed([], live=True), engine, sinks=[notes])
+    assert (outcome.status, outcome.reason) == ("fail", "source_ended")
+    assert notes.named("run_ended")[0]["message"] == outcome.message
+
+
+def test_a_stop_before_the_first_frame_is_no_failure(engine, listed, stop):
+    class Stops:
+        def poll(self):
+            return [Command(name="stop", args={})]
+
+    source = listed([lambda: stop.wait(1)], live=True)
+    outcome = run_session(source, engine, options=SessionOptions(commands=[Stops()]))
+    stop.set()
+    assert (outcome.status, outcome.reason) == ("success", "command")
+
+
 def test_too_few_frames_for_the_warm_up_are_no_failure_but_said(engine, listed, frames):
     outcome = run_session(listed(frames(2)), engine)
     assert outcome.status == "success"

@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import functools
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
@@ -262,6 +263,16 @@ def not_kept() -> bool:
         return False
     names: list[str] = importlib.import_module("livedetect.detect.kernels.compile").not_kept
     return bool(names)
+
+
+def compiled_into() -> str:
+    """Where kernels that were not stored are kept from now on; empty while none was compiled.
+
+    From any thread, while another one loads the kernels.
+    """
+    module = sys.modules.get("livedetect.detect.kernels.compile")
+    directories: list[str] = getattr(module, "compiled_now", [])
+    return directories[-1] if directories else ""
 
 
 def why_plain() -> str:

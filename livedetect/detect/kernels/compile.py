@@ -1,4 +1,4 @@
-"""How kernels are compiled: ahead of the first frame, for given types, once per machine."""
+"""How kernels are compiled: ahead of the first frame, for given types, once per installation."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ not_kept: list[str] = []
 of the user, or what the environment variable NUMBA_CACHE_DIR says."""
 
 
+compiled_now: list[str] = []
+"""For each kernel that had to be compiled in this process, the directory that now keeps it."""
+
+
 @contextlib.contextmanager
 def _side_by_side() -> Iterator[None]:
     """Equal operations on neighbours become one vector; numba leaves that out by default."""
@@ -45,6 +49,8 @@ def compiled(signature: str) -> Callable[[Kernel], Kernel]:
         with _side_by_side():
             try:
                 kernel = numba.njit(signature, cache=True, **options)(function)
+                if kernel.stats.cache_misses:
+                    compiled_now.append(str(kernel.stats.cache_path))
             except (RuntimeError, OSError):  # no directory to cache in: compile at every start
                 not_kept.append(function.__name__)
                 kernel = numba.njit(signature, **options)(function)

@@ -34,10 +34,14 @@ class PlainConsole:
         self._result: FrameResult | None = None
         self._status = SessionStatus()
         self._said_at_frame = 0
+        self._turned_away = ""
+        self._repeats = 0
 
     def on_result(self, result: FrameResult) -> None:
         """Say what happened in this frame."""
         self._result = result
+        if result.disposition in ("warm_up", "scored", "integrated"):
+            self._end_of_repeats()
         at_start = sum(event.event == "defect_at_start" for event in result.events)
         for event in result.events:
             self._say_event(event)
@@ -71,6 +75,7 @@ class PlainConsole:
         """Leave the terminal as it was."""
 
     def _finish(self, values: dict[str, Any]) -> None:
+        self._end_of_repeats()
         for line in ledger_lines(values):
             self._say(line)
         since = self._defects - self._at_start
@@ -80,8 +85,25 @@ class PlainConsole:
     def _say_event(self, event: Event) -> None:
         self._defects += event.event == "defect_confirmed"
         said = sentence(event)
-        if said is not None:
+        if said is not None and not self._is_repeated(event, said):
             self._say(said)
+
+    def _is_repeated(self, event: Event, said: str) -> bool:
+        """The frames before were turned away for the same: a line each would tell nothing more."""
+        if event.event != "frame_rejected":
+            return False
+        words = said.partition(": ")[2]
+        if words == self._turned_away:
+            self._repeats += 1
+            return True
+        self._end_of_repeats()
+        self._turned_away = words
+        return False
+
+    def _end_of_repeats(self) -> None:
+        repeats, self._repeats, self._turned_away = self._repeats, 0, ""
+        if repeats:
+            self._say(f"And {repeats} more frame{'s' * (repeats > 1)} for the same reason")
 
     def _say(self, line: str) -> None:
         self._stream.write(line + "\n")

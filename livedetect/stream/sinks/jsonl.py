@@ -61,7 +61,6 @@ class JsonLinesSink:
 
 def _opened(path: Path) -> TextIO:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("w", encoding="utf-8", newline="\n")
     except OSError as error:
         raise SettingsError(f"--events {path} cannot be written: {error.strerror}") from error

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import pytest
@@ -168,6 +169,30 @@ def test_a_status_line_comes_every_fifty_frames():
     assert [line.split(",")[0] for line in said] == ["frame 50", "frame 100"]
     assert "dose unknown" in said[0]
     assert "lost 3" in said[0]
+
+
+def rejected(frame, message):
+    values = {"reason": "invalid", "message": message}
+    event = NoticeEvent(event="frame_rejected", frame=frame, time_s=0.0, values=values)
+    return dataclasses.replace(result(frame, event), disposition="invalid")
+
+
+def test_frames_turned_away_for_the_same_reason_are_told_once_and_counted():
+    stream = io.StringIO()
+    console = PlainConsole(stream)
+    for number in range(5):
+        console.on_result(rejected(number, "32 x 32 px is too small"))
+    console.on_result(rejected(5, "no numbers"))
+    console.on_result(result(6))
+    console.on_result(rejected(7, "no numbers"))
+    console.on_event(ended())
+    said = [line for line in stream.getvalue().splitlines() if "small" in line or "more" in line]
+    assert said == [
+        "Frame 0: not analysed, invalid: 32 x 32 px is too small",
+        "And 4 more frames for the same reason",
+    ]
+    # after a good frame it is news again
+    assert stream.getvalue().count("no numbers") == 2
 
 
 def test_an_end_without_frames_has_no_latency():

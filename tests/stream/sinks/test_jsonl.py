@@ -19,7 +19,7 @@ def lines(path):
 
 
 def test_each_event_is_a_line_and_on_disk_at_once(tmp_path):
-    path = tmp_path / "new" / "events.jsonl"
+    path = tmp_path / "events.jsonl"
     sink = JsonLinesSink(str(path))
     result = FrameResult(
         frame=3,
