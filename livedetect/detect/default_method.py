@@ -23,10 +23,12 @@ def lattice_method(
 
     Raises `LatticeNotFoundError`.
     """
-    factor = binning_factor(find_lattice(frames[:SAMPLING_FRAMES]).constant_px)
+    lattice = find_lattice(frames)
+    factor = binning_factor(lattice.constant_px)
     if factor > 1:  # a large cell may hold columns that are close together
-        factor = binning_factor(FrontEnd(frames[:SAMPLING_FRAMES]).columns.scale_px)
+        few = frames[:SAMPLING_FRAMES]
+        factor = binning_factor(FrontEnd.columns_of(few, lattice).scale_px)
     if factor == 1:
-        return LatticeMethod(frames, settings, dwell_us)
+        return LatticeMethod(frames, settings, dwell_us, lattice)
     dwell = None if dwell_us is None else dwell_us * factor
     return BinnedMethod(factor, frames, settings, lambda f, s: LatticeMethod(f, s, dwell))

@@ -22,6 +22,8 @@ MIN_PERIODS = 6
 """A period must fit this often into the frame to count as lattice."""
 MIN_PEAKS = 3
 PEAK_TO_BACKGROUND = 6.0
+REFINED_FRAMES = 6
+"""So many place the reflections to a few hundredths of a Fourier bin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,27 +88,31 @@ def hann_window(shape: tuple[int, ...]) -> FloatArray:
 def _mean_power(frames: Sequence[FloatArray]) -> FloatArray:
     """Mean Hann-windowed power spectrum, rows centred on zero frequency, smoothed by 1 bin."""
     window = hann_window(frames[0].shape)
-    power = np.zeros((frames[0].shape[0], frames[0].shape[1] // 2 + 1))
+    power = np.zeros((frames[0].shape[0], frames[0].shape[1] // 2 + 1), np.float32)
+    flat = np.empty_like(window)
     for frame in frames:
-        power += np.abs(fft.rfft2((frame - frame.mean()) * window)) ** 2
+        np.subtract(frame, frame.mean(), out=flat)
+        flat *= window
+        spectrum = fft.rfft2(flat)
+        power += spectrum.real**2
+        power += spectrum.imag**2
     return ndimage.gaussian_filter(fft.fftshift(power, axes=0), 1.0)
 
 
 def _bragg_peaks(power: FloatArray, shape: tuple[int, ...], count: int = 24) -> _Peaks:
     """Local maxima at least `PEAK_TO_BACKGROUND` above the radial median, strongest first."""
     height, width = shape
-    ky = fft.fftshift(fft.fftfreq(height))[:, None]
-    kx = fft.rfftfreq(width)[None, :]
-    radius = np.hypot(ky, kx)
-    bins = (radius * min(shape)).astype(int)
-    background = ndimage.median_filter(
-        np.asarray(ndimage.median(power, bins, np.arange(bins.max() + 1))), 9
-    )
-    contrast = power / np.maximum(background[bins], np.finfo(float).tiny)
-    contrast[(radius * min(shape) < MIN_PERIODS) | (radius > MAX_FREQUENCY)] = 0
+    ky = fft.fftshift(fft.fftfreq(height))[:, None].astype(np.float32)
+    kx = fft.rfftfreq(width)[None, :].astype(np.float32)
+    radius = np.sqrt(ky**2 + kx**2)
+    bins = (radius * min(shape)).astype(np.int32)
+    background = ndimage.median_filter(_medians(power, bins), 9)
+    contrast = power / np.maximum(background, np.finfo(np.float32).tiny)[bins]
+    contrast[(bins < MIN_PERIODS) | (radius > MAX_FREQUENCY)] = 0
     contrast[:, kx[0] == 0] *= ky >= 0  # a real frame shows each reflection on both sides
-    is_peak = (contrast == ndimage.maximum_filter(contrast, 7)) & (contrast > PEAK_TO_BACKGROUND)
-    rows, cols = np.nonzero(is_peak)
+    rows, cols = np.nonzero(contrast > PEAK_TO_BACKGROUND)
+    highest = _is_highest(contrast, rows, cols)
+    rows, cols = rows[highest], cols[highest]
     order = np.argsort(-power[rows, cols])[:count]
     order = order[power[rows, cols][order] > 2e-3 * power[rows, cols].max(initial=0)]
     rows, cols = rows[order], cols[order]
@@ -117,18 +123,48 @@ def _bragg_peaks(power: FloatArray, shape: tuple[int, ...], count: int = 24) -> 
         ],
         axis=1,
     )
-    return _Peaks(frequency, power[rows, cols])
+    return _Peaks(frequency, power[rows, cols].astype(float))
 
 
-def _parabola_offset(
-    power: FloatArray, rows: FloatArray, cols: FloatArray, axis: int
-) -> FloatArray:
+def _medians(power: FloatArray, bins: IntArray) -> FloatArray:
+    """(n,) median of the power (H, W), none of it negative, of every bin (H, W).
+
+    One sort of whole numbers does it: the bin above, the power's bits, which are in the order
+    of the numbers, below.
+    """
+    keys = bins.astype(np.uint64).ravel() << np.uint64(32)
+    keys |= power.astype(np.float32).ravel().view(np.uint32)
+    keys.sort()
+    count = np.bincount(bins.ravel())
+    first = np.cumsum(count) - count
+    middle = np.stack([first + (count - 1) // 2, first + count // 2])
+    found = (keys[middle] & np.uint64(0xFFFFFFFF)).astype(np.uint32).view(np.float32)
+    return np.asarray(found.mean(axis=0))
+
+
+def _is_highest(values: FloatArray, rows: IntArray, cols: IntArray) -> BoolArray:
+    """(n,) True for places whose value (H, W) nothing within three places exceeds."""
+    steps = np.indices((7, 7)).reshape(2, -1, 1) - 3
+    near = [
+        np.clip(at + step, 0, length - 1)
+        for at, step, length in zip((rows, cols), steps, values.shape, strict=True)
+    ]
+    return np.asarray(values[rows, cols] >= values[near[0], near[1]].max(axis=0))
+
+
+def _parabola_offset(power: FloatArray, rows: IntArray, cols: IntArray, axis: int) -> FloatArray:
     """Sub-bin position of maxima, from a parabola through the logarithms of three bins."""
-    padded = np.log(np.pad(power, 1, mode="edge") + np.finfo(float).tiny)
     step = (1, 0) if axis == 0 else (0, 1)
-    before = padded[rows + 1 - step[0], cols + 1 - step[1]]
-    centre = padded[rows + 1, cols + 1]
-    after = padded[rows + 1 + step[0], cols + 1 + step[1]]
+    last = np.array(power.shape) - 1
+    before, centre, after = (
+        np.log(
+            power[
+                np.clip(rows + off * step[0], 0, last[0]), np.clip(cols + off * step[1], 0, last[1])
+            ].astype(float)
+            + np.finfo(float).tiny
+        )
+        for off in (-1, 0, 1)
+    )
     curvature = before - 2 * centre + after
     safe = np.where(curvature < 0, curvature, -1.0)
     return np.where(curvature < 0, 0.5 * (before - after) / safe, 0.0).clip(-0.5, 0.5)
@@ -188,26 +224,33 @@ def _refine(
 ) -> FloatArray:
     """Fit a paraboloid to the log power around each reflection (zoom DFT of `step` bins)."""
     shape = np.array(frames[0].shape)[::-1]
-    window = hann_window(frames[0].shape)
-    flat = [(frame - frame.mean()) * window for frame in frames[:6]]
-    refined = []
-    for guess in indices @ reciprocal:
-        power = _zoom_power(flat, guess, step)
-        refined.append(guess + _paraboloid_peak(np.log(power)) * step / shape)
-    return np.asarray(np.linalg.lstsq(indices.astype(float), np.array(refined), rcond=None)[0])
+    guesses = indices @ reciprocal
+    powers = _zoom_powers(frames, guesses, step)
+    moved = [_paraboloid_peak(np.log(power)) * step / shape for power in powers]
+    refined = guesses + np.array(moved)
+    return np.asarray(np.linalg.lstsq(indices.astype(float), refined, rcond=None)[0])
 
 
-def _zoom_power(frames: Sequence[FloatArray], centre: FloatArray, step: float) -> FloatArray:
-    """(5, 5) power around `centre`, `step` Fourier bins apart, summed over frames."""
+def _zoom_powers(frames: Sequence[FloatArray], centres: FloatArray, step: float) -> FloatArray:
+    """(n, 5, 5) power around `centres` (n, 2), `step` Fourier bins apart, summed over frames.
+
+    Hann-windowed; the rows of all reflections are one matrix product.
+    """
     height, width = frames[0].shape
-    offset = np.arange(-2, 3) * step
-    ey = np.exp(-2j * np.pi * np.outer(centre[1] + offset / height, np.arange(height)))
-    real = np.concatenate([ey.real, ey.imag]).astype(np.float32)
-    ex = np.exp(-2j * np.pi * np.outer(np.arange(width), centre[0] + offset / width))
-    power = np.zeros((5, 5))
-    for frame in frames:
-        lines = real @ frame
-        power += np.abs((lines[:5] + 1j * lines[5:]) @ ex) ** 2
+    waves = [
+        np.exp(-2j * np.pi * np.multiply.outer(near, np.arange(length))) * np.hanning(length)
+        for near, length in (
+            (centre[:, None] + np.arange(-2, 3) * step / length, length)
+            for centre, length in zip(centres.T, (width, height), strict=True)
+        )
+    ]
+    across, down = waves[0], waves[1].reshape(-1, height)
+    real = np.concatenate([down.real, down.imag]).astype(np.float32)
+    power = np.zeros((len(centres), 5, 5))
+    for frame in frames[:REFINED_FRAMES]:
+        lines = real @ (frame - frame.mean())
+        lines = (lines[: len(down)] + 1j * lines[len(down) :]).reshape(-1, 5, width)
+        power += np.abs(lines @ across.transpose(0, 2, 1)) ** 2
     return power
 
 

@@ -16,6 +16,7 @@ from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
+from livedetect.detect.lattice import Lattice
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
@@ -53,11 +54,15 @@ class LatticeMethod:
     DERIVED = ("_watched_blocks",)
 
     def __init__(
-        self, frames: Sequence[FloatArray], settings: Settings, dwell_us: float | None = None
+        self,
+        frames: Sequence[FloatArray],
+        settings: Settings,
+        dwell_us: float | None = None,
+        lattice: Lattice | None = None,
     ) -> None:
         """Learn from float32 frames (H, W); raises `LatticeNotFoundError`."""
         self._settings = settings
-        self._front = FrontEnd(frames)
+        self._front = FrontEnd(frames, lattice=lattice)
         scale = self._front.columns.scale_px
         self._border_px = BORDER_PX + BORDER_CELLS * self._front.lattice.constant_px
         self.merge_radius_px = SUPPRESSION_RADIUS * scale

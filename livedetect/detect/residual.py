@@ -15,7 +15,7 @@ from scipy import fft
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
-from livedetect.detect.columns import find_columns
+from livedetect.detect.columns import Columns, find_columns
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FitGround
@@ -97,25 +97,22 @@ class FrontEnd:
 
     DERIVED = ("_scratch",)
 
-    def __init__(self, frames: Sequence[FloatArray], kernels: str = COMPILED) -> None:
-        """Learn from `frames`, float32 (H, W); raises `LatticeNotFoundError`."""
-        self._kernels = kernels
-        self.shape = frames[0].shape
-        self.restore_derived()
-        self.lattice: Lattice = find_lattice(frames)
-        self.registration = BraggRegistration(self.lattice, frames)
+    columns: Columns
+    _jitter: RowJitter | None
+
+    def __init__(
+        self,
+        frames: Sequence[FloatArray],
+        kernels: str = COMPILED,
+        lattice: Lattice | None = None,
+    ) -> None:
+        """Learn from `frames`, float32 (H, W), whose `lattice` may be known already.
+
+        Raises `LatticeNotFoundError`.
+        """
+        self._begin(frames, kernels, lattice or find_lattice(frames))
         shifts = self.registration.shifts
-        self.warp = Warp.from_frames(frames, shifts, self.lattice, kernels)
-        self.grid = Grid.covering(self.lattice, self.shape)
-        self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
-        self._sigma = FIRST_SIGMA_PX
-        self._jitter: RowJitter | None = None
-        self._steps = 0
-        self._of_levels = (0.0, 0.0)
-        self._place_samples(np.zeros(2))
         few, few_shifts = frames[:FEW_FRAMES], shifts[:FEW_FRAMES]
-        self.template = self._mean_cell(few, few_shifts)
-        self.columns = find_columns(self.pixel_template().value, self.lattice)
         self._sigma = PROBE_SIGMA * self.columns.scale_px
         for _ in range(2):  # the second pass knows the row jitter
             self.template = self._mean_cell(few, few_shifts)
@@ -130,6 +127,32 @@ class FrontEnd:
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.registration.shift = np.zeros(2)
         self.registration.reset_velocity()
+
+    @classmethod
+    def columns_of(cls, frames: Sequence[FloatArray], lattice: Lattice) -> Columns:
+        """The columns in a few frames, (H, W) float32, and nothing else."""
+        front = cls.__new__(cls)
+        front._begin(frames, COMPILED, lattice)
+        return front.columns
+
+    def _begin(self, frames: Sequence[FloatArray], kernels: str, lattice: Lattice) -> None:
+        """Where the samples lie, and the columns between them."""
+        self._kernels = kernels
+        self.shape = frames[0].shape
+        self.restore_derived()
+        self.lattice = lattice
+        self.registration = BraggRegistration(lattice, frames)
+        shifts = self.registration.shifts
+        self.warp = Warp.from_frames(frames, shifts, lattice, kernels)
+        self.grid = Grid.covering(lattice, self.shape)
+        self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
+        self._sigma = FIRST_SIGMA_PX
+        self._jitter = None
+        self._steps = 0
+        self._of_levels = (0.0, 0.0)
+        self._place_samples(np.zeros(2))
+        self.template = self._mean_cell(frames[:FEW_FRAMES], shifts[:FEW_FRAMES])
+        self.columns = find_columns(self.pixel_template().value, lattice)
 
     def restore_derived(self) -> None:
         """Make room for intermediate results, after a state has been restored."""
