@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,9 @@ AGREEMENT = 0.8
 BETTER = 0.1
 SEARCH_STEPS = 24
 """Places along each lattice vector; the fit does the rest."""
+SWING_SIGMA = 3.0
+SWING_PX = 1.0
+"""Less than this may as well come from the specimen: on real frames small swings are no motion."""
 FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
 
@@ -43,6 +46,9 @@ class Drift:
     """Distance between prediction and measurement, px."""
     before: tuple[FloatArray, FloatArray]
     """Shift and velocity before this frame, for `BraggRegistration.undo`."""
+    swing: FloatArray
+    """(x, y) by which the drift at the last row exceeds that at the first, against the frames
+    it was learnt from, px; 0 where that does not stand out."""
 
 
 class BraggRegistration:
@@ -58,7 +64,9 @@ class BraggRegistration:
         self._wave_x = np.concatenate([wave_x.real, wave_x.imag], axis=1).astype(np.float32)
         wave_y = np.exp(-2j * np.pi * phase_y) * np.hanning(height)[:, None]
         self._wave_y = wave_y.astype(np.complex64)
-        amplitudes = [self._reflections(frame) for frame in frames]
+        self._swing = Swing(np.hanning(height), self._vectors)
+        terms = [self._row_terms(frame) for frame in frames]
+        amplitudes = [entry.sum(axis=0) for entry in terms]
         root = np.mean(np.abs(amplitudes), axis=0)
         self._solution = np.linalg.pinv(self._vectors * root[:, None]) * root
         self._reference = amplitudes[0]
@@ -70,11 +78,13 @@ class BraggRegistration:
         self._reference = np.mean(turned, axis=0)
         self.shifts = self._follow(amplitudes)
         """(frames, 2) drift of the frames used for fitting, px."""
+        self._swing.learn(terms, root)
         self.reset_velocity()
 
     def step(self, frame: FloatArray) -> Drift:
         """Register the next frame, float32 (H, W)."""
-        return self._locate(self._reflections(frame))
+        terms = self._row_terms(frame)
+        return replace(self._locate(terms.sum(axis=0)), swing=self._swing.step(terms))
 
     def undo(self, drift: Drift) -> None:
         """Take back the latest step, whose frame turned out not to show the crystal."""
@@ -110,6 +120,7 @@ class BraggRegistration:
         view._wave_y = (np.exp(-2j * np.pi * phase_y) * window[:, None]).astype(np.complex64)
         band = view._reflections(latest) * np.exp(2j * np.pi * (self._vectors @ self.shift))
         view._reference = band / max(self.strength_of(latest), 1e-6)
+        view._swing = Swing(window, self._vectors)
         return view
 
     def power(self, frame: FloatArray) -> FloatArray:
@@ -128,9 +139,13 @@ class BraggRegistration:
 
     def _reflections(self, frame: FloatArray) -> FloatArray:
         """(n,) windowed Fourier coefficients; two matrix products instead of a full FFT."""
+        return np.asarray(self._row_terms(frame).sum(axis=0))
+
+    def _row_terms(self, frame: FloatArray) -> FloatArray:
+        """(H, n) what every row adds to the reflections."""
         rows = frame @ self._wave_x
         count = len(self._vectors)
-        return np.asarray(((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y).sum(axis=0))
+        return np.asarray((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y)
 
     def _follow(self, amplitudes: Sequence[FloatArray]) -> FloatArray:
         self.shift = np.zeros(2)
@@ -156,7 +171,7 @@ class BraggRegistration:
         self._missed = 0
         self._velocity = self._velocity + (1 - VELOCITY_MEMORY) * change
         self.shift = shift
-        return Drift(shift, np.abs(amplitude), innovation, before)
+        return Drift(shift, np.abs(amplitude), innovation, before, np.zeros(2))
 
     def _fitted(self, amplitude: FloatArray, start: FloatArray) -> FloatArray:
         """(2,) shift from the phases, each taken to the branch nearest `start` (2,)."""
@@ -185,6 +200,56 @@ class BraggRegistration:
         return np.asarray(start + equivalent[np.hypot(*equivalent.T).argmin()])
 
 
+class Swing:
+    """How the drift changes within a frame: the turn of the Bragg phases from row to row.
+
+    A displacement that grows along the rows by w turns the phase of reflection k by
+    -2 pi k.w over the frame; the first moment of its rows tells by how much.
+    """
+
+    def __init__(self, window: FloatArray, vectors: FloatArray) -> None:
+        """Rows are weighted with `window` (H,); `vectors` (n, 2) are the reflections."""
+        self._down = rows_down(len(window)).astype(np.float32)
+        self._inertia = float((window * self._down**2).sum() / window.sum())
+        self._vectors = vectors
+        self._solution: FloatArray | None = None
+
+    def learn(self, terms: Sequence[FloatArray], root: FloatArray) -> None:
+        """Note what is usual from the rows' terms (H, n), weights `root` (n,)."""
+        turns = np.array([self._turn(entry) for entry in terms])
+        self._usual = np.median(turns, axis=0)
+        if len(self._vectors) <= 2:
+            return
+        weighted = self._vectors * root[:, None]
+        self._solution = np.linalg.pinv(weighted) * root
+        self._spread = np.sqrt(np.diag(np.linalg.inv(weighted.T @ weighted)))
+        self._root = root
+        self._misfit2 = float(np.mean([self._fit(entry)[1] for entry in terms]))
+
+    def step(self, terms: FloatArray) -> FloatArray:
+        """(x, y) change of the drift over the frame against what is usual, px."""
+        if self._solution is None:
+            return np.zeros(2)
+        swing, misfit2 = self._fit(terms)
+        self._misfit2 += 0.1 * (misfit2 - self._misfit2)
+        error = self._spread * np.sqrt(self._misfit2)
+        large = (np.abs(swing) > SWING_SIGMA * error) & (np.abs(swing) > SWING_PX)
+        return np.where(large, swing, 0.0)
+
+    def _fit(self, terms: FloatArray) -> tuple[FloatArray, float]:
+        """Change of the drift (2,), and mean square of what it leaves."""
+        turned = self._usual - self._turn(terms)
+        swing = self._solution @ turned
+        left = (turned - self._vectors @ swing) * self._root
+        return swing, float((left**2).sum() / (len(left) - 2))
+
+    def _turn(self, terms: FloatArray) -> FloatArray:
+        """(n,) turns of the phases over the frame."""
+        whole, moment = terms.sum(axis=0), self._down @ terms
+        power = np.maximum(np.abs(whole) ** 2, 1e-12)
+        return np.asarray((moment * np.conj(whole)).imag / power / self._inertia / (2 * np.pi))
+
+
 class RowJitter:
     """Row displacement of each frame against the template, by maximum likelihood."""
 
@@ -204,12 +269,15 @@ class RowJitter:
         self._anchor: FloatArray | None = None
         self._phases: IntArray = np.zeros((2, 0, 0), np.uint16)
 
-    def estimate(self, frame: FloatArray, shift: FloatArray, gain: float) -> FloatArray:
+    def estimate(
+        self, frame: FloatArray, shift: FloatArray, gain: float, swing: FloatArray
+    ) -> FloatArray:
         """(H,) displacement of every row along x, px, shrunk towards zero (Wiener).
 
-        `frame` (H, W) is as it was scanned; `gain` is its contrast relative to the template.
+        `frame` (H, W) is as it was scanned, at a drift that changes by `swing` (x, y) over its
+        rows; `gain` is its contrast relative to the template.
         """
-        moved = self._follow(shift)
+        moved = self._follow(shift, swing)
         rows, total = form(self._kernels).row_terms(frame, self._phases, moved, self._table)
         energy, with_frame, with_value, slopes = rows.T
         mean = total[0] / frame.size
@@ -229,8 +297,8 @@ class RowJitter:
         """Running rms of the row displacement, px."""
         return float(np.sqrt(self._variance or 0.0))
 
-    def _follow(self, shift: FloatArray) -> IntArray:
-        """(2,) phases by which the cell has moved since the table of phases was made.
+    def _follow(self, shift: FloatArray, swing: FloatArray) -> IntArray:
+        """(H, 2) phases by which the cell has moved since the table of phases was made, by row.
 
         Half an entry of the template's table is included, so that the nearest one is taken.
         """
@@ -238,8 +306,13 @@ class RowJitter:
             self._anchor = shift.copy()
             cell = np.vstack([self._template.origin, self._template.reciprocal]).astype(float)
             self._phases = self._warp.phases(shift, cell, self._shape)
-        moved = self._template.reciprocal @ (shift - self._anchor) - 0.5 / self._table.shape[1]
-        return _sixteen_bits(moved)
+        moved = shift - self._anchor + swing * rows_down(self._shape[0])[:, None]
+        return _sixteen_bits(moved @ self._template.reciprocal.T - 0.5 / self._table.shape[1])
+
+
+def rows_down(height: int) -> FloatArray:
+    """(H,) where the rows of a frame lie, from -0.5 at its top to 0.5."""
+    return (np.arange(height) + 0.5) / height - 0.5
 
 
 @dataclass(frozen=True, slots=True)

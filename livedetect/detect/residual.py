@@ -184,7 +184,7 @@ class FrontEnd:
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
         strength = self.registration.strength(drift)
-        sampled = self._sample(frame, drift.shift, strength)
+        sampled = self._sample(frame, drift.shift, strength, drift.swing)
         values, covered = sampled.values, sampled.covered
         kernels = form(self._kernels)
         ground = FitGround(level=baseline, known=known, ignored=self.ignored_cells)
@@ -290,19 +290,25 @@ class FrontEnd:
         total = np.zeros(self.grid.samples)
         count = np.zeros(self.grid.samples)
         for frame, shift in zip(frames, shifts, strict=True):
-            sampled = self._sample(frame, shift, 1.0)
+            sampled = self._sample(frame, shift, 1.0, np.zeros(2))
             total += self.grid.by_cell(sampled.values).sum(axis=(0, 2))
             count += self.grid.by_cell(sampled.covered).sum(axis=(0, 2))
         return (total / np.maximum(count, 1)).astype(np.float32)
 
-    def _sample(self, frame: FloatArray, shift: FloatArray, gain: float) -> _Sampled:
+    def _sample(
+        self, frame: FloatArray, shift: FloatArray, gain: float, swing: FloatArray
+    ) -> _Sampled:
         """Row jitter undone, matched filter, cubic spline at the grid's positions."""
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
-            displacement = self._jitter.estimate(frame, shift, gain)
+            displacement = self._jitter.estimate(frame, shift, gain, swing)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
-        return _Sampled(*kernels.sample(spline, self._positions, shift, EDGE_PX))
+        positions = self._positions
+        if swing.any():
+            down = (positions[1] + shift[1]) / len(frame) - 0.5
+            positions = positions + np.multiply.outer(swing, down).astype(np.float32)
+        return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
 
     def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual and covered share."""

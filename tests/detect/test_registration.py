@@ -10,7 +10,7 @@ from livedetect.detect.residual import FrontEnd
 from livedetect.detect.warp import Warp
 from livedetect.settings import Settings
 from livedetect.stream.registry import open_simulator
-from tests.detect.streams import frames
+from tests.detect.streams import frames, watch
 
 STILL = "mos2?size=256&damage=0&jitter_px=0&drift_px=0&walk_px=0&detected_e_per_px=20&background=0"
 
@@ -40,6 +40,27 @@ def test_a_frame_without_the_crystal_can_be_taken_back() -> None:
     assert registration.strength(drift) < 0.3
     registration.undo(drift)
     assert (registration.shift == before).all()
+
+
+@pytest.mark.parametrize("swing", [(2.0, 0.0), (0.0, -3.0), (-1.5, 2.5)])
+def test_a_stage_that_speeds_up_stretches_the_frame(swing: tuple[float, float]) -> None:
+    stream = floats("mos2?size=256&damage=0&frames=13&walk_px=0&drift_px=0&background=0")
+    registration = BraggRegistration(find_lattice(stream[:12]), stream[:12])
+    assert not registration.step(stream[12]).swing.any()
+    y, x = np.indices((256, 256), float)
+    down = (y + 0.5) / 256 - 0.5
+    moved = ndimage.map_coordinates(stream[12], [y - swing[1] * down, x - swing[0] * down], order=3)
+    assert registration.step(moved).swing == pytest.approx(swing, abs=0.35)
+
+
+@pytest.mark.parametrize("seed", [4, 5])
+def test_a_stage_that_walks_at_random_makes_no_markers(seed: int) -> None:
+    """Before the stretch was followed there were three false ones with either seed."""
+    spec = "mos2?prescribed=20&births_until=56&size=384&frames=70&detected_e_per_px=2"
+    run = watch(f"{spec}&drift_px=0&walk_px=2&seed={seed}")
+    delays, false = run.matched(0.6 * 16 / np.sqrt(3))
+    assert len(false) <= 1
+    assert len(delays) >= 17
 
 
 def test_rows_shifted_and_shifted_back_are_the_same() -> None:

@@ -79,7 +79,7 @@ def row_terms(
 ) -> tuple[FloatArray, FloatArray]:
     """See `plain.row_terms`."""
     sums, total = np.empty((len(frame), 4)), np.empty(5)
-    sampling.row_terms(frame, phases, moved[0], moved[1], table.reshape(2, -1), sums, total)
+    sampling.row_terms(frame, phases, moved, table.reshape(2, -1), sums, total)
     return sums, total
 
 

@@ -86,7 +86,7 @@ def row_terms(
     frame : (H, W) float32 f.
     phases : (2, H, W) uint16 position of every pixel within the unit cell, in 65536ths;
         they wrap around like the cell does.
-    moved : (2,) uint16 to be subtracted from the phases.
+    moved : (H, 2) uint16 to be subtracted from the phases of each row.
     table : (2, n, n) float32, value v and slope s over the cell.
 
     Returns
@@ -95,7 +95,7 @@ def row_terms(
     f, f f, v, v v, f v.
     """
     n = np.uint32(table.shape[1])
-    index = ((phases - moved[:, None, None]).astype(np.uint32) * n) >> np.uint32(16)
+    index = ((phases - moved.T[:, :, None]).astype(np.uint32) * n) >> np.uint32(16)
     flat = index[0] * n + index[1]
     value, slope = table[0].ravel()[flat], table[1].ravel()[flat]
     rows = [np.einsum("yx,yx->y", a, slope, dtype=float) for a in (slope, frame, value)]

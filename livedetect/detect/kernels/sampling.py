@@ -26,12 +26,11 @@ STRETCH = unsigned(32)
 """Places looked at together where most are empty."""
 
 
-@compiled("void(f4[:,::1],u2[:,:,::1],u2,u2,f4[:,::1],f8[:,::1],f8[::1])")
+@compiled("void(f4[:,::1],u2[:,:,::1],u2[:,::1],f4[:,::1],f8[:,::1],f8[::1])")
 def row_terms(
     frame: FloatArray,
     phases: IntArray,
-    moved_u: int,
-    moved_v: int,
+    moved: IntArray,
     table: FloatArray,
     out_rows: FloatArray,
     out_total: FloatArray,
@@ -44,6 +43,7 @@ def row_terms(
     out_total[:] = 0
     for y in range(height):
         row, u, v = frame[y], phases[0, y], phases[1, y]
+        moved_u, moved_v = moved[y, 0], moved[y, 1]
         for x in range(width):
             i = (np.uint32(np.uint16(u[x] - moved_u)) * n) >> np.uint32(16)
             j = (np.uint32(np.uint16(v[x] - moved_v)) * n) >> np.uint32(16)
