@@ -80,6 +80,7 @@ def model_values(
         "threshold": model.method.threshold,
         "sensitivity": dict(model.method.sensitivity()),
         "dose_used_e_per_A2": dose,
+        "drift_px": np.round(model.method.shift + model.drift_origin_px, 3).tolist(),
         "phases": _phases(model),
         "frame_correlation": model.method.findings().frame_correlation,
         "warnings": _warnings(model, warm_up),

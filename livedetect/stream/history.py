@@ -66,7 +66,8 @@ class RunHistory:
     def _add_event(self, event: dict[str, Any]) -> None:
         name = event["event"]
         self._event_count += 1
-        kept = self._defects if name.startswith(("defect_", "region_")) else self._others
+        lasting = name.startswith(("defect_", "region_")) or name in MODELS
+        kept = self._defects if lasting else self._others
         kept.append((self._event_count, event))
         if name in ANNOUNCED:
             self.counts["total"] += 1

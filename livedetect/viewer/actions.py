@@ -20,6 +20,7 @@ class Action:
 ACTIONS = (
     Action("freeze", "F", "Freeze or resume the view"),
     Action("follow", "G", "Go with the drift, or keep the frame still"),
+    Action("phases", "O", "Outlines of the phases or domains in view: show or hide"),
     Action("whole", "Home", "Show the whole frame"),
     Action("next_defect", "N", "Next event"),
     Action("previous_defect", "P", "Previous event"),

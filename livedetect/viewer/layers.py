@@ -19,7 +19,7 @@ from livedetect.stream.wire_results import Preview
 from livedetect.viewer.marker_layer import MarkerLayer
 from livedetect.viewer.markers import Markers
 from livedetect.viewer.napari_seam import LAYER_KEY, found_layer, scene_of
-from livedetect.viewer.regions_layer import RegionsLayer
+from livedetect.viewer.regions_layer import RegionsLayer, phases_layer
 from livedetect.viewer.watch_layer import WatchLayer
 
 CLOSER = 2.0
@@ -36,20 +36,23 @@ class LiveLayers:
         self._markers = MarkerLayer(viewer)
         self._watch = WatchLayer(viewer)
         self._regions = RegionsLayer(viewer)
+        self._phases = phases_layer(viewer, "phases")
         self._drift_yx: tuple[float, float] | None = None
         self._whole_zoom = 0.0
         self.follows_drift = False
         """The camera moves with the specimen."""
         self._frame_shape: tuple[int, int] | None = None
 
-    def show(self, preview: Preview, markers: Markers, outlines: Outlines) -> None:
+    def show(self, preview: Preview, markers: Markers, regions: Outlines, phases: Outlines) -> None:
         """Draw an image, its markers and outlines (y, x) without drift, in pixels of the frame."""
         self._forget_removed()
         shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
         drift = preview.header.get("drift_px") or (0.0, 0.0)
         self._show_image(preview)
         self._watch.show(preview.watched, shape)
-        self._regions.show(outlines, (float(drift[0]), float(drift[1])))
+        moved = (float(drift[0]), float(drift[1]))
+        self._regions.show(regions, moved)
+        self._phases.show(phases, moved)
         self._markers.show(markers)
         self._follow(preview.header.get("drift_px"))
         if shape != self._frame_shape:
@@ -59,6 +62,10 @@ class LiveLayers:
     def show_markers(self, markers: Markers) -> None:
         """Draw other markers over the same image."""
         self._markers.show(markers)
+
+    def toggle_phases(self) -> bool | None:
+        """Show or hide the outlines of the phases; see `RegionsLayer.toggle`."""
+        return self._phases.toggle()
 
     def _follow(self, drift_px: list[float] | None) -> None:
         if drift_px is None:
@@ -127,5 +134,6 @@ class LiveLayers:
             self._image = None
         self._markers.clear()
         self._regions.clear()
+        self._phases.clear()
         self._watch.clear()
         self._drift_yx = self._frame_shape = None

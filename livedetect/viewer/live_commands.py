@@ -34,6 +34,7 @@ def _command(name: str) -> Callable[[], None]:
 
 freeze = _command("freeze")
 follow = _command("follow")
+phases = _command("phases")
 next_defect = _command("next_defect")
 previous_defect = _command("previous_defect")
 accept = _command("accept")

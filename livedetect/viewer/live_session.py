@@ -36,6 +36,7 @@ from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.offer import Offer
 from livedetect.viewer.outlines import Outlines
 from livedetect.viewer.panel import AlarmLine, Displayed, Panel, panel_of
+from livedetect.viewer.phases_in_view import PhasesInView
 
 _RATE_S = 3.0
 _STOP_PATIENCE_S = 5.0
@@ -86,6 +87,7 @@ class LiveSession:
         self._epoch = ""
         self._diameter_px = 16.0
         self._outlines = Outlines()
+        self._phases = PhasesInView()
         self._offer = Offer()
 
     @property
@@ -114,6 +116,11 @@ class LiveSession:
         """Go with the drift, or keep the frame still; returns what holds now."""
         self._layers.follows_drift = not self._layers.follows_drift
         return self._layers.follows_drift
+
+    def toggle_phases(self) -> None:
+        """Show or hide the outlines of the phases in view."""
+        if self._layers.toggle_phases() is None:
+            self.complaint = "no phases to outline: the crystal in view is of one kind"
 
     def show_whole(self) -> None:
         """Let the frame fill the canvas."""
@@ -222,7 +229,7 @@ class LiveSession:
     def _forget_run(self) -> None:
         self.inspections = Inspections()
         self._selected, self._frozen, self._held = None, False, None
-        self._dismissed, self._outlines = set(), Outlines()
+        self._dismissed, self._outlines, self._phases = set(), Outlines(), PhasesInView()
         self._epoch, self._offer = "", Offer()
 
     def launch(self, source: str) -> None:
@@ -283,6 +290,7 @@ class LiveSession:
 
     def _follow_event(self, event: Mapping[str, Any]) -> None:
         self._outlines.follow(event)
+        self._phases.follow(event)
         if event["event"] == "command" and event.get("ok", True):
             defect_id = (event.get("args") or {}).get("defect_id")
             if isinstance(defect_id, int) and event.get("name") == "dismiss":
@@ -308,7 +316,9 @@ class LiveSession:
     def _draw(self, preview: Preview, model: Mapping[str, Any]) -> None:
         shape = (preview.header["frame_shape"][0], preview.header["frame_shape"][1])
         self._diameter_px = base_diameter_px(model, shape)
-        self._layers.show(preview, self._markers(preview), self._outlines.of(preview.header))
+        header = preview.header
+        regions, phases = self._outlines.of(header), self._phases.outlines(header)
+        self._layers.show(preview, self._markers(preview), regions, phases)
         self.images_drawn += 1
         self.drawn = preview
         self._go()
@@ -334,6 +344,7 @@ class LiveSession:
             frozen_at=header["frame"] if self._frozen and header else None,
             dismissed=len(self._dismissed),
             kinds=tuple(header["tracks"]["kind"]) if header else None,
+            phases=self._phases.shares,
         )
 
     def _watch_requests(self) -> None:

@@ -187,6 +187,7 @@ class LiveWidget(QWidget):  # type: ignore[misc]  # Qt comes without types
         {
             "freeze": session.toggle_frozen,
             "follow": session.toggle_following,
+            "phases": session.toggle_phases,
             "whole": session.show_whole,
             "next_defect": lambda: self._step(1),
             "previous_defect": lambda: self._step(-1),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from livedetect.stream.client import Link
 from livedetect.viewer.markers import legend_of
+from livedetect.viewer.phases_in_view import phases_legend
 
 LITTLE_ROOM_BYTES = 2e9
 _NOT_ANALYSED = ("skipped", "invalid", "suspect", "duplicate", "late")
@@ -29,6 +30,8 @@ class Displayed:
     """Markers that the operator has dismissed so far."""
     kinds: tuple[str, ...] | None = None
     """Kinds of the markers that are drawn; None before the first image."""
+    phases: tuple[float, ...] = ()
+    """Shares of the field, 0 to 1, of the phases that are outlined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,9 @@ def panel_of(
         flags=_flags({} if state["end"] else state["latest"], displayed),
         defects=f"{counts['total']} defects · {counts['new']} new",
         rows=_rows(state["latest"], displayed),
-        legend=legend_of(list(kinds)),
+        legend="&nbsp; ".join(
+            filter(None, (legend_of(list(kinds)), phases_legend(displayed.phases)))
+        ),
         note=_note(state, displayed),
         lamps=(_source_lamp(link, state), _recording_lamp(link, state)),
         running=link is Link.ATTACHED and not state["end"],

@@ -52,3 +52,20 @@ def test_a_view_of_too_few_cells_is_refused_with_a_word() -> None:
     ready = next(event.as_dict() for event in events if event.event == "model_ready")
     assert any("too few" in text for text in ready["warnings"])
     assert not [event for event in events if event.event.startswith("defect")]
+
+
+def test_the_drift_of_the_frame_in_which_outlines_lie_is_told() -> None:
+    detector, ready, drifts = Detector(), {}, {}
+    spec = SPEC.format("mos2", "twin=1&drift_px=0.8&jitter_px=0", 1).replace(
+        "frames=13", "frames=16"
+    )
+    for simulated in open_simulator(spec):
+        result = detector.step(simulated.frame)
+        if result.registration is not None:
+            drifts[result.frame] = (result.registration.drift_x_px, result.registration.drift_y_px)
+        for event in result.events:
+            if event.event == "model_ready":
+                ready = event.as_dict()
+    after, later = (np.array(drifts[ready["frame"] + step]) for step in (1, 2))
+    assert np.hypot(*(later - after)) > 0.5
+    np.testing.assert_allclose(ready["drift_px"], 2 * after - later, atol=0.4)

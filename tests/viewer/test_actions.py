@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("needs_display")
 if display_problem() is None:
     from qtpy.QtWidgets import QMenu
 
+    from livedetect.viewer.help_overlay import HelpOverlay
     from livedetect.viewer.live_widget import LiveWidget
 
 
@@ -83,6 +84,30 @@ def test_menu_lists_the_actions_with_their_keys(widget):
     texts = [entry.text() for entry in menu.actions()]
     assert texts[0] == "Freeze or resume the view\tF"
     assert len(texts) == len(ACTIONS)
+
+
+WISHED = (
+    *("freeze", "start_warm_up", "baseline", "region", "no_region", "accept", "dismiss"),
+    *("next_defect", "previous_defect", "mute", "export", "alarm", "return", "phases", "stop"),
+)
+"""What an operator does at the column."""
+
+
+def test_what_an_operator_does_has_key_menu_help_and_a_place_in_the_palette(widget):
+    viewer, made = widget
+    bound = {str(key).replace("+", "-") for key in viewer.keymap}
+    [menu] = made.window().menuBar().findChildren(QMenu, "livedetect-menu")
+    entries = [entry.text() for entry in menu.actions()]
+    shown = HelpOverlay(made.window(), ACTIONS).text()
+    manifest = npe2.PluginManifest.from_distribution("livedetect")
+    palette = [entry.command for entry in manifest.contributions.menus["livedetect_live"]]
+    known = {action.name: action for action in ACTIONS}
+    for name in WISHED:
+        action = known[name]
+        assert action.key in bound
+        assert f"{action.title}\t{action.key}" in entries
+        assert f"<b>{action.key}</b></td><td>{action.title}</td>" in shown
+        assert f"livedetect.{name}" in palette
 
 
 def test_keys_are_bound_to_the_viewer(widget):

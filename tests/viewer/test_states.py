@@ -32,6 +32,7 @@ class Microscope:
         self.showing = synthetic.Showing(SIZE)
         self.dismissed: set[int] = set()
         self.obeyed: list[Command] = []
+        self.phases: list[dict] = []
         values = {"session_id": "0", "source": "synthetic", "version": "0", "settings": {}}
         self.publisher.on_event(self.event("run_started", 0, values))
 
@@ -67,7 +68,8 @@ class Microscope:
         if event.event != "model_ready":
             return event
         budget = {"false_markers_per_1000_frames": 1.0, "sensitivity": SENSITIVITY}
-        return dataclasses.replace(event, values={**event.values, **budget})
+        view = {"phases": self.phases, "drift_px": synthetic.drift_px(event.frame)[::-1]}
+        return dataclasses.replace(event, values={**event.values, **budget, **view})
 
     def tell(self, frame: int, phase: Phase, **status) -> None:
         """The session's word on itself."""
@@ -232,6 +234,51 @@ def test_regions_and_markers_move_with_the_specimen(microscope, scene, show_unti
     outline = viewer.layers["regions"].data[0] + viewer.layers["regions"].translate
     np.testing.assert_allclose(outline[0], np.add(OUTLINE[0][::-1], moved), atol=0.01)
     np.testing.assert_allclose(np.array(viewer.scene.camera.center[-2:]) - camera, moved, atol=0.01)
+
+
+DOMAIN = ((250.0, 24.0), (486.0, 24.0), (486.0, 486.0), (330.0, 486.0), (300.0, 280.0))
+
+
+def lies_at(viewer, frame: int) -> bool:
+    """The outline of the domain has moved with the specimen since the model was ready."""
+    layer = viewer.layers["phases"]
+    moved = np.subtract(synthetic.drift_px(frame), synthetic.drift_px(11))
+    wanted = np.asarray(DOMAIN)[:, ::-1] + moved
+    return np.allclose(layer.data[0] + layer.translate, wanted, atol=0.01)
+
+
+def test_phases_in_view_are_outlined_and_hidden_with_a_key(microscope, scene, show_until):
+    viewer, widget, shown = scene
+    microscope.phases = [
+        {"share": 0.6, "polygons_px": [[(24, 24), (250, 24), (330, 486), (24, 486)]]},
+        {"share": 0.4, "polygons_px": [DOMAIN]},
+    ]
+    for frame in range(11, 61):
+        microscope.show(frame)
+    shown("phases", lambda: drawn(widget, 60) and "2&nbsp;phases" in widget.texts()["legend"])
+    assert lies_at(viewer, 60)
+    widget.perform("phases")
+    assert not viewer.layers["phases"].visible
+    widget.perform("phases")
+    assert viewer.layers["phases"].visible
+    # who comes late knows them, and where they were, from the snapshot
+    widget.endpoint_field.setText("tcp://127.0.0.1:9")
+    widget.attach()
+    assert len(viewer.layers["phases"].data) == 0
+    widget.endpoint_field.setText(microscope.publisher.endpoint)
+    widget.attach()
+    microscope.show(100)
+    show_until(lambda: drawn(widget, 100) and len(viewer.layers["phases"].data) == 1)
+    assert lies_at(viewer, 100)
+
+
+def test_where_there_is_one_phase_its_key_says_so(microscope, scene, show_until):
+    viewer, widget, _ = scene
+    microscope.show(11)
+    show_until(lambda: drawn(widget, 11))
+    assert "phases" not in viewer.layers
+    widget.perform("phases")
+    assert "no phases to outline" in widget.session.complaint
 
 
 def test_the_offer_to_return_to_an_area_is_taken_up(microscope, scene):
