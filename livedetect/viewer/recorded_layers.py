@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 
 from livedetect.viewer.marker_layer import MarkerLayer
 from livedetect.viewer.markers import Markers
 from livedetect.viewer.napari_seam import LAYER_KEY, found_layer, scene_of
 from livedetect.viewer.recorded_stack import FrameStack
-from livedetect.viewer.regions_layer import RegionsLayer
+from livedetect.viewer.regions_layer import RegionsLayer, phases_layer
 
 Place = tuple[float, float]
 
@@ -26,6 +27,7 @@ class RecordedLayers:
         self._markers = MarkerLayer(viewer, "recorded defects")
         self._other = MarkerLayer(viewer, "other analysis")
         self._regions = RegionsLayer(viewer, "recorded regions")
+        self._phases = phases_layer(viewer, "recorded phases")
         self._shown = ""
 
     def add_stacks(self, stacks: Mapping[str, FrameStack]) -> None:
@@ -86,6 +88,10 @@ class RecordedLayers:
         """Outline regions, polygons of (x, y) px without drift; `drift` (x, y) moves them."""
         outlines = {of: np.asarray(polygon)[:, ::-1] for of, polygon in regions.items()}
         self._regions.show(outlines, drift[::-1])
+
+    def outline_phases(self, phases: Mapping[int, NDArray[np.float64]], drift: Place) -> None:
+        """Outline phases, polygons (n, 2) as (y, x) px without drift; `drift` is (x, y)."""
+        self._phases.show(phases, drift[::-1])
 
     def remove(self, stacks: Iterable[FrameStack] = ()) -> None:
         """Take all of it away, for another session; layers of `stacks` are kept."""

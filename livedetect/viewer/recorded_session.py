@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from livedetect.stream.event_names import ANNOUNCED, MODELS
 from livedetect.stream.recording import Recording
+from livedetect.viewer.phases_in_view import FOLLOWED, PhasesInView
 from livedetect.viewer.recorded_stack import FrameStack
 from livedetect.viewer.recorded_timeline import Timeline
 
@@ -134,6 +135,14 @@ class RecordedSession:
                 polygon = event["polygon_px"]
                 outlines[int(event["region_id"])] = [(x - off_x, y - off_y) for x, y in polygon]
         return outlines
+
+    def phases_at(self, step: int) -> PhasesInView:
+        """What is known at a step of the phases in its area."""
+        phases = PhasesInView()
+        for event in self.events:
+            if event["event"] in FOLLOWED and self.timeline.step_near(event["frame"]) <= step:
+                phases.follow(event)
+        return phases
 
     def series(self) -> dict[str, list[Any]]:
         """Counts at every analysed frame, as `DefectPlot` wants them."""

@@ -22,11 +22,11 @@ from livedetect.viewer.markers import (
 )
 from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.panel import Tone
+from livedetect.viewer.phases_in_view import phases_legend
 from livedetect.viewer.recorded_layers import RecordedLayers
 from livedetect.viewer.recorded_markers import compared, comparison_legend, session_markers
 from livedetect.viewer.recorded_overlay import OtherAnalysis
 from livedetect.viewer.recorded_session import RecordedSession
-from livedetect.viewer.recorded_timeline import Timeline
 from livedetect.viewer.recorded_words import agreement_words, step_notes, step_rows, step_title
 
 _RADIUS_SHARE = 0.6
@@ -185,6 +185,8 @@ class RecordedView:
             self._layers.show(session.timeline.steps[step].row.array, markers, other)
             drift = session.timeline.drift_at(step)
             self._layers.outline(session.regions_at(step), drift)
+            header = {"segment_id": session.timeline.steps[step].row.segment_id}
+            self._layers.outline_phases(session.phases_at(step).outlines(header), drift)
 
     @contextlib.contextmanager
     def _drawing(self) -> Iterator[None]:
@@ -238,13 +240,14 @@ class RecordedView:
             notes=session.problem_at(at) or step_notes(step),
             defects=f"{len(held)} marked · {announced} announced",
             rows=step_rows(step),
-            legend=comparison_legend() if agreed else self._legend(session.timeline, at, held),
+            legend=comparison_legend() if agreed else self._legend(session, at, held),
             agreement=agreement_words(agreed) if agreed else "",
         )
 
-    def _legend(self, timeline: Timeline, step: int, held: Any) -> str:
-        known = timeline.told_at(step)
-        return legend_of([str(known.get(of, {}).get("kind", "unknown")) for of in held])
+    def _legend(self, session: RecordedSession, step: int, held: Any) -> str:
+        known = session.timeline.told_at(step)
+        kinds = legend_of([str(known.get(of, {}).get("kind", "unknown")) for of in held])
+        return "&nbsp; ".join(filter(None, (kinds, phases_legend(session.phases_at(step).shares))))
 
     def fit(self) -> None:
         """Let the frame fill the canvas."""

@@ -7,7 +7,10 @@ import imageio.v3
 import numpy as np
 import pytest
 
+from livedetect.detect.detector import Detector
+from livedetect.stream.record import Recorder
 from livedetect.stream.recording import Recording
+from livedetect.stream.registry import open_source
 from livedetect.viewer.display import display_problem
 
 pytestmark = pytest.mark.usefixtures("needs_display")
@@ -266,3 +269,25 @@ def test_a_click_on_an_event_shows_the_defect_before_and_after(
     assert dock.view.selected != defect_id
     dock.events.step(-1)
     assert dock.view.selected == defect_id
+
+
+def test_phases_are_outlined_where_the_specimen_has_taken_them(tmp_path, shown, show_until):
+    spec = "sim:mos2?size=192&frames=20&damage=0&detected_e_per_px=5&twin=1&drift_px=0.6&seed=1"
+    recorder, engine = Recorder(tmp_path / "twin"), Detector()
+    for item in open_source(spec):
+        recorder.on_frame(item)
+        recorder.on_result(engine.step(item))
+    recorder.close()
+    (ready,) = [e for e in Recording(tmp_path / "twin").events() if e["event"] == "model_ready"]
+    viewer, dock = shown(tmp_path / "twin")
+    dock.view.go_to_step(18)
+    show_until(lambda: "recorded phases" in viewer.layers)
+    told = np.asarray(ready["phases"][1]["polygons_px"][0])
+    layer = viewer.layers["recorded phases"]
+    moved = np.subtract(dock.view.session.timeline.drift_at(18), ready["drift_px"])
+    drawn = (layer.data[0] + layer.translate)[:, ::-1]
+    np.testing.assert_allclose(drawn, told + moved, atol=0.01)
+    assert np.hypot(*moved) > 1
+    assert "2&nbsp;phases" in dock.texts()["legend"]
+    dock.view.go_to_step(3)  # nothing is known yet
+    show_until(lambda: len(layer.data) == 0)
