@@ -178,13 +178,13 @@ class Backlog:
         """Undo `take`."""
         self._pending.appendleft(arrival)
 
-    def note_step(self, seconds: float, *, completes: bool = True) -> None:
+    def note_step(self, step_s: float, *, completes: bool = True) -> None:
         """Take note of how long the engine needed for a frame.
 
         An engine that sums frames does most of its work with the last of a sum, the one that
         `completes` it: its time is shared out among all of them.
         """
-        self._sum_s, self._sum_steps = self._sum_s + seconds, self._sum_steps + 1
+        self._sum_s, self._sum_steps = self._sum_s + step_s, self._sum_steps + 1
         if completes:
             self._steps_s.append(self._sum_s / self._sum_steps)
             self._sum_s, self._sum_steps = 0.0, 0
