@@ -17,10 +17,13 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import Placement
 from livedetect.detect.lattice import Lattice
-from livedetect.detect.moved import moved_back
 
 WARP_BLOCK_PX = 4
 SMOOTHING_CELLS = 1.6
+BROAD_CELLS = 1.5
+"""What is smoother than this is no lattice."""
+FINEST = 4
+"""Blocks for each lattice constant are enough for a field that is smoothed over more than one."""
 USED_REFLECTIONS = 4
 NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
@@ -74,14 +77,17 @@ class Warp:
         shifts : (frames, 2) drift (x, y), px.
         """
         mean = _registered_mean(frames, shifts)
-        flat = mean - ndimage.gaussian_filter(mean, 1.5 * lattice.constant_px)
         vectors = lattice.wavevectors[:USED_REFLECTIONS]
         vectors = vectors[np.argsort(np.hypot(*vectors.T))]
-        field = np.zeros((2, mean.shape[0] // WARP_BLOCK_PX, mean.shape[1] // WARP_BLOCK_PX))
+        block = _block_px(lattice.constant_px)
+        waves = _local_waves(mean, vectors, block, lattice.constant_px)
+        sigma = SMOOTHING_CELLS * lattice.constant_px / block
+        field = np.zeros((2, *waves.shape[1:]), np.float32)
         # the longest periods first: short ones are ambiguous until most of the warp is known
         for count in (2, 3, USED_REFLECTIONS, USED_REFLECTIONS):
             if np.linalg.matrix_rank(vectors[:count], tol=1e-3) == 2:
-                field = field + _remaining(flat, vectors[:count], field, lattice.constant_px)
+                field = field + _remaining(waves[:count], vectors[:count], field, sigma)
+        field = _on_blocks(field, block, mean.shape)
         limit = LARGEST * lattice.constant_px
         return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels)
 
@@ -149,28 +155,82 @@ class Warp:
 
 
 def _registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:
-    """Mean of frames moved back by their drift, (H, W); edges mirrored."""
-    total = np.zeros(frames[0].shape)
+    """Mean of frames moved back by their drift in whole px, (H, W); edges mirrored.
+
+    What is left over moves all phases of a frame alike, and of their mean.
+    """
+    total = np.zeros(frames[0].shape, np.float32)
     for frame, shift in zip(frames, shifts, strict=True):
-        total += moved_back(frame, shift, "mirror")
-    return total / len(frames)
+        moved = frame
+        for axis, by in zip((1, 0), np.round(shift).astype(int).tolist(), strict=True):
+            if by:
+                moved = moved.take(_mirrored(frame.shape[axis], by), axis=axis)
+        total += moved
+    total /= len(frames)
+    return total
+
+
+def _mirrored(length: int, by: int) -> IntArray:
+    """(length,) places that lie `by` further on, mirrored at both ends."""
+    places = np.abs(np.arange(by, length + by)) % (2 * length - 2)
+    return np.asarray(np.minimum(places, 2 * length - 2 - places))
+
+
+def _block_px(period_px: float) -> int:
+    """Edge of the blocks on which local phases are found: some for each lattice constant."""
+    larger = np.log2(max(period_px / (FINEST * WARP_BLOCK_PX), 1.0))
+    return WARP_BLOCK_PX << int(larger)
+
+
+def _local_waves(mean: FloatArray, vectors: FloatArray, block: int, period_px: float) -> FloatArray:
+    """(n, H / block, W / block) complex amplitude of waves (n, 2) in every block of (H, W).
+
+    Less what is broader than a cell, which is as good as constant within a block.
+    """
+    height, width = mean.shape
+    rows, cols = height // block, width // block
+    cut = mean[: rows * block, : cols * block].reshape(rows, block, -1)
+    within = np.arange(block)
+    means = np.full(block, 1 / block, np.float32) @ cut
+    means = means.reshape(rows, cols, block).mean(axis=-1)
+    broad = ndimage.gaussian_filter(means, BROAD_CELLS * period_px / block)
+    waves = []
+    for gx, gy in vectors.tolist():
+        down, across = (np.exp(-2j * np.pi * g * within) / block for g in (gy, gx))
+        lines = np.stack([down.real, down.imag]).astype(np.float32) @ cut
+        line = lines[:, 0] + np.complex64(1j) * lines[:, 1]
+        local = (line.reshape(-1, block) @ across.astype(np.complex64)).reshape(rows, cols)
+        local -= broad * np.complex64(down.sum() * across.sum())
+        local *= np.exp(-2j * np.pi * gy * (block * np.arange(rows) - height / 2))[:, None]
+        local *= np.exp(-2j * np.pi * gx * (block * np.arange(cols) - width / 2))
+        waves.append(local)
+    return np.stack(waves)
+
+
+def _on_blocks(field: FloatArray, block: int, shape: tuple[int, ...]) -> FloatArray:
+    """A field (2, ...) on larger blocks, interpolated to those of `WARP_BLOCK_PX`."""
+    if block == WARP_BLOCK_PX:
+        return field
+    rows, cols = (
+        ((np.arange(length // WARP_BLOCK_PX) + 0.5) * WARP_BLOCK_PX / block - 0.5)
+        for length in shape
+    )
+    at = np.meshgrid(rows, cols, indexing="ij")
+    return np.stack([ndimage.map_coordinates(p, at, order=1, mode="nearest") for p in field])
 
 
 def _remaining(
-    flat: FloatArray, vectors: FloatArray, field: FloatArray, period_px: float
+    waves: FloatArray, vectors: FloatArray, field: FloatArray, sigma: float
 ) -> FloatArray:
-    """(2, H / block, W / block) displacement not yet in `field`, from the local phases."""
-    height, width = flat.shape
-    y, x = np.ogrid[:height, :width]
+    """(2, h, w) displacement not yet in `field`, from the local `waves` (n, h, w)."""
     phases, weights = [], []
-    for vector in vectors:
-        along_x = np.exp(-2j * np.pi * vector[0] * (x - width / 2))
-        along_y = np.exp(-2j * np.pi * vector[1] * (y - height / 2))
-        local = _block_mean(flat * along_y * along_x)
-        local = local * np.exp(2j * np.pi * np.tensordot(vector, field, 1))
-        local = _smooth_complex(local, SMOOTHING_CELLS * period_px / WARP_BLOCK_PX)
-        local = local * np.exp(-1j * np.angle(local.sum()))
-        strength = np.minimum(np.abs(local) / np.quantile(np.abs(local), TYPICAL), 1.5)
+    for wave, vector in zip(waves, vectors.astype(np.float32), strict=True):
+        known = np.tensordot(vector, field, 1)
+        local = wave * np.exp(np.complex64(2j * np.pi) * known)
+        local = _smooth_complex(local, sigma)
+        local *= np.exp(-1j * np.angle(local.sum()))
+        strength = np.abs(local)
+        strength = np.minimum(strength / np.quantile(strength, TYPICAL), 1.5)
         trusted = strength > TRUSTED
         phases.append(_continuous(np.angle(local), trusted))
         weights.append(np.where(trusted, strength, 0) ** 2)
@@ -191,22 +251,19 @@ def _continuous(phase: FloatArray, trusted: BoolArray) -> FloatArray:
 
 
 def _smooth_complex(values: FloatArray, sigma: float) -> FloatArray:
-    return np.asarray(
-        ndimage.gaussian_filter(values.real, sigma)
-        + 1j * ndimage.gaussian_filter(values.imag, sigma)
-    )
+    smooth = np.empty_like(values)
+    ndimage.gaussian_filter(values.real, sigma, output=smooth.real)
+    ndimage.gaussian_filter(values.imag, sigma, output=smooth.imag)
+    return smooth
 
 
 def _displacement(vectors: FloatArray, phases: FloatArray, weights: FloatArray) -> FloatArray:
-    """Solve phase = -2 pi g.u per pixel in weighted least squares, (2, H, W)."""
-    normal = np.einsum("kyx,ki,kj->yxij", weights, vectors, vectors)
-    right = -np.einsum("kyx,ki,kyx->yxi", weights, vectors, phases) / (2 * np.pi)
-    ridge = 1e-3 * np.abs(vectors).max() ** 2 * np.eye(2)
-    return np.moveaxis(np.linalg.solve(normal + ridge, right[..., None])[..., 0], -1, 0)
-
-
-def _block_mean(image: FloatArray) -> FloatArray:
-    b = WARP_BLOCK_PX
-    height, width = image.shape
-    cut = image[: height // b * b, : width // b * b]
-    return np.asarray(cut.reshape(height // b, b, width // b, b).mean(axis=(1, 3)))
+    """Solve phase = -2 pi g.u per block in weighted least squares, (2, h, w)."""
+    gx, gy = vectors.T
+    ridge = 1e-3 * np.abs(vectors).max() ** 2
+    xx, xy, yy = (np.tensordot(g, weights, 1) for g in (gx * gx, gx * gy, gy * gy))
+    xx, yy = xx + ridge, yy + ridge
+    pulled = weights * phases / (-2 * np.pi)
+    x, y = (np.tensordot(g, pulled, 1) for g in (gx, gy))
+    determinant = xx * yy - xy**2
+    return np.asarray(np.stack([yy * x - xy * y, xx * y - xy * x]) / determinant)
