@@ -9,13 +9,12 @@ absorbed slowly and a wrong level always recovers. Scoring (`windows`) and learn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy import optimize
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid
+from livedetect.detect.held_out import HeldOut, some_of
 from livedetect.detect.independence import excess_variance, frame_correlations
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import (
@@ -34,19 +33,16 @@ from livedetect.detect.noise import (
 )
 from livedetect.detect.time_window import Window
 
-CALIBRATED_WINDOWS = (1, 2, 4)
-"""Blocks of warm-up frames that can be held out while enough others remain."""
+NOISE_CELLS = 3000
+"""Cells that tell the noise of the places within: it does not depend on the frame's size."""
 SPARSE = 7
 """Every so many samples along each axis are enough for a median."""
 USUAL_FRAMES = 8
 RATE = 0.06
 INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
-LEAST_OUTSIDE = 3
-"""Frames that must be left to compare a held-out block with."""
 NEW_SITE_FRAMES = 12
 """Frames a newly entered place must have of its own before it is judged."""
-WARM_UP_SITE_FRAMES = 6
 VARIANCE_RATE = 0.06
 VARIANCE_CELLS = 8.0
 PHASE_FRAMES = 8
@@ -165,21 +161,15 @@ class Baseline:
         frames = float(np.median(known)) if len(known) else float(NEW_SITE_FRAMES)
         return float(np.median(self._scale)), frames
 
-    def held_out(self) -> Iterator[Window]:
-        """Warm-up frames scored against the others, in blocks of 1, 2 and 4 frames."""
-        values, _ = self._warm_up
-        for length in CALIBRATED_WINDOWS:
-            if len(values) < 2 * length:
-                continue
-            for start in range(0, len(values) - length + 1, length):
-                block = slice(start, start + length)
-                yield self._held_out_window(block, length)
-
-    def difference_sd(self, before: int, after: int) -> FloatArray:
-        """(P, Q) standard deviation of the difference between two means of frames."""
-        variance = self.variance() * (1 / before + 1 / after) + self._systematic
-        length = max(w for w in WINDOWS if w <= min(before, after))
-        return np.asarray(np.sqrt(variance) * self._ground.inflation[WINDOWS.index(length)])
+    def held_out(self, places: IntArray | None = None) -> HeldOut:
+        """The warm-up frames judged by each other, at flat indices `places` (h, w) or all."""
+        values, covered = self._warm_up
+        warm_up = WarmUp(
+            values=values, covered=covered, variance=self.variance(), systematic=self._systematic
+        )
+        if places is not None:
+            warm_up = some_of(warm_up, places)
+        return HeldOut(warm_up, self._ground.inflation, self.correlations, self._kernels)
 
     def restore(self, level: FloatArray, where: BoolArray) -> None:
         """Set the level (P, Q) `where` warm-up frames held a newborn defect."""
@@ -274,21 +264,23 @@ class Baseline:
 
     def _fit_noise(self, values: FloatArray, covered: BoolArray) -> None:
         """Variance by place in the cell, robust over cells, plus what registration adds."""
-        square = ((values - self.level) ** 2 * covered).sum(axis=0)
-        variance = square / np.maximum(self.frames - 1, 1)
         full = self.frames >= max(3, len(values) - 2)
-        self._ground.phase = trimmed_over_cells(self._grid, variance, full)
-        typical = self._grid.tiled(self._ground.phase)
+        terms = np.stack([self.level**2, gradient2(self.level, full)])
+        grid, places = self._grid.thinned(NOISE_CELLS)
+        values, covered = (e.reshape(len(e), -1).take(places, axis=1) for e in (values, covered))
+        level, frames, full = (entry.ravel()[places] for entry in (self.level, self.frames, full))
+        square = ((values - level) ** 2 * covered).sum(axis=0)
+        self._ground.phase = trimmed_over_cells(grid, square / np.maximum(frames - 1, 1), full)
+        typical = grid.tiled(self._ground.phase)
         if not full.any():
             self._coefficients = np.zeros(2)
             return
-        terms = np.stack([self.level**2, gradient2(self.level, full)])
         steady = variance_of_steps(values, covered)
-        usual = self._grid.tiled(trimmed_over_cells(self._grid, steady, full))
+        usual = grid.tiled(trimmed_over_cells(grid, steady, full))
         sampled = full & (
             np.arange(full.size).reshape(full.shape) % max(1, full.size // 60000) == 0
         )
-        design = (terms / typical)[:, sampled].T.astype(float)
+        design = (terms.reshape(2, -1)[:, places[sampled]] / typical[sampled]).T.astype(float)
         excess = (steady / usual - 1)[sampled].astype(float)
         self._coefficients, _ = optimize.nnls(design, excess)
         self._systematic[:] = np.tensordot(self._coefficients, terms, 1)
@@ -296,7 +288,7 @@ class Baseline:
     def _standardise(self) -> None:
         """Rescale the noise so that held-out frames have unit variance in every window."""
         squares: dict[int, list[float]] = {}
-        for window in self.held_out():
+        for window in self.held_out(self._grid.thinned(NOISE_CELLS)[1]).windows():
             if window.valid.any():
                 mean = float(np.minimum(window.z[window.valid] ** 2, 9).mean()) / CLIPPED_Z2_MEAN
                 squares.setdefault(window.frames, []).append(mean)
@@ -320,31 +312,6 @@ class Baseline:
             excess_variance(self.correlations, n) for n in (calibrated, max(calibrated, length))
         ]
         return float(np.sqrt(excess[1] / excess[0]))
-
-    def _held_out_window(self, block: slice, length: int) -> Window:
-        values, covered = self._warm_up
-        inside, others = np.zeros(len(values), bool), self._independent_of(block)
-        inside[block] = True
-        warm_up = WarmUp(
-            values=values,
-            covered=covered,
-            variance=self.variance(),
-            systematic=self._systematic,
-        )
-        least = max(min(WARM_UP_SITE_FRAMES, int(others.sum())) - 1, 1)
-        inflation = float(self._ground.inflation[WINDOWS.index(length)])
-        z, valid = form(self._kernels).held_out(warm_up, inside, others, least, inflation)
-        return Window(frames=length, z=z, cover=valid)
-
-    def _independent_of(self, block: slice) -> BoolArray:
-        """(K,) warm-up frames that share no noise with those of `block`, as far as there are."""
-        count = len(self._warm_up[0])
-        index = np.arange(count)
-        away = np.maximum(block.start - index, index - block.stop + 1)
-        for guard in range(len(self.correlations) - 1, 0, -1):
-            if self.correlations[guard] > 0 and (away > guard).sum() >= LEAST_OUTSIDE:
-                return np.asarray(away > guard)
-        return np.asarray(away > 0)
 
     def variance(self) -> FloatArray:
         """(P, Q) noise variance of one frame; kept until the scale changes."""

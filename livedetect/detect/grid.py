@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.lattice import Lattice
 
 SAMPLE_SPACING_PX = 2.0
@@ -78,6 +78,25 @@ class Grid:
         """(n1 n2, 2) centres (x, y) of the cells, sample coordinates, px."""
         cells = np.indices(self.cells).reshape(2, -1).T + 0.5
         return np.asarray(self.origin + cells @ self.lattice.basis_px)
+
+    def thinned(self, least_cells: int) -> tuple[Grid, IntArray]:
+        """A grid of every so many cells, at least `least_cells`, and where its samples are.
+
+        The second are flat indices (P', Q') of maps of this grid; without neighbours, places
+        within the cell are all there is to the first.
+        """
+        step = max(1, int(np.sqrt(self.cells[0] * self.cells[1] / least_cells)))
+        return self._part(slice(None, None, step), slice(None, None, step))
+
+    def middle(self, most_cells: int) -> tuple[Grid, IntArray]:
+        """The grid's middle, at most so many cells along each axis, and where its samples are."""
+        within = [slice(max(0, (n - most_cells) // 2), (n + most_cells) // 2) for n in self.cells]
+        return self._part(*within)
+
+    def _part(self, first: slice, second: slice) -> tuple[Grid, IntArray]:
+        places = self.by_cell(np.arange(self.shape[0] * self.shape[1]))[first, :, second]
+        part = replace(self, cells=(places.shape[0], places.shape[2]))
+        return part, places.reshape(part.shape)
 
     def by_cell(self, values: FloatArray) -> FloatArray:
         """View (P, Q) as (n1, m1, n2, m2)."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.baseline import Baseline
 from livedetect.detect.decision import Tail, strictest
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Experts, Looked
@@ -21,7 +22,6 @@ from livedetect.detect.novelty import NoveltyModel
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.profile import fit_profile
 from livedetect.detect.residual import FrontEnd
-from livedetect.detect.time_window import Window
 
 MAX_TRAINING_SITES = 6000
 EXPERTS = 3
@@ -150,15 +150,15 @@ def matched_filters(
 
 
 def training_patches(
-    patches: SitePatches, windows: Iterable[Window], allowed: BoolArray, seed: int
+    patches: SitePatches, baseline: Baseline, allowed: BoolArray, seed: int
 ) -> dict[int, Training]:
-    """Patches of held-out `windows` by their length, at some of the sites `allowed` (n,)."""
+    """Held-out patches of the warm-up by window length, at some of the sites `allowed` (n,)."""
     sites = np.flatnonzero(allowed)
     sites = np.sort(np.random.default_rng(seed).permutation(sites)[:MAX_TRAINING_SITES])
+    sublattices = patches.sublattices(sites)
     collected: dict[int, list[Training]] = {}
-    for window in windows:
-        usable = sites[patches.all_true(window.cover, sites, window.least)]
-        z = patches.take(window.z, usable)
-        entry = Training(patches.sublattices(usable), z, window.frames)
+    for window in baseline.held_out(patches.samples(sites)).windows():
+        usable = window.valid.all(axis=1)
+        entry = Training(sublattices[usable], window.z[usable], window.frames)
         collected.setdefault(window.frames, []).append(entry)
     return {length: joined(entries) for length, entries in collected.items()}

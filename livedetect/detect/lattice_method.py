@@ -44,6 +44,8 @@ COMPANY_RADIUS = 1.3
 """Other defects this close make a point part of something larger, in units of the column scale."""
 TRAINING_TRIM = 0.98
 LOST_BRAGG = 0.3
+ROW_CELLS = 64
+"""Cells along each axis that tell how rows of an unchanged crystal scatter."""
 BIRTH_TRIALS = 3.0
 """Independent moments of birth that the overlapping splits of the warm-up amount to."""
 
@@ -81,13 +83,16 @@ class LatticeMethod:
         training = self._training_patches(np.ones(len(self._patches), bool))
         self._judgement = self._fit_judgement(training)
         self._judgement.calibrate(training.values(), self._site_probability, bulk_tail)
-        self._births = self._find_births(values, covered)
+        self._births = self._find_births(values)
         if self._births:
             away = away_from(self._births, self._patches.positions, 2 * self._frozen_px)
             training = self._training_patches(away)
         self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
         self._rows = RowSearch(self._front.grid, self._patches, self._judgement.filters)
-        self._rows.calibrate(self._baseline.held_out(), self._patches, self._site_probability)
+        middle, places = self._front.grid.middle(ROW_CELLS)
+        some = SitePatches(middle, self._front.columns)
+        held_out = self._baseline.held_out(places).windows()
+        self._rows.calibrate(held_out, some, self._site_probability)
         ground = (self._baseline.level, self._baseline.known)
         self._phases = phases_of_cells(self._front.grid, *ground, settings.random_seed)
         self._baseline.end_warm_up(keep_level=self._front.warp.undecided)
@@ -271,8 +276,8 @@ class LatticeMethod:
 
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
         """Held-out patches of the warm-up frames by window length."""
-        windows, seed = self._baseline.held_out(), self._settings.random_seed
-        return training_patches(self._patches, windows, allowed, seed)
+        seed = self._settings.random_seed
+        return training_patches(self._patches, self._baseline, allowed, seed)
 
     def _fit_judgement(self, training: dict[int, Training]) -> Judgement:
         single = training[1]
@@ -282,11 +287,11 @@ class LatticeMethod:
         noise = self._front.grid.by_cell(self._baseline.variance()).mean(axis=(0, 2))
         return Judgement(novelty, matched_filters(self._front, self._patches, noise, single))
 
-    def _find_births(self, values: FloatArray, covered: BoolArray) -> list[tuple[int, Candidate]]:
+    def _find_births(self, values: FloatArray) -> list[tuple[int, Candidate]]:
         """Steps in time within the warm-up; their baseline goes back to what was before."""
         threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
-        for first, window in steps_in_time(self._baseline, values, covered):
+        for first, window in steps_in_time(self._baseline.held_out(), len(values)):
             length = np.array([window.frames])
             patches = self._most_novel(window.z[None], length, np.abs(window.z), threshold)
             if len(patches.site):

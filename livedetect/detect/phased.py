@@ -77,6 +77,11 @@ class SitePatches:
         """Number of sites."""
         return len(self.positions)
 
+    @property
+    def cells(self) -> tuple[int, int]:
+        """(n1, n2) of the grid."""
+        return self._grid.cells
+
     def move(self, grid: Grid) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
@@ -91,6 +96,10 @@ class SitePatches:
         """Patches (n, d) of a map (P, Q) at `sites`, by default at all."""
         index = self._flat if sites is None else self._flat[sites]
         return np.asarray(values.ravel()[index])
+
+    def samples(self, sites: IntArray) -> IntArray:
+        """(n, d) flat indices of the patches of `sites` (n,) in maps (P, Q)."""
+        return self._flat[sites]
 
     def all_true(
         self, cover: BoolArray | IntArray, sites: IntArray | None = None, least: int = 1

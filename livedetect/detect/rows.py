@@ -211,7 +211,7 @@ class RowSearch:
                 for window in windows
             ],
             np.float32,
-        ).reshape(-1, *self._deviates.shape[1:])
+        ).reshape(-1, len(self._columns), *patches.cells)
 
     def _clipped(self, outputs: FloatArray) -> FloatArray:
         return np.clip(outputs, -LIMIT, LIMIT)

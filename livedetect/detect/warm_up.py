@@ -14,6 +14,7 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.decision import TAIL_FRACTION, Tail
 from livedetect.detect.grid import Grid
+from livedetect.detect.held_out import HeldOut
 from livedetect.detect.method import Candidate
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.time_window import Window
@@ -33,38 +34,28 @@ def first_residuals(
 
     All on the latest grid.
     """
-    values: list[FloatArray] = []
-    covered: list[BoolArray] = []
+    values = np.zeros((len(frames), *front.grid.shape), np.float32)
+    covered = np.zeros(values.shape, bool)
     nothing = np.zeros(front.grid.shape, np.float32)
     shift: FloatArray = np.zeros(2)
-    for frame in frames:
+    for index, frame in enumerate(frames):
         residual = front.step(frame, front.locate(frame), nothing, nothing.astype(bool))
         if residual.moved_cells != (0, 0):
-            move = front.grid.shifted
-            values = [move(entry, residual.moved_cells) for entry in values]
-            covered = [move(entry, residual.moved_cells) for entry in covered]
-        values.append(residual.values)
-        covered.append(residual.covered)
+            for maps in (values, covered):
+                for entry in maps[:index]:
+                    entry[...] = front.grid.shifted(entry, residual.moved_cells)
+        values[index], covered[index] = residual.values, residual.covered
         shift = residual.shift
-    return np.stack(values), np.stack(covered), shift
+    return values, covered, shift
 
 
-def steps_in_time(
-    baseline: Baseline, values: FloatArray, covered: BoolArray
-) -> Iterator[tuple[int, Window]]:
-    """Difference of the means after and before every moment of the warm-up.
+def steps_in_time(held_out: HeldOut, count: int) -> Iterator[tuple[int, Window]]:
+    """Difference of the means after and before every moment of a warm-up of `count` frames.
 
-    Yields (frame position, window) for values (K, P, Q); the window's z has unit
-    variance where nothing changed.
+    Yields (frame position, window); the window's z has unit variance where nothing changed.
     """
-    count = len(values)
-    everywhere = np.asarray(covered.all(axis=0))
     for first_after in range(MIN_BEFORE, count - MIN_AFTER + 1):
-        before = values[:first_after].mean(axis=0)
-        after = values[first_after:].mean(axis=0)
-        sd = baseline.difference_sd(first_after, count - first_after)
-        z = np.where(everywhere, (after - before) / sd, 0).astype(np.float32)
-        yield first_after, Window(frames=count - first_after, z=z, cover=everywhere)
+        yield first_after, held_out.since(first_after)
 
 
 def against_equivalents(
