@@ -349,6 +349,26 @@ def press_start(swift):
     return told
 
 
+@request
+def choose(swift, *, index):
+    """What an alarm does is chosen in the panel; what Swift remembers then."""
+    from nion.swift.model import ApplicationData
+
+    from nionswift_plugin.livedetect_bridge import panel as module
+
+    view = module.BridgeView(bridge(), swift.window.event_loop)
+    view.action_changed(widget=None, current_index=index)
+    view.close()
+    return ApplicationData.get_data().get("livedetect-bridge", {})
+
+
+@request
+def show_window(swift, *, shown=True):
+    """Swift's only window is no longer among those of the application, or is again."""
+    windows = swift.app._BaseApplication__windows
+    windows[:] = [swift.window] if shown else []
+
+
 def reader(stream, waiting):
     for line in stream:
         waiting.put(json.loads(line))

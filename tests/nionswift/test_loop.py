@@ -63,6 +63,7 @@ def loop(shared_loop):
     shared_loop.client.request("set_alarm", rule="none")
     swift.arm(armed=False)
     swift.break_blanker(broken=False)
+    swift.show_window()
     swift.column(name="C_Blank", value=0.0)
     swift.change(action="as_asked", markers=True, blank_timeout_ms=1000)
 
@@ -150,6 +151,26 @@ def test_the_scan_is_stopped_after_the_beam_is_off(loop):
     assert "confirmed" in order[0]
     assert "scan stopped" in order[1]
     assert loop.swift.blanked() == 1
+
+
+def test_without_a_window_the_beam_goes_off_and_the_scan_that_goes_on_is_told(loop):
+    since = len(loop.swift.actions())
+    loop.swift.show_window(shown=False)
+    loop.swift.arm()
+    loop.raise_alarm("stop_scan")
+    loop.acted("beam blanked, confirmed", since)
+    loop.acted("not stopped: Swift has no window", since)
+    assert loop.swift.blanked() == 1
+    assert loop.swift.scanning()
+    # with its window back it draws as before, and the next alarm stops the scan
+    loop.swift.show_window()
+    loop.swift.column(name="C_Blank", value=0.0)
+    until(lambda: loop.swift.status()["duty"] == "ARMED")
+    until(lambda: loop.swift.rings()["centres"])
+    loop.client.request("set_alarm", rule="none")
+    loop.raise_alarm("stop_scan")
+    loop.acted("scan stopped", since)
+    until(lambda: not loop.swift.scanning())
 
 
 def test_without_confirmation_the_scan_goes_on_and_the_alarm_is_loud(loop):

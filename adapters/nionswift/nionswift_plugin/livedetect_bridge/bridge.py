@@ -15,21 +15,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import zmq
-
 from nionswift_plugin.livedetect_bridge import frames, markers, swift, wire
 from nionswift_plugin.livedetect_bridge.alarm import Alarm, AlarmWatch, Duty, Guard
 from nionswift_plugin.livedetect_bridge.column import Column, Reading
-from nionswift_plugin.livedetect_bridge.curve import KeyFileError
-from nionswift_plugin.livedetect_bridge.results import ResultsLink
+from nionswift_plugin.livedetect_bridge.results import CannotFollowError, ResultsLink
 from nionswift_plugin.livedetect_bridge.sender import CannotListenError, FrameSender, names_of
 from nionswift_plugin.livedetect_bridge.settings import BridgeSettings
-from nionswift_plugin.livedetect_bridge.tap import ScanTap, TappedFrame, looks_unfinished
+from nionswift_plugin.livedetect_bridge.tap import ScanTap, TappedFrame
 
 MARKER_PERIOD_S = 0.2
 MAX_PLACES = 256
 MAX_ACTIONS = 100
-SUSPENSE_S = 0.04
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +92,6 @@ class Bridge:
         self._latest: tuple[Mapping[str, Any], Place] | None = None
         self._undrawn = False
         self._drawing = threading.Event()
-        self._moment = threading.Event()
         self._drawn_s = float("-inf")
         self._ringed: list[Any] = []
         self._marker_count = 0
@@ -120,7 +115,7 @@ class Bridge:
 
     def change(self, **values: Any) -> None:
         """Change settings; addresses take effect at the next start."""
-        self._settings = self._settings.with_values(values)
+        self._settings = self.column.settings = self._settings.with_values(values)
         if values.get("markers") is False:
             self.remove_markers()
 
@@ -130,10 +125,9 @@ class Bridge:
             if self._sender is not None:
                 return True
             try:
-                self._sender = FrameSender(self._settings, self._describe, self._is_torn)
+                self._sender = FrameSender(self._settings, self._describe)
                 self._link = ResultsLink(self._settings, self._on_message)
-            except (CannotListenError, KeyFileError, zmq.ZMQError) as error:
-                self._trouble = str(error)
+            except (CannotListenError, CannotFollowError) as error:
                 _log.warning("livedetect: %s", error)
                 self.stop()
                 self._trouble = str(error)
@@ -226,25 +220,18 @@ class Bridge:
 
     def _on_frame(self, frame: TappedFrame) -> None:
         sender = self._sender
-        if sender is None:
+        if sender is None or not sender.put(self._stream(frame), frame):
             with self._counting:
                 self._past["unsent"] += 1
-        else:
-            sender.put(names_of(self._streams, frame.device, frame.channel), frame)
 
-    def _is_torn(self, frame: TappedFrame) -> bool:
-        tap = self._taps.get(frame.device)
-        if tap is None:
-            return False
-        if tap.watch.aborts == frame.aborts and looks_unfinished(frame.pixels):
-            # Swift completes an aborted frame before it tells of the abort
-            self._moment.wait(SUSPENSE_S)
-        return tap.watch.aborts != frame.aborts
+    def _stream(self, frame: TappedFrame) -> str:
+        with self._counting:  # two devices may scan their first frames at the same time
+            return names_of(self._streams, frame.device, frame.channel)
 
     def _describe(self, frame: TappedFrame, seq: int) -> wire.FrameHeader:
         header = frames.header(frame, seq, self.column.reading)
         scale, _, units = header.cal[1]
-        self._places[names_of(self._streams, frame.device, frame.channel), frame.scan_id] = Place(
+        self._places[self._stream(frame), frame.scan_id] = Place(
             device=frame.device,
             data_channel=frame.data_channel,
             pixel_nm=scale if units == "nm" else None,

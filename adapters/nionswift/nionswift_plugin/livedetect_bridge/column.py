@@ -61,7 +61,8 @@ class Column:
     """Reads the column in a thread and can switch its beam off; `find` looks it up each time."""
 
     def __init__(self, settings: BridgeSettings, find: Callable[[], Any] = find_column) -> None:
-        self._settings = settings
+        self.settings = settings
+        """Names of the controls and what their values mean."""
         self._find = find
         self._closing = threading.Event()
         self.reading = Reading()
@@ -82,7 +83,7 @@ class Column:
 
     def read(self) -> Reading:
         """Ask the column now; raises nothing."""
-        settings = self._settings
+        settings = self.settings
         current = self._value(settings.beam_current)
         volts = self._value(settings.high_tension)
         known = {name: self._value(control) for name, control in settings.values.items()}
@@ -95,10 +96,11 @@ class Column:
 
     def is_blanked(self) -> bool | None:
         """Whether the beam is off; None if the column does not tell."""
-        value = self._value(self._settings.blanker)
+        value = self._value(self.settings.blanker)
         if value is None:
             return None
-        return abs(value - self._settings.blanked_value) < 0.5 * abs(self._settings.blanked_value)
+        off = self.settings.blanked_value
+        return abs(value - off) < 0.5 * (abs(off) or 1.0)
 
     def blank(self) -> Blanking:
         """Switch the beam off and ask whether it is; never raises, waits as long as settings say.
@@ -107,7 +109,7 @@ class Column:
         value is read back, because a promise is not a beam that is off.
         """
         begun_s = time.monotonic()
-        column, settings = self._find(), self._settings
+        column, settings = self._find(), self.settings
         if column is None:
             return Blanking(False, 0.0, "no column to blank")
         confirmed = self._order(column)
@@ -124,7 +126,7 @@ class Column:
 
     def _order(self, column: Any) -> bool:
         """Order it; True only if the column itself confirmed, which ``SetVal`` does not."""
-        settings = self._settings
+        settings = self.settings
         orders: list[tuple[bool, Callable[[], Any]]] = [
             (
                 True,
@@ -155,6 +157,9 @@ class Column:
     def _run(self) -> None:
         while not self._closing.is_set():
             self.reading = self.read()
-            if self.on_reading is not None:
-                self.on_reading(self.reading)
+            try:
+                if self.on_reading is not None:
+                    self.on_reading(self.reading)
+            except Exception:  # noqa: BLE001 - the column is read on, whatever became of this
+                _log.exception("livedetect: a reading of the column could not be acted upon")
             self._closing.wait(PERIOD_S)

@@ -84,8 +84,10 @@ class BridgeView(Declarative.Handler):
     def _remember(self, **values: Any) -> None:
         before = self._bridge.settings
         self._bridge.change(**values)
-        if self._bridge.settings != before:  # widgets also call when they are filled
-            bridge_settings.save(self._bridge.settings)
+        # widgets also call when they are filled, and the environment's settings are not to stay
+        chosen = {name: v for name, v in values.items() if v != getattr(before, name)}
+        if chosen:
+            bridge_settings.remember(chosen)
 
     # -- what the panel shows --------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from nionswift_plugin.livedetect_bridge import wire
-from nionswift_plugin.livedetect_bridge.curve import join, load_keys
+from nionswift_plugin.livedetect_bridge.curve import KeyFileError, join, load_keys
 from nionswift_plugin.livedetect_bridge.settings import BridgeSettings
 
 POLL_MS = 50
@@ -30,6 +30,10 @@ _log = logging.getLogger(__name__)
 Message = Mapping[str, Any]
 
 
+class CannotFollowError(OSError):
+    """The engine's address or its key is malformed."""
+
+
 class ResultsLink:
     """Follows the engine at the address of `settings` until `close`.
 
@@ -40,19 +44,23 @@ class ResultsLink:
 
     Raises
     ------
-    KeyFileError, zmq.ZMQError
-        The key or the address is malformed.
+    CannotFollowError
+        Saying what is wrong.
     """
 
     def __init__(self, settings: BridgeSettings, take: Callable[[Message], None]) -> None:
         self._take = take
-        self._keys = load_keys(settings.results_key, "subscriber") if settings.results_key else None
         self._address = settings.results
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._make(zmq.SUB)
-        self._socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
-        self._socket.setsockopt(zmq.SUBSCRIBE, wire.STATE_PREFIX)
-        self._socket.connect(self._address)
+        try:
+            self._keys = _keys(settings.results_key)
+            self._socket = self._make(zmq.SUB)
+            self._socket.setsockopt(zmq.RCVHWM, RECEIVE_HWM)
+            self._socket.setsockopt(zmq.SUBSCRIBE, wire.STATE_PREFIX)
+            self._socket.connect(self._address)
+        except (KeyFileError, zmq.ZMQError) as error:
+            self._context.destroy(0)
+            raise CannotFollowError(f"results from {self._address}: {error}") from error
         self._control: zmq.Socket[bytes] | None = None
         self._control_port = 0
         self._notes: deque[str] = deque(maxlen=MAX_NOTES)
@@ -118,9 +126,9 @@ class ResultsLink:
         self._heard_s = time.monotonic()
         self.phase = str(message.get("phase", ""))
         self.counts["results"] += message["kind"] == "result"
-        self._attach(message["control"])
         try:
             self._take(message)
+            self._attach(message["control"])
         except Exception:  # noqa: BLE001 - the next result may be understood
             self.counts["fault"] += 1
             _log.exception("livedetect: a result could not be acted upon")
@@ -152,3 +160,7 @@ class ResultsLink:
             if refusal:
                 self.counts["refused"] += 1
                 _log.warning("livedetect: the engine did not take a note: %s", refusal)
+
+
+def _keys(path: str) -> dict[str, bytes] | None:
+    return load_keys(path, "subscriber") if path else None

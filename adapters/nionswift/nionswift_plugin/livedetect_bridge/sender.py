@@ -22,10 +22,11 @@ from nionswift_plugin.livedetect_bridge.curve import Doorman, KeyFileError, is_l
 from nionswift_plugin.livedetect_bridge.settings import BridgeSettings
 from nionswift_plugin.livedetect_bridge.tap import TappedFrame
 
-MAX_WAITING = 32
+MAX_WAITING = 16
 MAX_WAITING_BYTES = 256 * 2**20
-SEND_HWM = 2 * MAX_WAITING
-"""All that waits may leave at once; what ZeroMQ has no room for, it loses without a word."""
+SEND_HWM = 4 * MAX_WAITING
+"""What ZeroMQ has no room for, it loses without a word, and of room it learns only when half of all
+this has left: the other half holds what waits and leaves at once, and what comes meanwhile."""
 IDLE_S = 1.0
 LOOK_S = 0.05
 END_REPEATS = 3
@@ -48,7 +49,6 @@ class FrameSender:
     ----------
     settings : address and key.
     describe : makes the header of a frame; called in the sender's thread.
-    is_torn : asked just before a frame is sent; one that was aborted meanwhile is left out.
 
     Raises
     ------
@@ -56,14 +56,8 @@ class FrameSender:
         Saying what to do.
     """
 
-    def __init__(
-        self,
-        settings: BridgeSettings,
-        describe: Describe,
-        is_torn: Callable[[TappedFrame], bool] = lambda _: False,
-    ) -> None:
+    def __init__(self, settings: BridgeSettings, describe: Describe) -> None:
         self._describe = describe
-        self._is_torn = is_torn
         self._epoch = os.urandom(16)
         self._session = uuid.uuid4().hex
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -78,7 +72,7 @@ class FrameSender:
         self.endpoint = self._listen(settings)
         """Where frames are published, with the real port."""
         self.counts: Counter[str] = Counter()
-        """sent, dropped, torn, fault."""
+        """sent, dropped, fault."""
         self.listeners = 0
         """Programs that are subscribed."""
         self._lock = threading.Lock()
@@ -103,7 +97,7 @@ class FrameSender:
             self._socket.bind(settings.frames)
         except (zmq.ZMQError, KeyFileError) as error:
             self._release(0)
-            raise CannotListenError(f"{settings.frames}: {error}") from error
+            raise CannotListenError(_why_not(settings.frames, error)) from error
         bound: bytes = self._socket.getsockopt(zmq.LAST_ENDPOINT)
         return bound.rstrip(b"\0").decode()
 
@@ -112,12 +106,11 @@ class FrameSender:
         """Frames that have not been sent yet."""
         return len(self._waiting)
 
-    def put(self, stream: str, frame: TappedFrame) -> None:
-        """Add a frame of `stream`; never waits."""
+    def put(self, stream: str, frame: TappedFrame) -> bool:
+        """Add a frame of `stream`, without waiting; False once the sender is closed."""
         with self._lock:
             if self._closing.is_set():
-                self.counts["dropped"] += 1
-                return
+                return False
             self._waiting.append((stream, frame))
             self._waiting_bytes += frame.pixels.nbytes
             while len(self._waiting) > 1 and self._is_full():
@@ -126,16 +119,16 @@ class FrameSender:
                 self._skipped[skipped] += 1
                 self.counts["dropped"] += 1
         self._wake.set()
+        return True
 
     def _is_full(self) -> bool:
         return len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
 
     def close(self, status: str = "success") -> None:
         """Send what waits and the end of every stream."""
-        if self._closing.is_set():
-            return
-        self._status = status
-        self._closing.set()
+        with self._lock:  # what was put before is sent, nothing is put after
+            self._status = status
+            self._closing.set()
         self._wake.set()
         self._thread.join(5.0)
 
@@ -147,6 +140,8 @@ class FrameSender:
             self._wake.clear()
             self._guarded(self._round)
         self._guarded(self._round)
+        while self._waiting:  # a fault ends a round early
+            self._guarded(self._send_frames)
         for _ in range(END_REPEATS):
             self._guarded(lambda: self._controls("end"))
             threading.Event().wait(END_PERIOD_S)
@@ -181,9 +176,6 @@ class FrameSender:
             self._send(stream, frame, seq)
 
     def _send(self, stream: str, frame: TappedFrame, seq: int) -> None:
-        if self._is_torn(frame):
-            self.counts["torn"] += 1
-            return
         header = self._describe(frame, seq)
         parts = wire.frame_parts(self._origin(stream), header, frame.pixels)
         self._next_seq[stream] = seq + 1
@@ -216,6 +208,15 @@ class FrameSender:
             self._doorman.close()
         self._socket.close(linger_ms)
         self._context.term()
+
+
+def _why_not(address: str, error: Exception) -> str:
+    """For people: why nothing can be published at `address`, and what to do."""
+    if isinstance(error, KeyFileError):
+        return str(error)
+    if getattr(error, "errno", None) == zmq.EADDRINUSE:
+        return f"{address} is in use, perhaps by another Swift; stop that one or take another port"
+    return f"nothing can be published at {address}: {error}"
 
 
 def names_of(seen: dict[tuple[str, str], str], device: str, channel: str) -> str:

@@ -81,10 +81,14 @@ def _fits(name: str, value: Any) -> bool:
     return isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
 
 
+def _remembered() -> dict[str, Any]:
+    values = ApplicationData.get_data().get(_KEY, {})
+    return values if isinstance(values, dict) else {}
+
+
 def load() -> BridgeSettings:
     """The remembered settings, with those of the environment on top."""
-    remembered = ApplicationData.get_data().get(_KEY, {})
-    settings = BridgeSettings().with_values(remembered if isinstance(remembered, dict) else {})
+    settings = BridgeSettings().with_values(_remembered())
     text = os.environ.get(VARIABLE, "")
     if not text:
         return settings
@@ -95,10 +99,15 @@ def load() -> BridgeSettings:
         return settings
 
 
-def save(settings: BridgeSettings) -> None:
-    """Remember what differs from the defaults; without effect if Swift's file cannot be written."""
+def remember(values: Mapping[str, Any]) -> None:
+    """Remember `values` for later sessions, beside what is remembered already.
+
+    Defaults are not written, nor is what the environment sets for this session only. Without effect
+    if Swift's file cannot be written.
+    """
     usual = dataclasses.asdict(BridgeSettings())
-    changed = {k: v for k, v in dataclasses.asdict(settings).items() if v != usual[k]}
+    known = {**_remembered(), **values}
+    changed = {name: value for name, value in known.items() if value != usual.get(name)}
     try:
         ApplicationData.set_data({**ApplicationData.get_data(), _KEY: changed})
     except OSError:

@@ -8,8 +8,8 @@ What was learnt about Swift, and what follows from it here:
 - listeners are weak: they are kept;
 - after an abort a half scanned frame comes as ``complete``: it is never passed on;
 - a view that is started while a record runs cuts the record short in the same way, unannounced;
-- in some ten thousand frames the abort is told after the frame: one that ends in a row that is all
-  alike has to wait a moment (see `Bridge`);
+- an abort may be told after the frame that it cuts short, and after a stop it is not told at all;
+  Swift's tasks know better than its events (see `is_cut_short`);
 - frames are numbered anew at every start: a frame is known by its ``scan_id``;
 - a record, a subscan or another channel arrives at the same event in another shape.
 """
@@ -53,8 +53,6 @@ class TappedFrame:
     """When it was taken over, UTC, ns."""
     mono_ns: int
     """The same on the monotonic clock, ns."""
-    aborts: int
-    """Aborts of the device until then; a later one may concern this frame."""
 
 
 class AbortWatch:
@@ -69,13 +67,10 @@ class AbortWatch:
         self._lock = threading.Lock()
         self._suspicious = False
         self._scan_id: str | None = None
-        self.aborts = 0
-        """How often the device was aborted."""
 
     def aborted(self) -> None:
         """The device was aborted."""
         with self._lock:
-            self.aborts += 1
             self._suspicious, self._scan_id = True, None
 
     def started(self) -> None:
@@ -158,12 +153,12 @@ class ScanTap:
         scan_id = str(source.metadata.get("scan", {}).get("scan_id", ""))
         complete = channel.state == "complete"
         self.counts["seen"] += complete
-        if self.watch.is_torn(scan_id):
-            self.counts["torn"] += complete
-            return
+        torn = self.watch.is_torn(scan_id)  # asked of every part: it learns which scan it is
         if not complete:
             return
-        aborts = self.watch.aborts
+        if torn or is_cut_short(self.device):
+            self.counts["torn"] += 1
+            return
         try:
             pixels = sendable(source.data)
         except WireError:
@@ -180,14 +175,22 @@ class ScanTap:
                 source=source,
                 t_ns=time.time_ns(),
                 mono_ns=time.monotonic_ns(),
-                aborts=aborts,
             )
         )
 
 
-def looks_unfinished(pixels: NDArray[Any]) -> bool:
-    """Whether the last of (H, W) rows is all one value: not scanned, or vacuum."""
-    return bool((pixels[-1] == pixels[-1, -1]).all())
+def is_cut_short(device: Any) -> bool:
+    """Whether the frame that `device` is just completing was aborted; on its acquisition thread.
+
+    A task is marked as aborted before the scan is halted, and so before its frame is completed;
+    a view that waits to be started has halted the record that runs. Swift shows its tasks to
+    nobody; where a later one hides them elsewhere, its events have to do.
+    """
+    tasks = getattr(device, "_ConcreteHardwareSource__tasks", {})
+    view, record = tasks.get("view"), tasks.get("record")
+    if view is not None and record is not None and not view.is_started:
+        return True
+    return any(getattr(task, "_AcquisitionTask__aborted", False) for task in (view, record))
 
 
 def channel_name(device: Any, channel: Any) -> str:
