@@ -119,10 +119,10 @@ def test_a_sender_that_hangs_does_not_hold_the_scan(swift, subscribe):
     subscriber = subscribe(swift.stream())
     swift.scan(size=128, pixel_time_us=1.0)
     subscriber.wait(1)
-    before = swift.status()["counts"]
-    dropped = before.get("dropped", 0)
+    dropped = swift.status()["counts"].get("dropped", 0)
     swift.hang_sender()
     try:
+        before = swift.status()["counts"]
         # more than can wait: the scan goes on, the oldest are dropped and counted
         until(lambda: swift.status()["counts"].get("dropped", 0) >= dropped + 3)
         during = swift.status()["counts"]
