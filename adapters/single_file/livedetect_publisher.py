@@ -130,8 +130,9 @@ class FramePublisher:
         self._names = (stream, session or uuid.uuid4().hex, os.urandom(16))
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        # all that waits may leave at once; what ZeroMQ has no room for, it loses without a word
-        self._socket.setsockopt(zmq.SNDHWM, 2 * MAX_WAITING)
+        # what ZeroMQ has no room for, it loses without a word, and of room it learns only when half
+        # of all has left: the other half holds what waits and leaves at once
+        self._socket.setsockopt(zmq.SNDHWM, 3 * MAX_WAITING)
         self._socket.setsockopt(zmq.LINGER, 2000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, 1024)
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)

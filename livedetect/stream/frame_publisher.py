@@ -38,8 +38,9 @@ from livedetect.stream.wakeup import WakeUp
 from livedetect.types import Calibration, Frame
 
 IDLE_S = 1.0
-SEND_HWM = 2 * MAX_FRAMES
-"""All that waits may leave at once; what ZeroMQ has no room for, it loses without a word."""
+SEND_HWM = 3 * MAX_FRAMES
+"""What ZeroMQ has no room for, it loses without a word, and of room it learns only when half of all
+this has left: the other half holds what waits and leaves at once, and what comes meanwhile."""
 ROWS_APART_S = 0.002
 """So long one block of rows is on its way before the next one: meanwhile a burst gathers in the
 queue, where it is counted in frames and can be joined."""
