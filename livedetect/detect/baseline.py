@@ -283,7 +283,8 @@ class Baseline:
         design = (terms.reshape(2, -1)[:, places[sampled]] / typical[sampled]).T.astype(float)
         excess = (steady / usual - 1)[sampled].astype(float)
         self._coefficients, _ = optimize.nnls(design, excess)
-        self._systematic[:] = np.tensordot(self._coefficients, terms, 1)
+        of_level, of_slope = self._coefficients.astype(np.float32)
+        self._systematic[:] = of_level * terms[0] + of_slope * terms[1]
 
     def _standardise(self) -> None:
         """Rescale the noise so that held-out frames have unit variance in every window."""

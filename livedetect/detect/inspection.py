@@ -10,7 +10,6 @@ from scipy import ndimage
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.method import Method
-from livedetect.detect.moved import moved_back
 from livedetect.detect.tracking import Defect, Tracker
 from livedetect.errors import SettingsError
 from livedetect.inspection import INSPECTION_SAMPLES, Inspection
@@ -18,31 +17,30 @@ from livedetect.types import Frame
 
 RECENT_FRAMES = 8
 MAX_RECENT_BYTES = 64 * 2**20
+MAX_REFERENCE_BYTES = 128 * 2**20
 MAX_REFERENCE_FRAMES = 16
 EDGE_CELLS = 5.0
 """Extent of a picture in lattice constants: the defect and two cells on each side."""
 
 
 class Looks:
-    """The mean of the warm-up frames and the latest frames, each with its drift."""
+    """Some of the warm-up frames and the latest ones, each with its drift."""
 
-    DERIVED = ("_reference", "_reference_frames", "_recent")
+    DERIVED = ("_reference", "_recent")
 
     def __init__(self) -> None:
         self.restore_derived()
 
     def restore_derived(self) -> None:
         """Begin with nothing: pictures are no part of a detector's state."""
-        self._reference: FloatArray | None = None
-        self._reference_frames = 0
+        self._reference: list[tuple[Frame, FloatArray]] = []
         self._recent: deque[tuple[Frame, FloatArray]] = deque(maxlen=RECENT_FRAMES)
 
     def begin(self, warm_up: Sequence[Frame], method: Method) -> None:
-        """Keep the mean of the frames that `method` has learnt from."""
+        """Keep some of the frames that `method` has learnt from."""
         pairs = list(zip(warm_up, method.warm_up_shifts, strict=True))
-        chosen = pairs[:: -(-len(pairs) // MAX_REFERENCE_FRAMES)]
-        self._reference = _registered_mean(chosen)
-        self._reference_frames = len(chosen)
+        most = min(MAX_REFERENCE_FRAMES, MAX_REFERENCE_BYTES // warm_up[0].data.nbytes)
+        self._reference = pairs[:: -(-len(pairs) // max(most, 1))]
         self._recent.clear()
         for frame, shift in pairs[-RECENT_FRAMES:]:
             self.add(frame, shift)
@@ -57,15 +55,14 @@ class Looks:
 
     def move(self, start: FloatArray) -> None:
         """Go on with a model whose drift is zero where it was `start` (x, y) before, px."""
-        if self._reference is not None:
-            self._reference = ndimage.shift(self._reference, start[::-1], order=1, cval=np.nan)
+        self._reference = [(frame, shift - start) for frame, shift in self._reference]
         self._recent = deque(
             ((frame, shift - start) for frame, shift in self._recent), maxlen=RECENT_FRAMES
         )
 
     def at(self, defect: Defect, method: Method) -> Inspection:
         """The pictures of a defect; raises `SettingsError` if they cannot be made."""
-        if self._reference is None or not self._recent:
+        if not self._reference or not self._recent:
             raise SettingsError("nothing to look at yet: frames must come in first")
         latest, now = self._recent[-1]
         place = method.to_frame(defect.position[None])[0]
@@ -73,7 +70,10 @@ class Looks:
         if not (0 <= place[0] < width and 0 <= place[1] < height):
             raise SettingsError(f"defect {defect.defect_id} has drifted out of the frame")
         edge = _edge_px(method)
-        seen = [crop(frame.data, place + shift - now, edge) for frame, shift in self._recent]
+        before, after = (
+            mean_of([crop(frame.data, place + shift - now, edge) for frame, shift in pairs])
+            for pairs in (self._reference, self._recent)
+        )
         window = defect.candidate.window_frames
         return Inspection(
             defect_id=defect.defect_id,
@@ -81,10 +81,10 @@ class Looks:
             x_px=float(place[0]),
             y_px=float(place[1]),
             edge_px=edge,
-            before=crop(self._reference, place - now, edge),
-            after=mean_of(seen),
+            before=before,
+            after=after,
             residual=_residual(method, place, edge, window),
-            frames_before=self._reference_frames,
+            frames_before=len(self._reference),
             frames_after=len(self._recent),
             window_frames=window,
         )
@@ -134,18 +134,6 @@ def mean_of(pictures: Sequence[FloatArray]) -> FloatArray:
     seen = np.isfinite(stack)
     total = np.where(seen, stack, 0).sum(axis=0)
     count = seen.sum(axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
-
-
-def _registered_mean(frames: Sequence[tuple[Frame, FloatArray]]) -> FloatArray:
-    """(H, W) mean of frames, each moved back by its drift (x, y); NaN where none was."""
-    moved = (moved_back(frame.data.astype(np.float32), shift, "nan") for frame, shift in frames)
-    total = np.zeros(frames[0][0].data.shape, np.float32)
-    count = np.zeros(total.shape, np.float32)
-    for picture in moved:
-        seen = np.isfinite(picture)
-        total += np.where(seen, picture, 0)
-        count += seen
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 

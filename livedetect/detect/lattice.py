@@ -82,7 +82,8 @@ def find_lattice(frames: Sequence[FloatArray]) -> Lattice:
 
 def hann_window(shape: tuple[int, ...]) -> FloatArray:
     """Separable Hann window (H, W), float32."""
-    return np.outer(np.hanning(shape[0]), np.hanning(shape[1])).astype(np.float32)
+    down, across = (np.hanning(length).astype(np.float32) for length in shape)
+    return np.outer(down, across)
 
 
 def _mean_power(frames: Sequence[FloatArray]) -> FloatArray:
@@ -94,8 +95,10 @@ def _mean_power(frames: Sequence[FloatArray]) -> FloatArray:
         np.subtract(frame, frame.mean(), out=flat)
         flat *= window
         spectrum = fft.rfft2(flat)
-        power += spectrum.real**2
-        power += spectrum.imag**2
+        np.square(spectrum.real, out=spectrum.real)
+        np.square(spectrum.imag, out=spectrum.imag)
+        power += spectrum.real
+        power += spectrum.imag
     return ndimage.gaussian_filter(fft.fftshift(power, axes=0), 1.0)
 
 

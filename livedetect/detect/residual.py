@@ -37,7 +37,12 @@ EDGE_PX = 8.0
 """Samples closer to the frame's edge are not covered."""
 TABLE_SIZE = 32
 FEW_FRAMES = 4
-"""A cell averaged over the view of so many frames is sharp enough to find the row jitter."""
+FEW_CELLS = 4000
+"""The mean of so many cells, or of four frames, is sharp enough to find the row jitter."""
+TEMPLATE_FRAMES = 4
+TEMPLATE_CELLS = 14_000
+"""More than in so many cells, and frames, the template gains nothing: what it is wrong by is
+the same in all frames and goes with the level of each site."""
 WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
 WARP_MARGIN_CELLS = 4.0
@@ -112,12 +117,13 @@ class FrontEnd:
         """
         self._begin(frames, kernels, lattice or find_lattice(frames))
         shifts = self.registration.shifts
-        few, few_shifts = frames[:FEW_FRAMES], shifts[:FEW_FRAMES]
+        few, few_shifts = frames[: self._few], shifts[: self._few]
         self._sigma = PROBE_SIGMA * self.columns.scale_px
         for _ in range(2):  # the second pass knows the row jitter
             self.template = self._mean_cell(few, few_shifts)
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
-        self.template = self._mean_cell(frames, shifts)
+        used = slice(None, None, self._stride(len(frames)))
+        self.template = self._mean_cell(frames[used], shifts[used])
         self._background = Background(self.grid.cells, kernels=kernels)
         self.replaced: BoolArray | None = None
         """(P, Q) samples that the latest step moved to another place of the specimen, if any."""
@@ -151,8 +157,23 @@ class FrontEnd:
         self._steps = 0
         self._of_levels = (0.0, 0.0)
         self._place_samples(np.zeros(2))
-        self.template = self._mean_cell(frames[:FEW_FRAMES], shifts[:FEW_FRAMES])
+        self.template = self._mean_cell(frames[: self._few], shifts[: self._few])
         self.columns = find_columns(self.pixel_template().value, lattice)
+
+    @property
+    def _few(self) -> int:
+        """Frames of a rough template."""
+        return min(FEW_FRAMES, self._frames_with(FEW_CELLS))
+
+    def _frames_with(self, cells: int) -> int:
+        """Frames that show so many unit cells."""
+        area = abs(float(np.linalg.det(self.lattice.basis_px)))
+        return int(np.ceil(cells * area / (self.shape[0] * self.shape[1])))
+
+    def _stride(self, frames: int) -> int:
+        """Every so many of the frames make the template."""
+        wanted = max(TEMPLATE_FRAMES, self._frames_with(TEMPLATE_CELLS))
+        return max(1, frames // wanted)
 
     def restore_derived(self) -> None:
         """Make room for intermediate results, after a state has been restored."""

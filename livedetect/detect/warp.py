@@ -225,7 +225,7 @@ def _remaining(
     """(2, h, w) displacement not yet in `field`, from the local `waves` (n, h, w)."""
     phases, weights = [], []
     for wave, vector in zip(waves, vectors.astype(np.float32), strict=True):
-        known = np.tensordot(vector, field, 1)
+        known = vector[0] * field[0] + vector[1] * field[1]
         local = wave * np.exp(np.complex64(2j * np.pi) * known)
         local = _smooth_complex(local, sigma)
         local *= np.exp(-1j * np.angle(local.sum()))
