@@ -155,10 +155,13 @@ def training_patches(
     """Held-out patches of the warm-up by window length, at some of the sites `allowed` (n,)."""
     sites = np.flatnonzero(allowed)
     sites = np.sort(np.random.default_rng(seed).permutation(sites)[:MAX_TRAINING_SITES])
-    sublattices = patches.sublattices(sites)
+    sublattices, samples = patches.sublattices(sites), patches.samples(sites)
+    wanted = np.zeros(baseline.known.size, bool)
+    wanted[samples] = True
+    among = np.cumsum(wanted, dtype=np.int32)[samples] - 1
     collected: dict[int, list[Training]] = {}
-    for window in baseline.held_out(patches.samples(sites)).windows():
-        usable = window.valid.all(axis=1)
-        entry = Training(sublattices[usable], window.z[usable], window.frames)
+    for window in baseline.held_out(np.flatnonzero(wanted)[None]).windows():
+        usable = window.valid[0][among].all(axis=1)
+        entry = Training(sublattices[usable], window.z[0][among[usable]], window.frames)
         collected.setdefault(window.frames, []).append(entry)
     return {length: joined(entries) for length, entries in collected.items()}

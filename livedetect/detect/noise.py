@@ -24,8 +24,22 @@ def variance_of_steps(values: FloatArray, covered: BoolArray) -> FloatArray:
     """(P, Q) noise variance from frame-to-frame differences; a birth spoils only one of them."""
     steps = np.diff(values, axis=0) ** 2
     usable = covered[1:] & covered[:-1]
-    middle = np.median(np.where(usable, steps, 0), axis=0)
-    return np.asarray(middle / (2 * CHI2_MEDIAN))
+    return _median_of_few(np.where(usable, steps, 0)) / (2 * CHI2_MEDIAN)
+
+
+def _median_of_few(values: FloatArray) -> FloatArray:
+    """(...) median over the first axis of values (n, ...), which are overwritten.
+
+    Neighbours change places until all are in order: whole maps at a time, which for a few of
+    them is ten times faster than place by place.
+    """
+    count = len(values)
+    for turn in range(count):
+        for lower, upper in zip(values[turn % 2 : -1 : 2], values[1 + turn % 2 :: 2], strict=True):
+            smaller = np.minimum(lower, upper)
+            np.maximum(lower, upper, out=upper)
+            lower[...] = smaller
+    return np.asarray((values[(count - 1) // 2] + values[count // 2]) / 2)
 
 
 def trimmed_over_cells(

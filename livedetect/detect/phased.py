@@ -259,5 +259,8 @@ class SitePatches:
         p = np.concatenate([(cell1 * m1 + site[0]).ravel() for site in self._cell_sites])
         q = np.concatenate([(cell2 * m2 + site[1]).ravel() for site in self._cell_sites])
         self.positions = self._grid.origin + np.stack([p, q], axis=1) @ self._grid.steps
-        rows, cols = p[:, None] + self._offsets[:, 0], q[:, None] + self._offsets[:, 1]
-        self._flat: IntArray = np.asarray(rows * self._grid.shape[1] + cols, np.int32)
+        centres, offsets = (
+            np.asarray(rows * self._grid.shape[1] + cols, np.int32)
+            for rows, cols in ((p, q), self._offsets.T)
+        )
+        self._flat: IntArray = centres[:, None] + offsets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -58,8 +58,30 @@ def fit(frames: Sequence[FloatArray], settings: Settings, setting: ScanSetting) 
 
 def learn(frames: Sequence[Frame], settings: Settings) -> CrystalModel:
     """`fit` to frames as they came."""
-    pixels = [frame.data.astype(np.float32) for frame in frames]
-    return fit(pixels, settings, ScanSetting.of(frames[-1]))
+    return fit(Pixels(frames), settings, ScanSetting.of(frames[-1]))
+
+
+class Pixels(Sequence[FloatArray]):
+    """Frames as float32 (H, W), each converted when it is asked for: all at once are too much."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = frames
+
+    def __len__(self) -> int:
+        """Number of frames."""
+        return len(self._frames)
+
+    @overload
+    def __getitem__(self, index: int) -> FloatArray: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Pixels: ...
+
+    def __getitem__(self, index: int | slice) -> FloatArray | Pixels:
+        """A frame, or some of them."""
+        if isinstance(index, slice):
+            return Pixels(self._frames[index])
+        return self._frames[index].data.astype(np.float32)
 
 
 def model_values(
