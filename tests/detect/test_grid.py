@@ -72,3 +72,24 @@ def test_the_background_does_not_swallow_one_odd_cell() -> None:
         means[15, 15] = 5.0
         found = background.step(means, np.ones((30, 30)))
     assert abs(found[15, 15]) < 0.3
+
+
+def test_some_cells_are_the_same_cells_of_a_map() -> None:
+    grid = Grid.covering(LATTICE, (256, 256))
+    of_map = np.arange(np.prod(grid.shape)).reshape(grid.shape)
+    few, places = grid.thinned(60)
+    assert 60 <= few.cells[0] * few.cells[1] < grid.cells[0] * grid.cells[1] / 4
+    assert np.array_equal(few.by_cell(places)[1, :, 2], grid.by_cell(of_map)[4, :, 8])
+    middle, places = grid.middle(8)
+    assert middle.cells == (8, 8)
+    first = [(n - 8) // 2 for n in grid.cells]
+    here = grid.by_cell(of_map)[first[0] :, :, first[1] :]
+    assert np.array_equal(middle.by_cell(places)[:, 0, :, 0], here[:8, 0, :8, 0])
+
+
+def test_a_small_grid_is_taken_as_it_is() -> None:
+    grid = Grid.covering(LATTICE, (128, 128))
+    everything = np.arange(np.prod(grid.shape)).reshape(grid.shape)
+    for part, places in (grid.thinned(10_000), grid.middle(200)):
+        assert part.cells == grid.cells
+        assert np.array_equal(places, everything)

@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
 from livedetect import Detector, Settings
 from livedetect.detect.baseline import Baseline
@@ -13,7 +12,6 @@ from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
 from livedetect.detect.kernels.maps import Placement, Standardised, WarmUp
-from livedetect.detect.moved import moved_back
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
 
@@ -261,16 +259,6 @@ def test_frames_judged_by_others_agree():
     assert np.array_equal(said[0][1], said[1][1])
     assert said[0][1].any()
     assert np.allclose(said[0][0], said[1][0], atol=1e-5)
-
-
-@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.3, -2.6), (-7.0, 4.25)])
-@pytest.mark.parametrize("outside", ["mirror", "nan"])
-def test_frames_move_as_scipy_moves_them(shift, outside):
-    image = np.random.default_rng(1).normal(size=(40, 50))
-    mode = "mirror" if outside == "mirror" else "constant"
-    expected = ndimage.shift(image, (-shift[1], -shift[0]), order=1, mode=mode, cval=np.nan)
-    moved = moved_back(image, np.array(shift), outside)
-    assert np.allclose(moved, expected, atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.parametrize("kernels", ["auto", "plain"])

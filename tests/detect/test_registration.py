@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from livedetect.detect.binned import binned
 from livedetect.detect.detector import Detector
 from livedetect.detect.kernels.plain import shift_rows
 from livedetect.detect.lattice import find_lattice
 from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.residual import FrontEnd
-from livedetect.detect.warp import Warp
+from livedetect.detect.warp import Warp, _registered_mean
 from livedetect.settings import Settings
 from livedetect.stream.registry import open_simulator
 from tests.detect.streams import frames, watch
@@ -139,3 +140,23 @@ def test_the_gain_of_a_steady_beam_does_not_creep(seed: int) -> None:
         registration = detector.step(frame).registration
         gains.append(registration.gain if registration else np.nan)
     assert np.mean(gains[-40:]) == pytest.approx(1.0, abs=0.025)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (1.3, -2.6), (-7.0, 4.25)])
+def test_frames_are_moved_back_in_whole_pixels(shift: tuple[float, float]) -> None:
+    image = np.random.default_rng(1).normal(size=(40, 50)).astype(np.float32)
+    back = (-np.round(shift[1]), -np.round(shift[0]))
+    expected = ndimage.shift(image, back, order=0, mode="mirror")
+    assert np.allclose(_registered_mean([image], np.array([shift])), expected)
+
+
+def test_the_warp_of_a_large_cell_is_found_on_larger_blocks() -> None:
+    spec = "mos2?size=512&a_px=64&damage=0&frames=4&warp_px=4&detected_e_per_px=20"
+    stream = floats(spec)
+    lattice = find_lattice(stream)
+    shifts = BraggRegistration(lattice, stream).shifts
+    found = Warp.from_frames(stream, shifts, lattice)
+    small = [binned(frame, 4) for frame in stream]
+    lattice = find_lattice(small)
+    reference = Warp.from_frames(small, BraggRegistration(lattice, small).shifts, lattice)
+    assert found.rms_px == pytest.approx(4 * reference.rms_px, rel=0.05)
