@@ -95,6 +95,7 @@ class LatticeMethod:
         self._rows.calibrate(held_out, some, self._site_probability)
         ground = (self._baseline.level, self._baseline.known)
         self._phases = phases_of_cells(self._front.grid, *ground, settings.random_seed)
+        self._front.other_phases = carried_on(self._phases) > 0
         self._baseline.end_warm_up(keep_level=self._front.warp.undecided)
 
     @property

@@ -20,6 +20,7 @@ from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
+from livedetect.detect.noise import moved_with_edge
 from livedetect.detect.registration import (
     BraggRegistration,
     Drift,
@@ -131,6 +132,9 @@ class FrontEnd:
         """(P, Q) where the displacement is known well; set together with `replaced`."""
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
+        self.other_phases = np.zeros(self.grid.cells, bool)
+        """(n1, n2) cells unlike the template from the start: what their levels have in common
+        with it is their own, and changes as the view moves over them."""
         self.registration.shift = np.zeros(2)
         self.registration.reset_velocity()
 
@@ -156,6 +160,7 @@ class FrontEnd:
         self._jitter = None
         self._steps = 0
         self._of_levels = (0.0, 0.0)
+        self._usual_line: tuple[float, float] | None = None
         self._place_samples(np.zeros(2))
         self.template = self._mean_cell(frames[: self._few], shifts[: self._few])
         self.columns = find_columns(self.pixel_template().value, lattice)
@@ -202,6 +207,7 @@ class FrontEnd:
             self._place_samples(drift.shift)
             self._background.move(moved)
             self.ignored_cells = shifted(self.ignored_cells, moved)
+            self.other_phases = moved_with_edge(self.other_phases, moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
         strength = self.registration.strength(drift)
@@ -239,10 +245,16 @@ class FrontEnd:
             *kernels.fitted_samples(values, covered, self.template, ground)
         )
         if self._steps % LEVEL_FRAMES == 1:
-            plain = replace(ground, level=np.zeros_like(ground.level))
-            self._of_levels = kernels.robust_line(
+            left_out = ground.ignored | self.other_phases
+            plain = replace(ground, level=np.zeros_like(ground.level), ignored=left_out)
+            slope, above = kernels.robust_line(
                 *kernels.fitted_samples(ground.level, covered, self.template, plain)
             )
+            if self._usual_line is None and self.other_phases.any():
+                # the template is a mean of all phases: that each differs from it is no creeping
+                self._usual_line = (slope, above)
+            usual = self._usual_line or (0.0, 0.0)
+            self._of_levels = (slope - usual[0], above - usual[1])
         more, above = self._of_levels
         return gain * (1 + more), offset + gain * above
 

@@ -7,6 +7,7 @@ from livedetect import Detector
 from livedetect.detect.domains import boundary_of, shares_of
 from livedetect.stream.registry import open_simulator
 from livedetect.types import RegionEvent
+from tests.detect.streams import watch
 
 SPEC = "{}?size=256&frames=13&damage=0&detected_e_per_px=3&{}&seed={}"
 
@@ -69,3 +70,15 @@ def test_the_drift_of_the_frame_in_which_outlines_lie_is_told() -> None:
     after, later = (np.array(drifts[ready["frame"] + step]) for step in (1, 2))
     assert np.hypot(*(later - after)) > 0.5
     np.testing.assert_allclose(ready["drift_px"], 2 * after - later, atol=0.4)
+
+
+def test_a_boundary_that_drifts_through_the_view_does_not_change_the_gain() -> None:
+    """Once the levels of the larger domain no longer prevailed, there were 50 false markers."""
+    run = watch(
+        "mos2?twin=1&size=512&fps=6&drift_px=0.5&frames=90&detected_e_per_px=8&seed=1"
+        "&damage_from=60&births_until=61"
+    )
+    assert len(run.named("defect_confirmed")) <= 3
+    gains = [entry.registration.gain for entry in run.results if entry.registration]
+    late = gains[-30:]
+    assert max(late) < 1.1 * min(late)
