@@ -18,7 +18,8 @@ COMPANY = 3
 """Points in a chain of neighbours that are part of something larger."""
 ENCLOSED = 5
 """Of a cell's eight neighbours: a region that has come around a point takes it in."""
-BLOCK = np.ones((3, 3), bool)
+AROUND = np.indices((3, 3)).reshape(2, -1).T - 1
+"""(9, 2) steps to the cells within one of a cell."""
 
 
 class Solitary:
@@ -43,9 +44,10 @@ class Solitary:
         reach_px : distance within which others are company.
         """
         alone = _company(positions, reach_px) < COMPANY
+        last = np.array(self._age.shape) - 1
+        around = np.clip(cells[alone][:, None] + AROUND, 0, last).reshape(-1, 2)
         near = np.zeros(self._age.shape, bool)
-        near[tuple(cells[alone].T)] = True
-        near = ndimage.binary_dilation(near, BLOCK)
+        near[around[:, 0], around[:, 1]] = True
         self._age = np.where(near, self._age + 1, 0)
 
     def without(self, flagged: BoolArray) -> BoolArray:
@@ -54,12 +56,13 @@ class Solitary:
         if not theirs.any():
             return flagged
         left = flagged & ~theirs
-        while True:
+        while left.any():
             around = np.round(9 * ndimage.uniform_filter(left.astype(float), 3, mode="constant"))
             enclosed = theirs & ~left & (around >= ENCLOSED)
             if not enclosed.any():
-                return left
+                break
             left |= enclosed
+        return left
 
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
@@ -70,5 +73,7 @@ def _company(positions: FloatArray, reach_px: float) -> IntArray:
     """(n,) points in the chain of each of the positions (n, 2), steps at most `reach_px`."""
     x, y = positions.T
     near = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 < reach_px**2
+    if near.sum() == len(x):
+        return np.ones(len(x), np.int64)
     _, chain = sparse.csgraph.connected_components(sparse.csr_array(near))
     return np.asarray(np.bincount(chain)[chain])
