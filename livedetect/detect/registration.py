@@ -30,6 +30,8 @@ SEARCH_STEPS = 24
 SWING_SIGMA = 3.0
 SWING_PX = 1.0
 """Less than this may as well come from the specimen: on real frames small swings are no motion."""
+MISFIT_INFLUENCE = 4.0
+"""Of what is usual, by which one frame may count at most."""
 FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
 
@@ -78,13 +80,14 @@ class BraggRegistration:
         self._reference = np.mean(turned, axis=0)
         self.shifts = self._follow(amplitudes)
         """(frames, 2) drift of the frames used for fitting, px."""
-        self._swing.learn(terms, root)
+        self._swing.learn(terms, amplitudes, root)
         self.reset_velocity()
 
     def step(self, frame: FloatArray) -> Drift:
         """Register the next frame, float32 (H, W)."""
         terms = self._row_terms(frame)
-        return replace(self._locate(terms.sum(axis=0)), swing=self._swing.step(terms))
+        amplitude = terms.sum(axis=0)
+        return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude))
 
     def undo(self, drift: Drift) -> None:
         """Take back the latest step, whose frame turned out not to show the crystal."""
@@ -214,9 +217,14 @@ class Swing:
         self._vectors = vectors
         self._solution: FloatArray | None = None
 
-    def learn(self, terms: Sequence[FloatArray], root: FloatArray) -> None:
-        """Note what is usual from the rows' terms (H, n), weights `root` (n,)."""
-        turns = np.array([self._turn(entry) for entry in terms])
+    def learn(
+        self, terms: Sequence[FloatArray], amplitudes: Sequence[FloatArray], root: FloatArray
+    ) -> None:
+        """Note what is usual, from the rows' terms (H, n) of the `amplitudes` (n,).
+
+        `root` (n,) are the weights of the reflections.
+        """
+        turns = [self._turn(*pair) for pair in zip(terms, amplitudes, strict=True)]
         self._usual = np.median(turns, axis=0)
         if len(self._vectors) <= 2:
             return
@@ -224,30 +232,31 @@ class Swing:
         self._solution = np.linalg.pinv(weighted) * root
         self._spread = np.sqrt(np.diag(np.linalg.inv(weighted.T @ weighted)))
         self._root = root
-        self._misfit2 = float(np.mean([self._fit(entry)[1] for entry in terms]))
+        self._misfit2 = float(np.mean([self._fit(turn)[1] for turn in turns]))
 
-    def step(self, terms: FloatArray) -> FloatArray:
+    def step(self, terms: FloatArray, amplitude: FloatArray) -> FloatArray:
         """(x, y) change of the drift over the frame against what is usual, px."""
         if self._solution is None:
             return np.zeros(2)
-        swing, misfit2 = self._fit(terms)
-        self._misfit2 += 0.1 * (misfit2 - self._misfit2)
+        swing, misfit2 = self._fit(self._turn(terms, amplitude))
+        # a frame without the crystal must not hide what the next ones show
+        self._misfit2 += 0.1 * (min(misfit2, MISFIT_INFLUENCE * self._misfit2) - self._misfit2)
         error = self._spread * np.sqrt(self._misfit2)
         large = (np.abs(swing) > SWING_SIGMA * error) & (np.abs(swing) > SWING_PX)
         return np.where(large, swing, 0.0)
 
-    def _fit(self, terms: FloatArray) -> tuple[FloatArray, float]:
-        """Change of the drift (2,), and mean square of what it leaves."""
-        turned = self._usual - self._turn(terms)
+    def _fit(self, turn: FloatArray) -> tuple[FloatArray, float]:
+        """Change of the drift (2,) from turns (n,), and mean square of what it leaves."""
+        turned = self._usual - turn
         swing = self._solution @ turned
         left = (turned - self._vectors @ swing) * self._root
         return swing, float((left**2).sum() / (len(left) - 2))
 
-    def _turn(self, terms: FloatArray) -> FloatArray:
+    def _turn(self, terms: FloatArray, amplitude: FloatArray) -> FloatArray:
         """(n,) turns of the phases over the frame."""
-        whole, moment = terms.sum(axis=0), self._down @ terms
-        power = np.maximum(np.abs(whole) ** 2, 1e-12)
-        return np.asarray((moment * np.conj(whole)).imag / power / self._inertia / (2 * np.pi))
+        moment = self._down @ terms
+        power = np.maximum(np.abs(amplitude) ** 2, 1e-12)
+        return np.asarray((moment * np.conj(amplitude)).imag / power / self._inertia / (2 * np.pi))
 
 
 class RowJitter:

@@ -11,6 +11,7 @@ from scipy import ndimage, sparse
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.phased import NEIGHBOURS
 
 OWN_FRAMES = 12
 """A point that has stood alone for so long is no first sign of a region."""
@@ -18,8 +19,6 @@ COMPANY = 3
 """Points in a chain of neighbours that are part of something larger."""
 ENCLOSED = 5
 """Of a cell's eight neighbours: a region that has come around a point takes it in."""
-AROUND = np.indices((3, 3)).reshape(2, -1).T - 1
-"""(9, 2) steps to the cells within one of a cell."""
 
 
 class Solitary:
@@ -45,7 +44,7 @@ class Solitary:
         """
         alone = _company(positions, reach_px) < COMPANY
         last = np.array(self._age.shape) - 1
-        around = np.clip(cells[alone][:, None] + AROUND, 0, last).reshape(-1, 2)
+        around = np.clip(cells[alone][:, None] + NEIGHBOURS, 0, last).reshape(-1, 2)
         near = np.zeros(self._age.shape, bool)
         near[around[:, 0], around[:, 1]] = True
         self._age = np.where(near, self._age + 1, 0)

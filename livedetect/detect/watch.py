@@ -71,18 +71,20 @@ class WatchedArea:
 
         Those of the sample positions (n, 2) that are not are taken out of `watched` (n,).
         """
-        height, width = (-(-length // BLOCK_PX) for length in self.mask.shape)
-        blocks = np.zeros((height, width), bool)
+        blocks = _no_blocks(self.mask.shape)
         form(COMPILED).keep_inside(positions, placement, self.mask, watched, (BLOCK_PX, blocks))
         return blocks
 
 
 def block_map(positions: FloatArray, shape: tuple[int, ...]) -> BoolArray:
     """(H / 8, W / 8) True for blocks within one block of a position (n, 2) (x, y) in the frame."""
-    height, width = -(-shape[0] // BLOCK_PX), -(-shape[1] // BLOCK_PX)
-    blocks = np.zeros((height, width), bool)
+    blocks = _no_blocks(shape)
     form(COMPILED).mark_blocks(positions, BLOCK_PX, blocks)
     return blocks
+
+
+def _no_blocks(shape: tuple[int, ...]) -> BoolArray:
+    return np.zeros([-(-length // BLOCK_PX) for length in shape], bool)
 
 
 def _slices(rectangle: tuple[int, ...]) -> tuple[slice, slice]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from livedetect.stream.client import Link
 from livedetect.viewer.markers import legend_of
-from livedetect.viewer.phases_in_view import phases_legend
+from livedetect.viewer.phases_in_view import with_phases
 
 LITTLE_ROOM_BYTES = 2e9
 _NOT_ANALYSED = ("skipped", "invalid", "suspect", "duplicate", "late")
@@ -73,9 +73,7 @@ def panel_of(
         flags=_flags({} if state["end"] else state["latest"], displayed),
         defects=f"{counts['total']} defects · {counts['new']} new",
         rows=_rows(state["latest"], displayed),
-        legend="&nbsp; ".join(
-            filter(None, (legend_of(list(kinds)), phases_legend(displayed.phases)))
-        ),
+        legend=with_phases(legend_of(list(kinds)), displayed.phases),
         note=_note(state, displayed),
         lamps=(_source_lamp(link, state), _recording_lamp(link, state)),
         running=link is Link.ATTACHED and not state["end"],

@@ -66,10 +66,11 @@ def _starts_anew(event: Event) -> bool:
     return ordered and bool(event.get("ok", True))
 
 
-def phases_legend(shares: tuple[float, ...]) -> str:
-    """What the thin outlines are, as rich text; empty where there are none."""
+def with_phases(legend: str, shares: tuple[float, ...]) -> str:
+    """A legend, rich text, and behind it what the thin outlines are, if there are any."""
     if not shares:
-        return ""
+        return legend
     told = "&nbsp;·&nbsp;".join(f"{100 * share:.0f}&nbsp;%" for share in shares)
     sign = f'<span style="color: {PHASE_COLOR}"><b>▱</b></span>'
-    return f"{sign}&nbsp;{len(shares)}&nbsp;phases&nbsp;{told}"
+    phases = f"{sign}&nbsp;{len(shares)}&nbsp;phases&nbsp;{told}"
+    return f"{legend}&nbsp; {phases}" if legend else phases

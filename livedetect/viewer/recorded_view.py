@@ -22,7 +22,7 @@ from livedetect.viewer.markers import (
 )
 from livedetect.viewer.napari_seam import viewer_key
 from livedetect.viewer.panel import Tone
-from livedetect.viewer.phases_in_view import phases_legend
+from livedetect.viewer.phases_in_view import with_phases
 from livedetect.viewer.recorded_layers import RecordedLayers
 from livedetect.viewer.recorded_markers import compared, comparison_legend, session_markers
 from livedetect.viewer.recorded_overlay import OtherAnalysis
@@ -247,7 +247,7 @@ class RecordedView:
     def _legend(self, session: RecordedSession, step: int, held: Any) -> str:
         known = session.timeline.told_at(step)
         kinds = legend_of([str(known.get(of, {}).get("kind", "unknown")) for of in held])
-        return "&nbsp; ".join(filter(None, (kinds, phases_legend(session.phases_at(step).shares))))
+        return with_phases(kinds, session.phases_at(step).shares)
 
     def fit(self) -> None:
         """Let the frame fill the canvas."""

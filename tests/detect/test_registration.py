@@ -83,16 +83,15 @@ def test_row_jitter_is_recognised(jitter_px: float) -> None:
     assert residual.jitter_rms_px == pytest.approx(jitter_px, rel=0.35)
 
 
+def warp_of(stream: list[np.ndarray]) -> Warp:
+    lattice = find_lattice(stream)
+    return Warp.from_frames(stream, BraggRegistration(lattice, stream).shifts, lattice)
+
+
 def test_the_warp_is_undone() -> None:
     warped = "mos2?size=256&damage=0&frames=12&warp_px=1.5&detected_e_per_px=20"
-    stream = floats(warped)
-    lattice = find_lattice(stream)
-    shifts = BraggRegistration(lattice, stream).shifts
-    found = Warp.from_frames(stream, shifts, lattice)
-    straight = floats(warped.replace("warp_px=1.5", "warp_px=0"))
-    lattice = find_lattice(straight)
-    shifts = BraggRegistration(lattice, straight).shifts
-    reference = Warp.from_frames(straight, shifts, lattice)
+    found = warp_of(floats(warped))
+    reference = warp_of(floats(warped.replace("warp_px=1.5", "warp_px=0")))
     assert found.rms_px > 3 * reference.rms_px
     assert found.rms_px > 0.3
 
@@ -153,10 +152,6 @@ def test_frames_are_moved_back_in_whole_pixels(shift: tuple[float, float]) -> No
 def test_the_warp_of_a_large_cell_is_found_on_larger_blocks() -> None:
     spec = "mos2?size=512&a_px=64&damage=0&frames=4&warp_px=4&detected_e_per_px=20"
     stream = floats(spec)
-    lattice = find_lattice(stream)
-    shifts = BraggRegistration(lattice, stream).shifts
-    found = Warp.from_frames(stream, shifts, lattice)
-    small = [binned(frame, 4) for frame in stream]
-    lattice = find_lattice(small)
-    reference = Warp.from_frames(small, BraggRegistration(lattice, small).shifts, lattice)
+    found = warp_of(stream)
+    reference = warp_of([binned(frame, 4) for frame in stream])
     assert found.rms_px == pytest.approx(4 * reference.rms_px, rel=0.05)

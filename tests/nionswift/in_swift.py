@@ -21,6 +21,7 @@ import numpy as np
 from nion.instrumentation import HardwareSource
 from nion.usim_device import ScanDevice
 from nion.utils import Geometry, Registry
+from witness import Witness
 
 from nionswift_plugin.livedetect_lattice import headless
 
@@ -47,21 +48,6 @@ def lattice():
 def scanner(name="usim_scan_device"):
     found = HardwareSource.HardwareSourceManager()
     return found.get_hardware_source_for_hardware_source_id(name)
-
-
-class Witness:
-    """Another listener, registered after the bridge's: it keeps sums of complete frames."""
-
-    def __init__(self, device):
-        self.sums, self.sources, self.states = {}, [], []
-        self._listener = device.data_channel_updated_event.listen(self._updated)
-
-    def _updated(self, channel, source):
-        self.states.append(channel.state)
-        if channel.state == "complete":
-            key = f"{source.metadata['scan']['scan_id']}/{channel.channel_id}"
-            self.sums[key] = zlib.crc32(np.ascontiguousarray(source.data))
-            self.sources = [*self.sources[-20:], (key, source)]
 
 
 witness = None
