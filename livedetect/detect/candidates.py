@@ -22,7 +22,8 @@ def candidates_of(
     kept = suppress_non_maxima(positions, above.score, merge_radius_px)
     best = above.select(kept)
     sublattice = sites.sublattices(best.site)
-    kinds = judgement.filters.kinds(best.z, sublattice, best.window_frames)
+    explanations = judgement.filters.explanations
+    kinds = explanations.kinds(best.z, sublattice, best.window_frames)
     rows = zip(
         kept.tolist(),
         best.score.tolist(),
@@ -52,9 +53,7 @@ def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> Flo
     filters = judgement.filters
     sublattices = sites.sublattices(patches.site)
     explained = np.maximum(*filters.score(patches.z, sublattices, 1))
+    columns = sites.positions[patches.site] + sites.to_columns[sublattices]
+    places = columns + filters.explanations.places(patches.z, sublattices)
     explained_well = explained > EXPLAINED_SHARE * patches.score
-    for sublattice in np.unique(sublattices[explained_well]).tolist():
-        here = explained_well & (sublattices == sublattice)
-        columns = sites.positions[patches.site[here]] + sites.to_column(sublattice)
-        centroids[here] = columns + filters.at(sublattice).places(patches.z[here])
-    return centroids
+    return np.where(explained_well[:, None], places, centroids)

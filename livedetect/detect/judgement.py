@@ -139,7 +139,7 @@ def matched_filters(
         columns = profile.heights
         shapes = SiteShapes(
             profile=profile,
-            offsets_px=patches.offsets_px - patches.to_column(site),
+            offsets_px=patches.offsets_px - patches.to_columns[site],
             noise=np.sqrt(patches.of_site(variance, site)),
             height=float(columns[site]) if patches.is_column(site) else None,
             others=np.delete(columns, site) if patches.is_column(site) else columns,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import FloatArray, IntArray
+from livedetect.detect.explanations import Explanations, padded
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Matched
 from livedetect.detect.profile import ColumnProfile
@@ -97,26 +98,32 @@ class MatchedFilter:
 
     def __init__(self, shapes: SiteShapes, noise: FloatArray) -> None:
         """Learn from defect-free patches `noise` (n, d), noise standard deviations."""
-        self._inverse = np.linalg.inv(_covariance(noise))
-        self._spread_px = shapes.neighbour_px * (
+        inverse = np.linalg.inv(_covariance(noise))
+        self.spread_px = shapes.neighbour_px * (
             HOLLOW_SPREAD if shapes.height is None else COLUMN_SPREAD
         )
+        """Standard deviation of defects about the site, px."""
         self.sign = 0.0 if shapes.height is not None else float(np.sign(shapes.highest))
         """Of a plausible change: where there is no column none can vanish; 0 for any."""
         model = np.column_stack([shapes.brighter, shapes.moved])
-        self._fit = self._inverse @ model
-        self._information = model.T @ self._fit
-        self._uncertainty = np.linalg.inv(self._information)
+        fit = inverse @ model
+        information = model.T @ fit
+        uncertainty = np.linalg.inv(information)
+        self.locating = fit @ uncertainty.T
+        """(d, 3) least-squares estimate of a change's height, and of height x place (x, y)."""
+        self.place_noise2 = np.diag(uncertainty)[1:]
+        """(2,) variance of the estimate of height x place."""
         hypotheses = sorted(shapes.hypotheses(), key=lambda entry: entry[0])
-        self._kinds = [kind for kind, _ in hypotheses]
-        self._first_of_kind = [self._kinds.index(kind) for kind in sorted(set(self._kinds))]
+        self.kinds = [kind for kind, _ in hypotheses]
+        """(k,) what each hypothesis is called; in order, with several of one kind."""
         expected = np.stack([patch for _, patch in hypotheses], axis=1)
-        self._likely = self._inverse @ expected
-        self._cost = 0.5 * np.einsum("dk,dk->k", expected, self._likely)
-        self._displaced = np.array([kind == "displaced" for kind in self._kinds])
-        displaced = self._displaced
-        shapes_sought = np.column_stack([self._fit[:, 0], self._likely[:, displaced]])
-        power = [self._information[0, 0], *(2 * self._cost[displaced])]
+        self.likely = inverse @ expected
+        """(d, k): the log-likelihood of a hypothesis over that of nothing is z' likely - cost."""
+        self.cost = 0.5 * np.einsum("dk,dk->k", expected, self.likely)
+        """(k,) half the information per frame, d'²."""
+        displaced = np.array([kind == "displaced" for kind in self.kinds])
+        shapes_sought = np.column_stack([fit[:, 0], self.likely[:, displaced]])
+        power = [information[0, 0], *(2 * self.cost[displaced])]
         self.filters = shapes_sought / np.sqrt(power)
         """(d, k) of unit variance: a change of height, then displacements, if any."""
         self.skewness = _skewness(noise @ self.filters)
@@ -125,47 +132,9 @@ class MatchedFilter:
     def information(self) -> dict[str, float]:
         """Information per frame, d'², of the weakest form of every kind."""
         found: dict[str, float] = {}
-        for kind, cost in zip(self._kinds, self._cost, strict=True):
+        for kind, cost in zip(self.kinds, self.cost, strict=True):
             found[kind] = min(found.get(kind, np.inf), 2 * float(cost))
         return found
-
-    def kinds(self, z: FloatArray, frames: IntArray) -> list[tuple[str, float]]:
-        """Most probable kind of patches z (n, d) over `frames` (n,), and its probability.
-
-        All kinds count as equally likely beforehand; what explains nothing is ``unknown``.
-        """
-        length = frames[:, None]
-        support = np.sqrt(length) * (z @ self._likely) - length * self._cost
-        strongest = np.maximum.reduceat(support, self._first_of_kind, axis=1)
-        best, most = strongest.argmax(axis=1), strongest.max(axis=1)
-        share = 1 / np.exp(strongest - most[:, None]).sum(axis=1)
-        names = [self._kinds[self._first_of_kind[index]] for index in best.tolist()]
-        return [
-            (name, round(probable, 3)) if explains > 0 else ("unknown", 0.0)
-            for name, probable, explains in zip(names, share.tolist(), most.tolist(), strict=True)
-        ]
-
-    def places(self, z: FloatArray) -> FloatArray:
-        """(n, 2) best estimate of where the change in patches (n, d) lies, px from the column.
-
-        One Gauss-Newton step, drawn to the column as far as the noise asks for it. A column
-        that has moved is told by its own place.
-        """
-        inverse = self._uncertainty
-        coefficients = (z @ self._fit) @ inverse.T
-        height = coefficients[:, :1]
-        noise2 = np.diag(inverse)[1:] / np.maximum(height**2, 1e-12)
-        step = np.where(height == 0, 0, coefficients[:, 1:] / np.where(height == 0, 1, height))
-        prior2 = self._spread_px**2
-        step = step * prior2 / (prior2 + noise2)
-        length = np.hypot(step[:, :1], step[:, 1:])
-        step = step * np.minimum(1.0, 2 * self._spread_px / np.maximum(length, 1e-12))
-        return np.where(self._has_moved(z)[:, None], 0.0, step)
-
-    def _has_moved(self, z: FloatArray) -> BoolArray:
-        """(n,) True for patches (n, d) that a displacement explains best."""
-        support = z @ self._likely - self._cost
-        return np.asarray(self._displaced[support.argmax(axis=1)] & (support.max(axis=1) > 0))
 
 
 class MatchedFilters:
@@ -175,11 +144,13 @@ class MatchedFilters:
         self._sites = sites
         most = max(site.filters.shape[1] for site in sites)
         self.arrays = Matched(
-            filters=np.stack([_padded(site.filters.T, most) for site in sites]),
-            skewness=np.stack([_padded(site.skewness, most) for site in sites]),
+            filters=np.stack([padded(site.filters.T, most) for site in sites]),
+            skewness=np.stack([padded(site.skewness, most) for site in sites]),
             sign=np.array([site.sign for site in sites], np.float32),
         )
         """For the kernels."""
+        self.explanations = Explanations(sites)
+        """What made a patch, and where it lies."""
         self.information: dict[str, float] = {}
         """Information per frame, d'², by kind, at the site where the kind is weakest."""
         for site in sites:
@@ -196,18 +167,6 @@ class MatchedFilters:
         lengths = np.array(np.broadcast_to(frames, len(z)))
         height, moved = form(COMPILED).matched(z, sublattice, lengths, self.arrays)
         return height, moved
-
-    def kinds(
-        self, z: FloatArray, sublattice: IntArray, frames: IntArray
-    ) -> list[tuple[str, float]]:
-        """Most probable kind of patches (n, d) over `frames` (n,) at sites of the cell (n,)."""
-        found = [("unknown", 0.0)] * len(z)
-        for site in np.unique(sublattice).tolist():
-            here = np.flatnonzero(sublattice == site)
-            said = self._sites[site].kinds(z[here], frames[here])
-            for index, entry in zip(here.tolist(), said, strict=True):
-                found[index] = entry
-        return found
 
     def at(self, sublattice: int) -> MatchedFilter:
         """The filter of one site of the cell."""
@@ -243,9 +202,3 @@ def _covariance(noise: FloatArray) -> FloatArray:
     diagonal = np.diag(np.diag(covariance))
     ridge = RIDGE * np.trace(covariance) / length * np.eye(length)
     return np.asarray((1 - weight) * covariance + weight * diagonal + ridge)
-
-
-def _padded(values: FloatArray, length: int) -> FloatArray:
-    """float32 `values` with zeros behind them along the first axis, `length` in all."""
-    missing = np.zeros((length - len(values), *values.shape[1:]))
-    return np.ascontiguousarray(np.concatenate([values, missing]), np.float32)

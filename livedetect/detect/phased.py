@@ -198,9 +198,8 @@ class SitePatches:
     def place_in(self, cells: IntArray, sublattice: int) -> FloatArray:
         """(n, 2) sample coordinates of a site in unit cells (n, 2), px."""
         samples = cells * np.array(self._grid.samples) + self._cell_sites[sublattice]
-        return np.asarray(self._grid.origin + samples @ self._grid.steps) + self.to_column(
-            sublattice
-        )
+        sample_px = self._grid.origin + samples @ self._grid.steps
+        return np.asarray(sample_px + self.to_columns[sublattice])
 
     @property
     def sites_per_cell(self) -> int:
@@ -215,13 +214,14 @@ class SitePatches:
         """True if a site of the cell is an atomic column, False for a hollow."""
         return sublattice < len(self._columns.fractions)
 
-    def to_column(self, sublattice: int) -> FloatArray:
-        """(2,) from a site's sample to the true place of its column, (x, y), px."""
-        if not self.is_column(sublattice):
-            return np.zeros(2)
-        sample = self._cell_sites[sublattice] / np.array(self._grid.samples)
-        off = self._columns.fractions[sublattice] - sample
-        return np.asarray((off - np.round(off)) @ self._grid.lattice.basis_px)
+    @property
+    def to_columns(self) -> FloatArray:
+        """(s, 2) from a site's sample to the true place of its column, (x, y), px; 0 in hollows."""
+        columns = self._columns.fractions
+        off = columns - self._cell_sites[: len(columns)] / np.array(self._grid.samples)
+        result = np.zeros((self.sites_per_cell, 2))
+        result[: len(columns)] = (off - np.round(off)) @ self._grid.lattice.basis_px
+        return result
 
     def of_site(self, cell: FloatArray, sublattice: int) -> FloatArray:
         """(d,) patch of a periodic map (m1, m2) around a site of the cell."""

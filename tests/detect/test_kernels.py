@@ -184,6 +184,10 @@ def test_experts_agree_and_nothing_that_matters_is_skipped():
         for kind in (PLAIN, COMPILED)
     ]
     assert np.allclose(*said, rtol=1e-4, atol=1e-4)
+    filters = experts.matched.filters
+    said = [form(kind).filtered(patches, looked.sublattice, filters) for kind in (PLAIN, COMPILED)]
+    assert np.allclose(*said, rtol=1e-4, atol=1e-4)
+    assert np.allclose(said[0][7], filters[looked.sublattice[7]] @ patches[7], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("first", [(3, 5), (-7, 2), (40, -9), (70, 70)])

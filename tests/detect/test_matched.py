@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from livedetect.detect.explanations import Explanations
 from livedetect.detect.kernels.plain_experts import normal_deviate
 from livedetect.detect.matched import (
     MatchedFilter,
@@ -21,7 +22,11 @@ NEIGHBOUR_PX = 9.2
 
 
 def kind_of(site: MatchedFilter, patch: np.ndarray, frames: int) -> tuple[str, float]:
-    return site.kinds(patch[None], np.array([frames]))[0]
+    return Explanations([site]).kinds(patch[None], np.zeros(1, int), np.array([frames]))[0]
+
+
+def place_of(site: MatchedFilter, patch: np.ndarray) -> np.ndarray:
+    return Explanations([site]).places(patch[None], np.zeros(1, int))[0]
 
 
 def offsets() -> np.ndarray:
@@ -125,10 +130,27 @@ def test_a_vacancy_lies_on_its_column_and_an_adatom_where_it_is(
     column: MatchedFilter, hollow: MatchedFilter
 ) -> None:
     rough = noise(1, seed=9)[0]
-    assert np.hypot(*column.places((changed(-1.0) + rough)[None])[0]) < 0.06 * NEIGHBOUR_PX
-    found = hollow.places((changed(1.0, (1.0, -0.5)) + rough)[None])[0]
+    assert np.hypot(*place_of(column, changed(-1.0) + rough)) < 0.06 * NEIGHBOUR_PX
+    found = place_of(hollow, changed(1.0, (1.0, -0.5)) + rough)
     assert found == pytest.approx([1.0, -0.5], abs=0.06 * NEIGHBOUR_PX)
-    assert column.places(displaced(1.0)[None] * 3)[0] == pytest.approx([0, 0])
+    assert place_of(column, displaced(1.0) * 3) == pytest.approx([0, 0])
+
+
+def test_patches_are_explained_by_the_hypotheses_of_their_own_site(
+    column: MatchedFilter, hollow: MatchedFilter
+) -> None:
+    both = Explanations([hollow, column])
+    patches = np.stack([changed(-1.0), changed(0.9, (1.0, -0.5)), displaced(1.0)]) * 3
+    sites, frames = np.array([1, 0, 1]), np.array([9, 9, 9])
+    alone = [column, hollow, column]
+    assert [kind for kind, _ in both.kinds(patches, sites, frames)] == [
+        "vacancy",
+        "adatom",
+        "displaced",
+    ]
+    for site, patch, place in zip(alone, patches, both.places(patches, sites), strict=True):
+        assert place == pytest.approx(place_of(site, patch), abs=1e-5)
+    assert both.kinds(patches[:0], sites[:0], frames[:0]) == []
 
 
 @pytest.mark.parametrize("counts", [25.0, 100.0])

@@ -219,6 +219,10 @@ class Form(Protocol):
         """(2, n) surprise at patches (n, d); see `plain_experts.matched`."""
         ...
 
+    def filtered(self, z: FloatArray, sublattice: IntArray, filters: FloatArray) -> FloatArray:
+        """(n, k) outputs at patches (n, d); see `plain_experts.filtered`."""
+        ...
+
     def most_novel(self, looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
         """Score (n,) and window (n,) of each site; see `plain_experts.most_novel`."""
         ...

@@ -11,7 +11,7 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import levels, plain, rows, sampling
 from livedetect.detect.kernels import windows as compiled_windows
-from livedetect.detect.kernels.fast_experts import matched, most_novel, novelty
+from livedetect.detect.kernels.fast_experts import filtered, matched, most_novel, novelty
 from livedetect.detect.kernels.fast_held_out import held_out
 from livedetect.detect.kernels.fast_lines import strongest_row, weighted
 from livedetect.detect.kernels.fast_means import binned, blend, mean_and_spread
@@ -33,6 +33,7 @@ __all__ = [
     "binned",
     "blend",
     "by_place",
+    "filtered",
     "fitted_samples",
     "follow",
     "held_out",

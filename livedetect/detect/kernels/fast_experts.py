@@ -25,6 +25,14 @@ def matched(z: FloatArray, sublattice: IntArray, frames: IntArray, model: Matche
     return out
 
 
+def filtered(z: FloatArray, sublattice: IntArray, filters: FloatArray) -> FloatArray:
+    """See `plain_experts.filtered`."""
+    out = np.empty((len(z), filters.shape[1]), np.float32)
+    sites, patches = np.ascontiguousarray(sublattice, np.int64), np.ascontiguousarray(z, np.float32)
+    judging.filtered(patches, sites, filters, out)
+    return out
+
+
 def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
     """See `plain_experts.most_novel`."""
     score = np.empty(len(looked.patches))

@@ -141,6 +141,18 @@ def matched(
         out[0, i], out[1, i] = _surprise(height), _surprise(moved)
 
 
+@compiled("void(f4[:,::1],i8[::1],f4[:,:,::1],f4[:,::1])")
+def filtered(z: FloatArray, sublattice: IntArray, filters: FloatArray, out: FloatArray) -> None:
+    """See `plain_experts.filtered`."""
+    for i in range(len(z)):
+        patch, own, line = z[i], filters[sublattice[i]], out[i]
+        for k in range(len(line)):
+            total, shape = ZERO, own[k]
+            for j in range(len(patch)):
+                total += patch[j] * shape[j]
+            line[k] = total
+
+
 @compiled("f8(f4[:,::1],f4[::1],f4[::1])")
 def _about_their_mean(vectors: FloatArray, weights: FloatArray, out_mean: FloatArray) -> float:
     """Weighted variance of the support vectors (c, v) about their mean (c,).

@@ -157,7 +157,7 @@ def robust_line(
     ranked = np.empty(-(-n // ranked_step))
     counts = np.empty(BINS, np.int64)
     gain, offset = 1.0, 0.0
-    for _ in range(steps):
+    for fit in range(steps):
         total = mean_model = mean_data = 0.0
         for i in range(n):
             total += weight[i]
@@ -172,6 +172,8 @@ def robust_line(
             square += centred * (model[i] - mean_model)
         gain = cross / max(square, TINY)
         offset = mean_data - gain * mean_model
+        if fit == steps - 1:
+            break
         for i in range(n):
             error[i] = abs(data[i] - offset - gain * model[i])
         for i in range(len(ranked)):

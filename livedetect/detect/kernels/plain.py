@@ -14,7 +14,7 @@ from livedetect.detect.kernels.maps import (
     Standardised,
     window_bits,
 )
-from livedetect.detect.kernels.plain_experts import matched, most_novel, novelty
+from livedetect.detect.kernels.plain_experts import filtered, matched, most_novel, novelty
 from livedetect.detect.kernels.plain_held_out import held_out
 from livedetect.detect.kernels.plain_lines import strongest_row, weighted
 from livedetect.detect.kernels.plain_means import binned, blend, mean_and_spread
@@ -36,6 +36,7 @@ __all__ = [
     "binned",
     "blend",
     "by_place",
+    "filtered",
     "fitted_samples",
     "follow",
     "held_out",

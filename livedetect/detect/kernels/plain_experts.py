@@ -39,6 +39,11 @@ def matched(z: FloatArray, sublattice: IntArray, frames: IntArray, model: Matche
     return surprise_of_normal(np.stack([height, moved]))
 
 
+def filtered(z: FloatArray, sublattice: IntArray, filters: FloatArray) -> FloatArray:
+    """(n, k) float32 outputs of patches (n, d), each by the filters (s, k, d) of its site (n,)."""
+    return np.asarray(np.einsum("nd,nkd->nk", z, filters[sublattice]), np.float32)
+
+
 def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
     """Score of each site in its most anomalous window (n,), and which window that is (n,).
 
