@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 import livedetect
 from livedetect.bench.memory import resident_mb
 from livedetect.bench.table import markdown
-from livedetect.types import Frame
+from livedetect.types import Frame, FrameResult
 
 PACED_FPS = 30.0
 LOOPED_FRAMES = 24
@@ -59,30 +59,45 @@ def refit_svm() -> None:
 
 
 def paced(
-    frames: Sequence[Frame], count: int, beside: tuple[str, Callable[[], None]] | None = None
+    frames: Sequence[Frame],
+    count: int,
+    *,
+    beside: str = "",
+    work: Callable[[], None] | None = None,
+    show: Callable[[Frame, FrameResult], None] | None = None,
+    settling: int = 0,
 ) -> Paced:
     """Step through `count` frames at 30 per second, after the stream `frames` at full speed.
 
-    `beside` names what another thread does over and over, and does it.
+    Parameters
+    ----------
+    beside : names what happens beside it.
+    work : done by another thread, over and over.
+    show : given every frame and its result, outside the time that is measured.
+    settling : as many frames at that rate come first and are not counted.
     """
     detector, step_ms, memory, late = livedetect.Detector(), [], [], 0
     with threadpool_limits(1):
         for frame in frames:
             detector.step(frame)
-        with _in_background(beside[1] if beside else None):
+        with _in_background(work):
             begun = time.perf_counter()
-            for number, frame in enumerate(_endless(frames, count)):
+            for number, frame in enumerate(_endless(frames, settling + count)):
                 due = begun + number / PACED_FPS
                 _wait_until(due)
                 now = time.perf_counter()
-                late += now - due > 1 / PACED_FPS
-                detector.step(frame)
-                step_ms.append(1e3 * (time.perf_counter() - now))
-                memory.append(resident_mb())
+                result = detector.step(frame)
+                took = time.perf_counter() - now
+                if number >= settling:
+                    late += now - due > 1 / PACED_FPS
+                    step_ms.append(1e3 * took)
+                    memory.append(resident_mb())
+                if show is not None:
+                    show(frame, result)
     settled = memory[int(SETTLED_SHARE * len(memory)) :]
     return Paced(
         size=frames[0].data.shape[0],
-        beside=beside[0] if beside else "",
+        beside=beside,
         step_ms=tuple(step_ms),
         late=late,
         memory_mb=tuple(settled),

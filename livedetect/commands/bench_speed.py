@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livedetect.commands.viewer_program import ViewerProgram, display_problem
+from livedetect.errors import SourceError
+
 if TYPE_CHECKING:
     from livedetect.bench.speed_paced import Paced
+    from livedetect.types import Frame, FrameResult
 
+SETTLING_S = 10.0
+"""The first drawings of a viewer are slow."""
 EVEN_PX = 512
 """Frames of the paced runs."""
 EVEN_STEPS = 40
@@ -66,9 +74,43 @@ def speed(
 
 
 def _even(size: int, count: int) -> list[Paced]:
-    """Runs at a fixed rate, alone and beside a refit."""
+    """Runs at a fixed rate: alone, beside a refit, and beside a viewer where there can be one."""
     from livedetect.bench.speed import SpeedPlan, simulated
     from livedetect.bench.speed_paced import paced, refit_svm
+    from livedetect.commands.play import tell
 
     frames = simulated(SpeedPlan(), size, EVEN_STEPS)
-    return [paced(frames, count), paced(frames, count, ("an SVM being fitted", refit_svm))]
+    runs = [
+        paced(frames, count),
+        paced(frames, count, beside="an SVM being fitted", work=refit_svm),
+    ]
+    problem = display_problem()
+    if problem is None:
+        return [*runs, _beside_viewer(frames, count)]
+    tell(f"not measured beside a viewer: {problem}")
+    return runs
+
+
+def _beside_viewer(frames: Sequence[Frame], count: int) -> Paced:
+    """Frames and results are shown by a viewer on the same computer as they come."""
+    from livedetect.bench.speed_paced import PACED_FPS, paced
+    from livedetect.stream.publish import ResultsPublisher
+
+    publisher = ResultsPublisher("tcp://127.0.0.1:0")
+    viewer = ViewerProgram(publisher.endpoint)
+
+    def show(frame: Frame, result: FrameResult) -> None:
+        publisher.on_frame(frame)
+        publisher.on_result(result)
+
+    try:
+        if not viewer.wait_until_attached(publisher.wait_for_listener, threading.Event()):
+            raise SourceError("the viewer did not come up: try livedetect doctor")
+        settling = round(SETTLING_S * PACED_FPS)
+        run = paced(frames, count, beside="a viewer that draws", show=show, settling=settling)
+        if not viewer.running:
+            raise SourceError("the viewer ended during the measurement")
+        return run
+    finally:
+        viewer.close()
+        publisher.close()

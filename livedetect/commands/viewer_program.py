@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from livedetect.errors import MissingExtraError
 from livedetect.stream.programs import end_program
-from livedetect.viewer.display import display_problem
+from livedetect.viewer.display import display_problem as display_problem  # noqa: PLC0414 - for commands
 from livedetect.viewer.display import has_display as has_display  # noqa: PLC0414 - for commands
 from livedetect.viewer.display import has_napari as has_napari  # noqa: PLC0414 - for commands
 

@@ -67,11 +67,21 @@ def test_other_methods_are_timed(name):
 def test_a_paced_run_counts_every_frame_with_work_beside_it():
     done = []
     stream = frames("mos2?size=128&frames=40&damage=0")
-    run = speed_paced.paced(stream, 20, ("counting", lambda: done.append(1)))
+    run = speed_paced.paced(stream, 20, beside="counting", work=lambda: done.append(1))
     assert len(run.step_ms) == 20
     assert done
     assert len(run.memory_mb) == 15
     assert "counting" in speed_paced.paced_table([run])
+
+
+def test_frames_that_settle_are_shown_and_not_counted():
+    shown = []
+    stream = frames("mos2?size=128&frames=40&damage=0")
+    run = speed_paced.paced(
+        stream, 6, show=lambda frame, result: shown.append((frame.index, result.frame)), settling=4
+    )
+    assert len(run.step_ms) == 6
+    assert shown == [(index, index) for index in range(40, 50)]
 
 
 def test_frames_go_forwards_and_backwards_without_repeating_themselves():
