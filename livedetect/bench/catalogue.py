@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from livedetect.bench.answers import by_class, by_kind, by_row
 from livedetect.bench.areas import by_area
 from livedetect.bench.beginnings import by_early_birth, by_start
 from livedetect.bench.false_alarms import by_lasting, by_null
-from livedetect.bench.naming import by_called, by_place, by_stated
+from livedetect.bench.naming import by_called, by_kept, by_place, by_stated
 from livedetect.bench.questions import (
     CRYSTALS,
     Plan,
@@ -21,7 +22,7 @@ from livedetect.bench.questions import (
     varying,
     with_births,
 )
-from livedetect.bench.trial import MATCHED, Trial
+from livedetect.bench.trial import FRONT_END, MATCHED, Trial
 
 DEFAULT_QUESTIONS = ("class", "kind", "material")
 QUICK_QUESTIONS = (*DEFAULT_QUESTIONS, "localisation", "null")
@@ -39,6 +40,10 @@ def _same_dose(plan: Plan, signal: float, varied: Variation) -> dict[str, Any]:
     """Keys of a stream with as many electrons per unit cell as `signal` gives at 16 px."""
     per_px = signal * (REFERENCE_A_PX / float(varied.keys["a_px"])) ** 2
     return with_births(plan, float(f"{per_px:.3g}"), varied)
+
+
+def _front_end_rows(plan: Plan) -> list[Row]:
+    return PLAIN(dataclasses.replace(plan, methods=(FRONT_END,)))
 
 
 def _long(plan: Plan, signal: float, varied: Variation) -> dict[str, Any]:
@@ -302,6 +307,13 @@ QUESTIONS: dict[str, Question] = {
         rows=PLAIN,
         answer=by_stated,
         note="Stated is the key `sensitivity` of the run's events: frames by kind.",
+    ),
+    "front_end": Question(
+        title="Information that the front-end keeps",
+        rows=_front_end_rows,
+        answer=by_kept,
+        note="Only the residuals are looked at, with the noise that they have, by the best linear "
+        "test; that can exceed d'² where a change alters the noise, too.",
     ),
     "lasting": Question(
         title="Are defects still marked 60 frames later?",

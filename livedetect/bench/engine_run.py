@@ -26,6 +26,8 @@ class EngineRun:
     """How many frames were scored, warm-up, suspect ..."""
     seconds: list[float] = field(default_factory=list)
     """Time inside `step` of every scored frame."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What only some questions ask for, as JSON."""
 
     @property
     def frames_per_s(self) -> float | None:

@@ -81,6 +81,35 @@ def by_stated(rows: Sequence[Answered]) -> str:
     return markdown([*heads_of(rows), "kind", *STATED_FIGURES], cells)
 
 
+KEPT_FLOOR = 0.85
+"""Of the information, the part that the front-end has to keep."""
+
+
+def by_kept(rows: Sequence[Answered]) -> str:
+    """Information that the residuals still hold, against that of the frames."""
+    cells = []
+    for row in rows:
+        entries = [record.details.get("kept", {}) for record in row.sound]
+        kinds = sorted({kind for entry in entries for kind in entry})
+        shares = []
+        for kind in kinds:
+            found = [entry[kind] for entry in entries if kind in entry]
+            defects = sum(entry["defects"] for entry in found)
+            frame, residual = (
+                sum(entry["defects"] * entry[name] for entry in found) / defects
+                for name in ("frame", "residual")
+            )
+            shares.append(residual / frame)
+            figures = [str(defects), number(frame, 1), number(residual, 1), number(shares[-1], 2)]
+            cells.append([*row.label.values(), kind, *figures, ""])
+        if shares:
+            mean = sum(shares) / len(shares)
+            figures = ["", "", "", number(mean, 2), yes(mean >= KEPT_FLOOR)]
+            cells.append([*row.label.values(), "mean", *figures])
+    heads = ["kind", "defects", "d'² of the frame", "of the residual", "kept", "holds"]
+    return markdown([*heads_of(rows), *heads], cells)
+
+
 def _stated(row: Answered) -> dict[str, float]:
     """Frames needed by kind, mean over the streams that say so."""
     said: dict[str, list[float]] = {}

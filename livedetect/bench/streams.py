@@ -14,7 +14,7 @@ from livedetect.bench.optimum import Observable, Observer
 from livedetect.bench.truth import Truth, read_truth, truth_from
 from livedetect.errors import SourceError
 from livedetect.protocols import Simulator
-from livedetect.types import Frame, TrueDefect
+from livedetect.types import Frame, SimulatedFrame, TrueDefect
 
 GROWING = frozenset({"domain", "holes", "lines"})
 """Keys of the simulator that let something extended grow."""
@@ -39,6 +39,12 @@ class StoredStream:
     def areas(self) -> None:
         """Not told of stored streams."""
 
+    def with_truth(self) -> Iterator[SimulatedFrame]:
+        """Not every defect of real frames is known: raises `SourceError`."""
+        raise SourceError(
+            f"{self._case.name}: only of simulated streams it is known what they hold"
+        )
+
     def observer(self) -> Observer:
         """Nobody knows the truth of real frames: raises `SourceError`."""
         raise SourceError(f"{self._case.name}: the matched filter needs a simulated stream")
@@ -54,11 +60,16 @@ class SimulatedStream:
         self._regions: list[NDArray[np.bool_]] = []
 
     def __iter__(self) -> Iterator[Frame]:
+        for entry in self.with_truth():
+            yield entry.frame
+
+    def with_truth(self) -> Iterator[SimulatedFrame]:
+        """Every frame with all the defects in it."""
         for entry in self._simulator:
             self._defects.extend(entry.truth)
             if entry.region is not None:
                 self._regions.append(entry.region)
-            yield entry.frame
+            yield entry
 
     def truth(self) -> Truth:
         """What happened in the frames so far."""

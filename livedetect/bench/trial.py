@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import livedetect
 from livedetect.bench.areas import told_of
 from livedetect.bench.engine_run import EngineRun, run_engine
+from livedetect.bench.front_end import kept
 from livedetect.bench.optimum import MatchedFilter
 from livedetect.bench.record import StreamRecord, judged_against
 from livedetect.bench.streams import SimulatedStream, StoredStream, simulated
@@ -24,6 +25,8 @@ JUDGING = ("livedetect.detect", "livedetect_simulators")
 """Packages whose code decides what a trial gives."""
 MATCHED = "matched filter"
 """Name of the reference that knows the truth, beside the methods of the detector."""
+FRONT_END = "front end"
+"""And of what is not detected at all: only the residual is looked at."""
 IDEAL = ("livedetect_simulators",)
 
 
@@ -64,7 +67,7 @@ def carry_out(trial: Trial) -> StreamRecord:
     }
     stream = StoredStream(Path(trial.stream)) if trial.is_stored else simulated(trial.stream)
     try:
-        done = _observed(trial, stream) if trial.method == MATCHED else _detected(trial, stream)
+        done = _RUNS.get(trial.method, _detected)(trial, stream)
     except Exception as error:  # noqa: BLE001 - one failing stream must not end the campaign
         return StreamRecord(**head, fault=f"{type(error).__name__}: {error}")  # type: ignore[arg-type]
     figures = {**summary(stream.truth(), done), "details": _details(stream, done)}
@@ -74,7 +77,9 @@ def carry_out(trial: Trial) -> StreamRecord:
 def _details(stream: StoredStream | SimulatedStream, done: EngineRun) -> dict[str, Any]:
     """What only some questions ask for: extended changes, what is said about the sensitivity."""
     areas = stream.areas()
-    details = {} if areas is None else {"area": told_of(areas, done.events)}
+    details = dict(done.details)
+    if areas is not None:
+        details["area"] = told_of(areas, done.events)
     stated = [event["sensitivity"] for event in done.events if event.get("sensitivity")]
     return {**details, "sensitivity": stated[-1]} if stated else details
 
@@ -95,6 +100,15 @@ def _observed(trial: Trial, stream: StoredStream | SimulatedStream) -> EngineRun
     return ideal.run(stream)
 
 
+def _residuals(_: Trial, stream: StoredStream | SimulatedStream) -> EngineRun:
+    found = kept(stream.with_truth())
+    return EngineRun(details={"kept": {kind: asdict(entry) for kind, entry in found.items()}})
+
+
+_RUNS = {MATCHED: _observed, FRONT_END: _residuals}
+_DECIDING = {MATCHED: IDEAL, FRONT_END: (*JUDGING, "livedetect.bench")}
+
+
 def summary(truth: Truth, done: EngineRun) -> dict[str, Any]:
     """The fields of a record that follow from the truth and the run."""
     names = Counter(event["event"] for event in done.events)
@@ -112,7 +126,7 @@ def summary(truth: Truth, done: EngineRun) -> dict[str, Any]:
 def code_digest(method: str) -> str:
     """Short digest of the code that decides what a trial with `method` gives."""
     digest = hashlib.sha256()
-    for package in IDEAL if method == MATCHED else JUDGING:
+    for package in _DECIDING.get(method, JUDGING):
         spec = find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             for path in sorted(Path(folder).rglob("*.py")):

@@ -5,7 +5,7 @@ import pytest
 
 from livedetect.stream.event_names import MODELS
 from livedetect.stream.history import MAX_OTHER_EVENTS, RunHistory
-from livedetect.viewer.phases_in_view import PhasesInView, phases_legend
+from livedetect.viewer.phases_in_view import PhasesInView, with_phases
 
 LARGEST = [(0.0, 0.0), (9.0, 0.0), (9.0, 9.0)]
 SECOND = [(4.0, 1.0), (9.0, 1.0), (9.0, 7.0)]
@@ -31,7 +31,7 @@ def test_all_but_the_largest_are_outlined_without_the_drift(told):
     assert len(outlines) == 2
     np.testing.assert_allclose(outlines[0], [(0.0, 2.0), (0.0, 7.0), (6.0, 7.0)])
     assert told.shares == (0.7, 0.3)
-    assert "2&nbsp;phases&nbsp;70&nbsp;%&nbsp;·&nbsp;30&nbsp;%" in phases_legend(told.shares)
+    assert "2&nbsp;phases&nbsp;70&nbsp;%&nbsp;·&nbsp;30&nbsp;%" in with_phases("", told.shares)
 
 
 def test_they_are_those_of_the_area_and_of_the_scan_settings_in_view(told):
@@ -49,7 +49,7 @@ def test_they_go_when_the_crystal_is_learnt_again(told):
     assert told.outlines({}) == {}
     told.follow(event("model_ready", phases=PHASES[:1]))
     assert told.outlines({}) == {}
-    assert phases_legend(told.shares) == ""
+    assert with_phases("vacancy", told.shares) == "vacancy"
 
 
 def test_a_model_that_took_over_leaves_them_as_they_are(told):
