@@ -17,6 +17,9 @@ MIN_RATE = 0.1
 SLOPE_RATE = 0.001
 """Of the growth per frame; without it a steady growth is followed with a lag that clipping
 turns into a runaway."""
+ROUGH_LEVEL, ROUGH_SLOPE = 0.002, 0.05
+"""Share lost per frame of what smoothing cannot see in level and growth. Nothing else holds it:
+what the moving edge of the view leaves there would grow for ever."""
 SETTLED_FRAMES = 6
 """Frames after which the level of new territory is trusted."""
 
@@ -50,11 +53,13 @@ class Background:
         level = self._expected(cell_means, weight, mass, used)
         limit = self._clip_limit(cell_means, weight, mass)
         innovation = np.where(used, np.clip(cell_means - level, -limit, limit), 0.0)
-        change = self._smooth(innovation * weight) / mass
-        change = change + self._smooth((innovation - change) * weight) / mass
+        change = self._twiced(innovation, weight, mass)
         rate = np.where(used, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
-        self._level = level + rate * change
+        followed = level + rate * change
+        rough = np.where(used, followed - self._twiced(followed, weight, mass), 0.0)
+        self._level = followed - ROUGH_LEVEL * rough
         slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
+        slope -= ROUGH_SLOPE * (slope - self._twiced(slope, weight, mass))
         # out of view nothing holds a growth: what comes back is new territory
         self._slope = np.where(used, slope, 0.0)
         self._frames = np.where(used, self._frames + (coverage > 0.9), 0.0)
@@ -72,13 +77,17 @@ class Background:
         """(n1, n2) level before this frame; in new territory, that of what lies beside it."""
         known = self._frames > 0
         if not known.any():
-            level = self._smooth(cell_means * weight) / mass
-            return level + self._smooth((cell_means - level) * weight) / mass
+            return self._twiced(cell_means, weight, mass)
         expected = self._level + self._slope
         if not (used & ~known).any():
             return expected
         beside = self._smooth(expected * known) / np.maximum(self._smooth(known), 1e-3)
         return np.where(known, expected, beside)
+
+    def _twiced(self, values: FloatArray, weight: FloatArray, mass: FloatArray) -> FloatArray:
+        """(n1, n2) smooth part of `values`, with what a first smoothing left of it."""
+        once = self._smooth(values * weight) / mass
+        return once + self._smooth((values - once) * weight) / mass
 
     def _smooth(self, values: FloatArray) -> FloatArray:
         return form(self._kernels).smooth_cells(values, self._sigma)

@@ -24,3 +24,19 @@ def test_what_was_out_of_view_for_long_comes_back_like_what_lies_beside_it(seed:
         if number >= 1200:
             worst = max(worst, float(np.abs(found - true)[:, -5:].max()))
     assert worst < 0.08
+
+
+@pytest.mark.parametrize("seed", [101, 102])
+def test_a_view_that_wanders_for_long_leaves_nothing_from_cell_to_cell(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cells = np.indices(CELLS) + 0.5
+    background = Background(CELLS)
+    rough = []
+    for number in range(5000):
+        edge = 16 - np.abs(cells - 10).sum(axis=0) + 0.002 * (number % 500)
+        coverage = np.clip(edge - 4 + 0.05 * rng.normal(), 0, 1)
+        if number % 500 == 499:
+            background.move((0, 1))
+        found = background.step(SCATTER * rng.normal(size=CELLS) * (coverage > 0), coverage)
+        rough.append(np.abs(np.diff(found[6:-6, 6:-6], axis=1)).mean())
+    assert np.mean(rough[-200:]) < 1.5 * np.mean(rough[200:400])
