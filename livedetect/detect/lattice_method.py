@@ -36,8 +36,9 @@ from livedetect.settings import Settings
 
 SUPPRESSION_RADIUS = 0.664
 """1.15 nearest-column distances of a honeycomb, in units of the column scale."""
-BORDER_PX = 8.0
-BORDER_CELLS = 0.8
+BORDER_PX, BORDER_CELLS = 8.0, 0.8
+MOST_BORDER_CELLS = 1.3
+"""Of a frame with close columns the border would otherwise take too much."""
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
 COMPANY_RADIUS = 1.3
@@ -66,7 +67,8 @@ class LatticeMethod:
         self._settings = settings
         self._front = FrontEnd(frames, lattice=lattice)
         scale = self._front.columns.scale_px
-        self._border_px = BORDER_PX + BORDER_CELLS * self._front.lattice.constant_px
+        cell_px = self._front.lattice.constant_px
+        self._border_px = min(BORDER_PX + BORDER_CELLS * cell_px, MOST_BORDER_CELLS * cell_px)
         self.merge_radius_px = SUPPRESSION_RADIUS * scale
         self._frozen_px = FROZEN_RADIUS * scale
         values, covered, self.shift = first_residuals(self._front, frames)
@@ -78,6 +80,7 @@ class LatticeMethod:
         self._crowds, self._solitary = Crowds(self._front.grid), Solitary(self._front.grid)
         self._windows: list[Window] = []
         self._frozen = np.zeros(self._front.grid.shape, bool)
+        self._beyond = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
@@ -129,9 +132,7 @@ class LatticeMethod:
         patches = unlike_equivalents(sites, ground, self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
         found = self._candidates(self._outside_regions(patches.select(novel)))
-        places = np.array([entry.position for entry in found]).reshape(-1, 2)
-        watched = self._watched[self._patches.nearest(places)]
-        return [entry for entry, inside in zip(found, watched, strict=True) if inside]
+        return self._within(found)[0]
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """Defects born within the warm-up, with the position of their first frame."""
@@ -164,10 +165,12 @@ class LatticeMethod:
         known = self._baseline
         patches = self._most_novel(known.z, known.lengths, known.largest, self.threshold)
         self._rows.look(self._windows, self._patches, self._watched, self._frozen)
-        share = self._patches.share_of_cells(patches.site)
+        inner = patches.site[self._watched[patches.site]]
+        share = self._patches.share_of_cells(inner)
         outlier_share = self._baseline.outlier_share
         regions = self._new_regions(share) if outlier_share < BURST_SHARE else []
         candidates = self._candidates(self._outside_regions(patches))
+        candidates, self._beyond = self._within(candidates)
         return Scored(
             candidates=self._announced(candidates, share > 0),
             regions=regions,
@@ -209,11 +212,15 @@ class LatticeMethod:
         return self._front.grid.read(z, straight - warped)
 
     def learn(self, defects: FloatArray) -> None:
-        """Follow the frame last scored, except around `defects` (n, 2), sample coordinates."""
+        """Follow the frame last scored, except around `defects` (n, 2), sample coordinates.
+
+        Nor around what has changed beyond the watched area: it may drift in.
+        """
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
-        self._frozen = self._patches.footprint(defects, self._frozen_px)
+        changed = np.concatenate([defects, self._beyond])
+        self._frozen = self._patches.footprint(changed, self._frozen_px)
         if inside.any():
             self._frozen |= self._front.grid.spread(inside)
         self._front.ignored_cells = inside
@@ -226,6 +233,7 @@ class LatticeMethod:
             settings, self._front.shape, self._border_px, self._dwell_us
         )
         self._area = area if self._cells >= LEAST_CELLS else area.closed()
+        self._around = self._area.widened(self.merge_radius_px)
 
     @property
     def _cells(self) -> float:
@@ -270,7 +278,8 @@ class LatticeMethod:
     def _watched_sites(self, shift: FloatArray) -> BoolArray:
         """(sites,) True where the whole patch is known and the place is to be judged."""
         ready = self._windows[0].cover if self._windows else self._baseline.known
-        watched = self._patches.all_true(ready)
+        self._ready = self._patches.all_true(ready)
+        watched = self._ready.copy()
         placement = self._front.warp.placement(shift)
         self._watched_blocks = self._area.keep(watched, self._patches.positions, placement)
         return watched
@@ -301,7 +310,7 @@ class LatticeMethod:
         found = [
             (candidate.score, first, candidate)
             for first, patches in best.items()
-            for candidate in self._candidates(patches)
+            for candidate in self._within(self._candidates(patches))[0]
         ]
         for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
             near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
@@ -317,9 +326,11 @@ class LatticeMethod:
     ) -> Patches:
         """Sites that score above `threshold`, each in the window where it is most anomalous.
 
-        `z` (w, P, Q) in windows of `frames` (w,), and their largest magnitude (P, Q).
+        `z` (w, P, Q) in windows of `frames` (w,), and their largest magnitude (P, Q). Also those
+        close to what is watched: the fringe of a defect there is no defect of its own.
         """
-        sites = self._patches.gated(largest, self._watched)
+        sites = self._patches.gated(largest, self._ready)
+        sites = sites[self._around.contains(self.to_frame(self._patches.positions[sites]))]
         looked = self._patches.looked(z, frames, sites)
         score, row = self._judgement.most_novel(looked, threshold)
         novel = np.isfinite(score)
@@ -330,6 +341,14 @@ class LatticeMethod:
     def _candidates(self, above: Patches) -> list[Candidate]:
         """One for each place, with the kind it looks like."""
         return candidates_of(above, self._patches, self._judgement, self.merge_radius_px)
+
+    def _within(self, candidates: Sequence[Candidate]) -> tuple[list[Candidate], FloatArray]:
+        """Those at sites of the watched area, known or not, and the places (n, 2) of the others."""
+        places = np.array([entry.position for entry in candidates]).reshape(-1, 2)
+        sites = self._patches.positions[self._patches.nearest(places)]
+        watched = self._area.contains(self.to_frame(sites))
+        inside = [entry for entry, kept in zip(candidates, watched, strict=True) if kept]
+        return inside, places[~watched]
 
     def _outside_regions(self, patches: Patches) -> Patches:
         """Patches that may become markers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import COMPILED, form
@@ -57,6 +58,11 @@ class WatchedArea:
         for rectangle in settings.exclude:
             mask[_slices(rectangle)] = False
         return cls(mask=mask)
+
+    def widened(self, by_px: float) -> WatchedArea:
+        """Also all that lies within `by_px` of this area, along either axis."""
+        size = 2 * int(np.ceil(by_px)) + 1
+        return WatchedArea(mask=ndimage.maximum_filter(self.mask, size, mode="constant"))
 
     def closed(self) -> WatchedArea:
         """The same frame with nothing judged."""

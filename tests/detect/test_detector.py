@@ -77,6 +77,20 @@ def test_other_detectors_and_contrasts() -> None:
         assert f1(run, 0.6 * open_simulator(spec).meta["nn_px"]) >= 0.8, extra
 
 
+def test_what_forms_beyond_the_watched_area_has_no_marker_at_its_fringe() -> None:
+    spec = "mos2?frames=40&size=256&detected_e_per_px=5&prescribed=12&births_until=30&seed=101"
+    births = {d.defect_id: d for d in watch(spec).truth[30].values()}
+    for defect in births.values():
+        beyond = int(defect.x_px) + 5
+        run = watch(spec, Settings(roi=(beyond, 0, 256, 256)))
+        at_fringe = [
+            event
+            for event in run.named("defect_confirmed")
+            if np.hypot(event.x_px - defect.x_px, event.y_px - defect.y_px) < 8
+        ]
+        assert not at_fringe
+
+
 def test_births_in_the_warm_up_are_told_afterwards() -> None:
     run = watch("graphene?size=256&frames=24&prescribed=6&damage_from=5&births_until=10&seed=3")
     early = [event for event in run.named("defect_confirmed") if event.during_warm_up]
