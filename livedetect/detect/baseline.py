@@ -13,6 +13,7 @@ import numpy as np
 from scipy import optimize
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.common_noise import CLIPPED_Z2_MEAN, CommonNoise
 from livedetect.detect.grid import Grid
 from livedetect.detect.held_out import HeldOut, some_of
 from livedetect.detect.independence import excess_variance, frame_correlations
@@ -53,8 +54,6 @@ PHASE_LIMITS = (0.25, 8.0)
 """What the noise of a place in the cell may change by, apart from what all of them do. A systematic
 part that is stated too large would otherwise be made up for by noise that goes to nothing."""
 LEAST_SCALE = 0.2
-CLIPPED_Z2_MEAN = 0.97
-"""Mean of z² clipped at 9 for a normal z."""
 
 
 class Baseline:
@@ -93,6 +92,7 @@ class Baseline:
         self._standardise()
         self._first_phase = self._ground.phase.copy()
         self._recent = Recent.empty(grid.shape)
+        self._common = CommonNoise(max(WINDOWS))
         self._scored = 0
         self._first: FloatArray | None = None  # (2, P, Q) level and where it is known
         self._usual: tuple[float, float] | None = None
@@ -207,11 +207,21 @@ class Baseline:
         """
         self._recent.advance()
         form(self._kernels).windows(values, covered, self._recent, self._ground, frozen, self._now)
+        self._allow_for_common_noise()
         return [
             Window(frames=length, z=z, cover=self._now.unbroken, least=window_bits(length))
             for length, z in zip(WINDOWS, self._now.z, strict=True)
             if length <= self._recent.frames
         ]
+
+    def _allow_for_common_noise(self) -> None:
+        """Judge frames that are noisier everywhere than expected by their own noise."""
+        now = self._now
+        self._common.take_in(now.cells, int(np.prod(self._grid.samples)))
+        excess = [self._common.excess(int(length)) for length in WINDOWS]
+        if max(excess) > 1.0:
+            now.z /= np.array(excess, np.float32)[:, None, None]
+            np.abs(now.z).max(axis=0, out=now.largest)
 
     def change(self) -> FloatArray:
         """(P, Q) how the latest frame differs from the baseline, data units."""
@@ -238,6 +248,7 @@ class Baseline:
     def forget_recent(self) -> None:
         """No time window reaches back beyond now."""
         self._recent = Recent.empty(self._grid.shape)
+        self._common = CommonNoise(max(WINDOWS))
 
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""

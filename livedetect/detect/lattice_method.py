@@ -79,7 +79,8 @@ class LatticeMethod:
         self._regions = Regions(self._front.grid)
         self._crowds, self._solitary = Crowds(self._front.grid), Solitary(self._front.grid)
         self._windows: list[Window] = []
-        self._frozen = np.zeros(self._front.grid.shape, bool)
+        self._marked = np.zeros(self._front.grid.shape, bool)
+        self._frozen = self._marked
         self._beyond = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
@@ -159,12 +160,13 @@ class LatticeMethod:
             self._solitary.move(residual.moved_cells)
             self._rows.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
+            self._marked = self._front.grid.shifted(self._marked, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         known = self._baseline
         patches = self._most_novel(known.z, known.lengths, known.largest, self.threshold)
-        self._rows.look(self._windows, self._patches, self._watched, self._frozen)
+        self._rows.look(self._windows, self._patches, self._watched, self._marked)
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
         outlier_share = self._baseline.outlier_share
@@ -172,7 +174,7 @@ class LatticeMethod:
         candidates = self._candidates(self._outside_regions(patches))
         candidates, self._beyond = self._within(candidates)
         return Scored(
-            candidates=self._announced(candidates, share > 0),
+            candidates=self._announced(candidates, self._patches.share_of_cells(patches.site) > 0),
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
@@ -219,10 +221,12 @@ class LatticeMethod:
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
-        changed = np.concatenate([defects, self._beyond])
-        self._frozen = self._patches.footprint(changed, self._frozen_px)
+        self._marked = self._patches.footprint(defects, self._frozen_px)
         if inside.any():
-            self._frozen |= self._front.grid.spread(inside)
+            self._marked |= self._front.grid.spread(inside)
+        self._frozen = self._marked
+        if len(self._beyond):
+            self._frozen = self._marked | self._patches.footprint(self._beyond, self._frozen_px)
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
@@ -361,7 +365,7 @@ class LatticeMethod:
         """Without the members of crowds that are about to become regions."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
-        new = ~self._patches.values_at(self._frozen, positions)
+        new = ~self._patches.values_at(self._marked, positions)
         silent = self._crowds.silent(flagged & ~self._regions.surroundings, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
