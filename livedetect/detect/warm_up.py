@@ -12,7 +12,7 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
-from livedetect.detect.decision import TAIL_FRACTION, Tail
+from livedetect.detect.decision import TAIL_FRACTION, Tail, fit_tail
 from livedetect.detect.grid import Grid
 from livedetect.detect.held_out import HeldOut
 from livedetect.detect.method import Candidate
@@ -92,10 +92,18 @@ def _usual(grid: Grid, level: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def bulk_tail(scores: FloatArray) -> Tail:
-    """Exponential tail from the bulk of scores that may contain a few per cent defects."""
-    low, high = np.quantile(scores, BULK)
+    """Exponential tail from the bulk of scores that may contain a few per cent defects.
+
+    The bulk is that of the scores above zero: an expert that has nothing to say of most
+    patches scores them zero, which tells nothing of how fast the others fall off.
+    """
+    telling = scores[scores > 0]
+    beyond = len(telling) / len(scores) * (1 - BULK[1])
+    if beyond < TAIL_FRACTION:
+        return fit_tail(scores)
+    low, high = np.quantile(telling, BULK)
     scale = max(float(high - low) / float(np.log((1 - BULK[0]) / (1 - BULK[1]))), 1e-6)
-    start = float(high + scale * np.log((1 - BULK[1]) / TAIL_FRACTION))
+    start = float(high + scale * np.log(beyond / TAIL_FRACTION))
     return Tail(start=start, scale=scale)
 
 

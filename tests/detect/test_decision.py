@@ -4,6 +4,7 @@ from sklearn.svm import OneClassSVM
 
 from livedetect.detect.decision import fit_tail, site_probability, suppress_non_maxima
 from livedetect.detect.novelty import fit_novelty
+from livedetect.detect.warm_up import bulk_tail
 
 
 def test_the_tail_predicts_how_often_a_score_is_exceeded() -> None:
@@ -46,3 +47,20 @@ def test_the_score_orders_like_the_svm_and_does_not_saturate() -> None:
 def test_more_than_a_few_hundred_places_are_looked_at() -> None:
     places = 10.0 * np.argwhere(np.ones((30, 30)))
     assert len(suppress_non_maxima(places, np.arange(900.0), 6.0)) == 900
+
+
+@pytest.mark.parametrize("silent", [0.0, 0.5, 0.78, 0.88, 0.95])
+def test_bulk_tells_the_tail_though_most_patches_tell_nothing(silent: float) -> None:
+    """A filter that scores most patches zero must not look as if its scores ended there."""
+    rng = np.random.default_rng(0)
+    scores = np.where(rng.random(20_000) < silent, 0.0, rng.exponential(1.1, 20_000))
+    threshold = bulk_tail(scores).score_at(1e-7)
+    assert threshold == pytest.approx(1.1 * np.log((1 - silent) / 1e-7), rel=0.15)
+
+
+def test_bulk_does_not_heed_a_few_defects() -> None:
+    rng = np.random.default_rng(1)
+    scores = np.where(rng.random(20_000) < 0.6, 0.0, rng.exponential(1.1, 20_000))
+    clean = bulk_tail(scores).score_at(1e-7)
+    scores[:300] = 80.0
+    assert bulk_tail(scores).score_at(1e-7) == pytest.approx(clean, rel=0.15)
