@@ -98,7 +98,7 @@ def test_outside_the_live_phase_a_rule_is_not_tried():
 
 
 SPEC = "sim:mos2?size=192&frames=45&seed=1&damage_from=14&detected_e_per_px=10"
-LIMITS = {"count": (1, 3, 99), "density": (0.02, 9), "rate": (1e-3, 9), "region_area": (0.1, 9)}
+LIMITS = {"count": (1, 3, 99), "density": (0.02, 9), "rate": (5e-4, 9), "region_area": (0.1, 9)}
 
 
 @pytest.fixture(scope="module")
