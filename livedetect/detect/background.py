@@ -54,15 +54,16 @@ class Background:
         limit = self._clip_limit(cell_means, weight, mass)
         innovation = np.where(used, np.clip(cell_means - level, -limit, limit), 0.0)
         change = self._twiced(innovation, weight, mass)
-        rate = np.where(used, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
+        kept = used | ((self._frames > 0) & (coverage > 0))
+        rate = np.where(kept, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
         followed = level + rate * change
         rough = np.where(used, followed - self._twiced(followed, weight, mass), 0.0)
         self._level = followed - ROUGH_LEVEL * rough
         slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
         slope -= ROUGH_SLOPE * (slope - self._twiced(slope, weight, mass))
         # out of view nothing holds a growth: what comes back is new territory
-        self._slope = np.where(used, slope, 0.0)
-        self._frames = np.where(used, self._frames + (coverage > 0.9), 0.0)
+        self._slope = np.where(kept, slope, 0.0)
+        self._frames = np.where(kept, self._frames + (coverage > 0.9), 0.0)
         return level + change
 
     def move(self, offset: tuple[int, int]) -> None:

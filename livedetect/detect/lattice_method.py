@@ -37,7 +37,7 @@ from livedetect.settings import Settings
 SUPPRESSION_RADIUS = 0.664
 """1.15 nearest-column distances of a honeycomb, in units of the column scale."""
 BORDER_PX, BORDER_CELLS = 8.0, 0.8
-MOST_BORDER_CELLS = 1.3
+MOST_BORDER_CELLS = 1.5
 """Of a frame with close columns the border would otherwise take too much."""
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""

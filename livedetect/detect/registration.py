@@ -259,6 +259,12 @@ class Swing:
         return np.asarray((moment * np.conj(amplitude)).imag / power / self._inertia / (2 * np.pi))
 
 
+Box = tuple[slice, slice]
+"""Rows and columns of a frame."""
+LEAST_OF_ROW = 0.2
+"""A row of which less is left is not measured."""
+
+
 class RowJitter:
     """Row displacement of each frame against the template, by maximum likelihood."""
 
@@ -279,27 +285,57 @@ class RowJitter:
         self._phases: IntArray = np.zeros((2, 0, 0), np.uint16)
 
     def estimate(
-        self, frame: FloatArray, shift: FloatArray, gain: float, swing: FloatArray
+        self,
+        frame: FloatArray,
+        shift: FloatArray,
+        gain: float,
+        swing: FloatArray,
+        left_out: Sequence[Box] = (),
     ) -> FloatArray:
         """(H,) displacement of every row along x, px, shrunk towards zero (Wiener).
 
         `frame` (H, W) is as it was scanned, at a drift that changes by `swing` (x, y) over its
-        rows; `gain` is its contrast relative to the template.
+        rows; `gain` is its contrast relative to the template. What is `left_out` is no longer
+        this crystal; rows of which little remains stay where they are.
         """
         moved = self._follow(shift, swing)
-        rows, total = form(self._kernels).row_terms(frame, self._phases, moved, self._table)
+        rows, total, pixels = self._terms(frame, moved, left_out)
+        seen = pixels > LEAST_OF_ROW * frame.shape[1]
+        size = max(int(pixels.sum()), 1)
         energy, with_frame, with_value, slopes = rows.T
-        mean = total[0] / frame.size
+        mean = total[0] / size
         information = gain**2 * energy
-        score = -gain * (with_frame - mean * slopes - gain * with_value)
+        score = -gain * (with_frame - mean * slopes - gain * with_value) * seen
         raw = score / np.maximum(information, 1e-12)
-        error = _misfit(total / frame.size, gain) / np.maximum(information, 1e-12)
+        error = _misfit(total / size, gain) / np.maximum(information, 1e-12)
+        if seen.any():
+            self._take_in(raw[seen], error[seen])
+        spread = self._variance or 0.0
+        wiener = spread / np.maximum(spread + error, 1e-12)
+        return np.asarray(np.clip(raw * wiener, -2.0, 2.0), np.float32)
+
+    def _terms(
+        self, frame: FloatArray, moved: IntArray, left_out: Sequence[Box]
+    ) -> tuple[FloatArray, FloatArray, IntArray]:
+        """Sums (H, 4) of every row, (5,) of the frame, and pixels (H,) they go over."""
+        terms = form(self._kernels).row_terms
+        rows, total = terms(frame, self._phases, moved, self._table)
+        pixels = np.full(len(frame), frame.shape[1])
+        for down, along in left_out:
+            part = np.ascontiguousarray(frame[down, along])
+            phases = np.ascontiguousarray(self._phases[:, down, along])
+            sums, whole = terms(part, phases, np.ascontiguousarray(moved[down]), self._table)
+            rows[down] -= sums
+            total -= whole
+            pixels[down] -= part.shape[1]
+        return rows, total, pixels
+
+    def _take_in(self, raw: FloatArray, error: FloatArray) -> None:
+        """Follow the variance of the rows' displacement."""
         spread = max(0.0, float(np.mean(np.clip(raw, -1.5, 1.5) ** 2) - np.mean(error)))
         if self._variance is None:
             self._variance = spread
         self._variance = 0.8 * self._variance + 0.2 * spread
-        wiener = self._variance / (self._variance + error)
-        return np.asarray(np.clip(raw * wiener, -2.0, 2.0), np.float32)
 
     @property
     def rms_px(self) -> float:

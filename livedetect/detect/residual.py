@@ -22,6 +22,7 @@ from livedetect.detect.kernels.maps import FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.noise import moved_with_edge
 from livedetect.detect.registration import (
+    Box,
     BraggRegistration,
     Drift,
     PixelTemplate,
@@ -48,6 +49,8 @@ WARP_TEST_FRAMES = 4
 WARP_STEP_PX = 1.0
 WARP_MARGIN_CELLS = 4.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
+BAND_PX = 8
+"""Height of the bands of rows in which ignored cells are boxed."""
 SLIP_CELLS = 0.4
 LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common."""
@@ -130,8 +133,6 @@ class FrontEnd:
         """(P, Q) samples that the latest step moved to another place of the specimen, if any."""
         self.well_placed = np.zeros(self.grid.shape, bool)
         """(P, Q) where the displacement is known well; set together with `replaced`."""
-        self.ignored_cells = np.zeros(self.grid.cells, bool)
-        """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self.other_phases = np.zeros(self.grid.cells, bool)
         """(n1, n2) cells unlike the template from the start: what their levels have in common
         with it is their own, and changes as the view moves over them."""
@@ -155,6 +156,8 @@ class FrontEnd:
         shifts = self.registration.shifts
         self.warp = Warp.from_frames(frames, shifts, lattice, kernels)
         self.grid = Grid.covering(lattice, self.shape)
+        self.ignored_cells = np.zeros(self.grid.cells, bool)
+        """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
         self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
         self._sigma = FIRST_SIGMA_PX
         self._jitter = None
@@ -334,7 +337,8 @@ class FrontEnd:
         """Row jitter undone, matched filter, cubic spline at the grid's positions."""
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
-            displacement = self._jitter.estimate(frame, shift, gain, swing)
+            changed = self._boxes_of_ignored(shift)
+            displacement = self._jitter.estimate(frame, shift, gain, swing, changed)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
         positions = self._positions
@@ -342,6 +346,24 @@ class FrontEnd:
             down = (positions[1] + shift[1]) / len(frame) - 0.5
             positions = positions + np.multiply.outer(swing, down).astype(np.float32)
         return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
+
+    def _boxes_of_ignored(self, shift: FloatArray) -> list[Box]:
+        """Parts of the frame that hold ignored cells, one to each band of rows that has any."""
+        if not self.ignored_cells.any():
+            return []
+        centres = self.grid.cell_centres()[self.ignored_cells.ravel()]
+        x, y = self.to_frame(centres, shift).T
+        half = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # a cell reaches so far
+        height, width = self.shape
+        boxes = []
+        for top in range(0, height, BAND_PX):
+            bottom = min(top + BAND_PX, height)
+            here = x[(y > top - half[1]) & (y < bottom + half[1])]
+            if len(here):
+                first, last = np.clip((here.min() - half[0], here.max() + half[0]), 0, width)
+                if int(last) > int(first):
+                    boxes.append((slice(top, bottom), slice(int(first), int(last))))
+        return boxes
 
     def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual and covered share."""

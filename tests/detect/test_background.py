@@ -40,3 +40,22 @@ def test_a_view_that_wanders_for_long_leaves_nothing_from_cell_to_cell(seed: int
         found = background.step(SCATTER * rng.normal(size=CELLS) * (coverage > 0), coverage)
         rough.append(np.abs(np.diff(found[6:-6, 6:-6], axis=1)).mean())
     assert np.mean(rough[-200:]) < 1.5 * np.mean(rough[200:400])
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_a_cell_cut_by_the_edge_of_the_frame_keeps_its_own_level(seed: int) -> None:
+    """Covered half more or less; its level falls off towards the edge."""
+    rng = np.random.default_rng(seed)
+    background = Background(CELLS)
+    true = np.repeat(-0.3 * np.exp(-np.arange(19, -1, -1) / 2.5)[:, None], 20, axis=1)
+    off = []
+    for number in range(260):
+        coverage = np.ones(CELLS)
+        coverage[-1] = 0
+        if number >= 100:
+            coverage[-2] = np.clip(0.5 + 0.25 * rng.normal(), 0.01, 1)
+        means = (true + SCATTER * rng.normal(size=CELLS)) * (coverage > 0)
+        found = background.step(means, coverage)
+        if number >= 100:
+            off.append((found - true)[-2].mean())
+    assert np.abs(np.mean(off)) < 0.04
