@@ -21,6 +21,8 @@ MAX_FREQUENCY = 0.46
 MIN_PERIODS = 6
 """A period must fit this often into the frame to count as lattice."""
 MIN_PEAKS = 3
+LOW_ORDER = 2
+"""A crystal shows reflections along its short vectors, at least in one of these orders."""
 PEAK_TO_BACKGROUND = 6.0
 REFINED_FRAMES = 6
 """So many place the reflections to a few hundredths of a Fourier bin."""
@@ -183,6 +185,8 @@ def _reciprocal_basis(peaks: _Peaks) -> FloatArray:
         if area < 0.15 * np.prod(np.hypot(*pair.T)):
             continue
         explained = _explained(peaks.frequency, pair)
+        if not _shows(peaks.frequency[explained], _shortest(pair)):
+            continue
         rank = (round(float(weight[explained].sum() / weight.sum()), 2), float(area))
         if best is None or rank > best[0]:
             best = (rank, pair)
@@ -197,6 +201,20 @@ def _reciprocal_basis(peaks: _Peaks) -> FloatArray:
 def _explained(frequency: FloatArray, pair: FloatArray, tolerance: float = 0.12) -> BoolArray:
     index = frequency @ np.linalg.inv(pair)
     return np.asarray((np.abs(index - np.round(index)) < tolerance).all(axis=1))
+
+
+def _shows(frequency: FloatArray, reciprocal: FloatArray) -> bool:
+    """Whether reflections (n, 2) of low order span a reciprocal lattice, given by short vectors.
+
+    A fine enough lattice holds the reflections of two grains, nearly, but shows none of its own.
+    """
+    index = np.round(frequency @ np.linalg.inv(reciprocal)).astype(np.int64)
+    order = np.abs(index).max(axis=1, initial=0)
+    low = (order > 0) & (order <= LOW_ORDER)
+    h, k = np.array([entry // np.gcd.reduce(entry) for entry in index[low]]).reshape(-1, 2).T
+    short = (np.abs(h) <= 1) & (np.abs(k) <= 1)
+    determinants = np.multiply.outer(h[short], k[short])
+    return bool((np.abs(determinants - determinants.T) == 1).any())
 
 
 def _shortest(basis: FloatArray) -> FloatArray:

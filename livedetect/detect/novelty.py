@@ -45,7 +45,7 @@ def fit_novelty(
     """
     mean = descriptors.mean(axis=0)
     centred = descriptors - mean
-    variance, axes = np.linalg.eigh(np.cov(centred.T))
+    variance, axes = np.linalg.eigh(np.atleast_2d(np.cov(centred.T)))
     strongest = np.argsort(-variance)[: min(components, descriptors.shape[1])]
     whitening = axes[:, strongest] / np.sqrt(np.maximum(variance[strongest], 1e-12))
     projected = centred @ whitening

@@ -42,7 +42,7 @@ def fit(frames: Sequence[FloatArray], settings: Settings, setting: ScanSetting) 
     fallback = False
     try:
         method = METHODS[settings.method](frames, settings, setting.dwell_us)
-    except LatticeNotFoundError:
+    except (LatticeNotFoundError, np.linalg.LinAlgError):  # or none that anything fits to
         fallback = True
         method = PattersonMethod(frames, settings, setting.dwell_us)
     basis = method.lattice_px

@@ -50,7 +50,7 @@ WARP_STEP_PX = 1.0
 WARP_MARGIN_CELLS = 4.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
 BAND_PX = 8
-"""Height of the bands of rows in which ignored cells are boxed."""
+"""Height of the bands of rows in which cells that are left out are boxed."""
 SLIP_CELLS = 0.4
 LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common."""
@@ -158,6 +158,9 @@ class FrontEnd:
         self.grid = Grid.covering(lattice, self.shape)
         self.ignored_cells = np.zeros(self.grid.cells, bool)
         """(n1, n2) regions that are no longer this crystal: they pull at nothing."""
+        elsewhere = self.warp.is_elsewhere(self.grid.cell_centres())
+        self._other_lattice = elsewhere.reshape(self.grid.cells)
+        """(n1, n2) cells in which the lattice did not show: they say nothing of the rows."""
         self._centre = np.array([self.shape[1] / 2, self.shape[0] / 2])
         self._sigma = FIRST_SIGMA_PX
         self._jitter = None
@@ -211,6 +214,7 @@ class FrontEnd:
             self._background.move(moved)
             self.ignored_cells = shifted(self.ignored_cells, moved)
             self.other_phases = moved_with_edge(self.other_phases, moved)
+            self._other_lattice = moved_with_edge(self._other_lattice, moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
         strength = self.registration.strength(drift)
@@ -337,7 +341,7 @@ class FrontEnd:
         """Row jitter undone, matched filter, cubic spline at the grid's positions."""
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
-            changed = self._boxes_of_ignored(shift)
+            changed = self._boxes_left_out(shift)
             displacement = self._jitter.estimate(frame, shift, gain, swing, changed)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
@@ -347,11 +351,12 @@ class FrontEnd:
             positions = positions + np.multiply.outer(swing, down).astype(np.float32)
         return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
 
-    def _boxes_of_ignored(self, shift: FloatArray) -> list[Box]:
-        """Parts of the frame that hold ignored cells, one to each band of rows that has any."""
-        if not self.ignored_cells.any():
+    def _boxes_left_out(self, shift: FloatArray) -> list[Box]:
+        """Parts of the frame without this crystal, one to each band of rows that has any."""
+        left_out = self.ignored_cells | self._other_lattice
+        if not left_out.any():
             return []
-        centres = self.grid.cell_centres()[self.ignored_cells.ravel()]
+        centres = self.grid.cell_centres()[left_out.ravel()]
         x, y = self.to_frame(centres, shift).T
         half = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # a cell reaches so far
         height, width = self.shape

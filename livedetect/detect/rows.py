@@ -243,7 +243,8 @@ class RowSearch:
         if min(self._watched_share(column, side) for side in sides) < SEEN_BESIDE:
             return False
         beside = [self._mean(column, side) for side in sides]
-        return bool(max(float(np.max(entry / own)) for entry in beside) < BESIDE)
+        relative = np.array([entry[own != 0] / own[own != 0] for entry in beside])
+        return bool(relative.max(initial=0.0) < BESIDE)
 
     def _watched_share(self, column: int, cells: IntArray) -> float:
         """Part of the cells (n, 2) in which a column is watched."""

@@ -39,6 +39,12 @@ TRUSTED = 0.35
 """Below this share of it there is another crystal, or none, whose phase means nothing."""
 EDGE_BLOCKS = 10
 """The local phase is not trusted closer to the edge."""
+LARGEST_STRAIN = 0.15
+"""No scan and no specimen distorts a lattice more; the phase of another crystal does."""
+LEAST_PATCH = 0.02
+"""Of the field, that must hang together to say how this crystal is distorted."""
+UNLIKELY_PX = 1.0
+"""By how much a frame cannot differ from the warm-up: where it does, its phase is wrong."""
 
 
 class Warp:
@@ -48,7 +54,11 @@ class Warp:
     """
 
     def __init__(
-        self, field_px: FloatArray, reference: FloatArray, kernels: str = COMPILED
+        self,
+        field_px: FloatArray,
+        reference: FloatArray,
+        kernels: str = COMPILED,
+        elsewhere: BoolArray | None = None,
     ) -> None:
         self._kernels = kernels
         self.scan_fixed = False
@@ -60,6 +70,8 @@ class Warp:
         self._field = np.ascontiguousarray(
             field_px, np.float32
         )  # (2, H / block, W / block) as (x, y)
+        none = np.zeros(self._field.shape[1:], bool)
+        self._elsewhere = none if elsewhere is None else elsewhere
 
     @classmethod
     def from_frames(
@@ -83,13 +95,17 @@ class Warp:
         waves = _local_waves(mean, vectors, block, lattice.constant_px)
         sigma = SMOOTHING_CELLS * lattice.constant_px / block
         field = np.zeros((2, *waves.shape[1:]), np.float32)
+        trusted = np.ones(waves.shape, bool)
         # the longest periods first: short ones are ambiguous until most of the warp is known
         for count in (2, 3, USED_REFLECTIONS, USED_REFLECTIONS):
             if np.linalg.matrix_rank(vectors[:count], tol=1e-3) == 2:
-                field = field + _remaining(waves[:count], vectors[:count], field, sigma)
-        field = _on_blocks(field, block, mean.shape)
+                step, trusted = _remaining(waves[:count], vectors[:count], field, sigma)
+                field = field + step
+        sound = _sound(field / block, vectors, trusted)
+        field = _on_blocks(_extended(field, sound, sigma), block, mean.shape)
         limit = LARGEST * lattice.constant_px
-        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels)
+        elsewhere = _on_blocks(_large(~sound)[None].astype(np.float32), block, mean.shape)[0]
+        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels, elsewhere > 0.5)
 
     @property
     def rms_px(self) -> float:
@@ -110,10 +126,11 @@ class Warp:
         inside = slice(EDGE_BLOCKS, -EDGE_BLOCKS)
         difference = (of_the_scan - self._field)[:, inside, inside]
         found = (latest._field - self._field)[:, inside, inside]
-        if not difference.size:
+        likely = np.hypot(*found) < UNLIKELY_PX
+        if not likely.any():
             return
-        self._evidence += float((difference**2).mean())
-        self._for_the_scan += float((found * difference).mean())
+        self._evidence += float((difference**2)[:, likely].mean())
+        self._for_the_scan += float((found * difference)[:, likely].mean())
         if self._evidence >= ENOUGH_EVIDENCE_PX2:
             self.scan_fixed = self._for_the_scan > 0.5 * self._evidence
 
@@ -128,6 +145,12 @@ class Warp:
             moved = shift - self._reference
             return self._read(x + moved[0], y + moved[1])
         return self._read(x, y)
+
+    def is_elsewhere(self, positions: FloatArray) -> BoolArray:
+        """(n,) sample positions (n, 2), px, that lay in another crystal, or none, at first."""
+        last = np.array(self._elsewhere.shape[::-1]) - 1
+        x, y = np.clip((positions // WARP_BLOCK_PX).astype(np.int64), 0, last).T
+        return np.asarray(self._elsewhere[y, x])
 
     def place(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
         """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
@@ -208,7 +231,7 @@ def _local_waves(mean: FloatArray, vectors: FloatArray, block: int, period_px: f
 
 
 def _on_blocks(field: FloatArray, block: int, shape: tuple[int, ...]) -> FloatArray:
-    """A field (2, ...) on larger blocks, interpolated to those of `WARP_BLOCK_PX`."""
+    """A field (n, ...) on larger blocks, interpolated to those of `WARP_BLOCK_PX`."""
     if block == WARP_BLOCK_PX:
         return field
     rows, cols = (
@@ -221,8 +244,11 @@ def _on_blocks(field: FloatArray, block: int, shape: tuple[int, ...]) -> FloatAr
 
 def _remaining(
     waves: FloatArray, vectors: FloatArray, field: FloatArray, sigma: float
-) -> FloatArray:
-    """(2, h, w) displacement not yet in `field`, from the local `waves` (n, h, w)."""
+) -> tuple[FloatArray, BoolArray]:
+    """Displacement (2, h, w) not yet in `field`, from the local `waves` (n, h, w).
+
+    And where each wave is strong enough to be this crystal's, (n, h, w).
+    """
     phases, weights = [], []
     for wave, vector in zip(waves, vectors.astype(np.float32), strict=True):
         known = vector[0] * field[0] + vector[1] * field[1]
@@ -234,7 +260,48 @@ def _remaining(
         trusted = strength > TRUSTED
         phases.append(_continuous(np.angle(local), trusted))
         weights.append(np.where(trusted, strength, 0) ** 2)
-    return _displacement(vectors, np.array(phases), np.array(weights))
+    found = np.array(weights)
+    return _displacement(vectors, np.array(phases), found), found > 0
+
+
+def _sound(field: FloatArray, vectors: FloatArray, trusted: BoolArray) -> BoolArray:
+    """(h, w) blocks whose displacement is this crystal's, in a `field` (2, h, w) in blocks.
+
+    Two reflections at least must be `trusted` (n, h, w) there, which for `vectors` (n, 2) on one
+    line are not two. Beyond a grain boundary the other lattice leaks into the reflections and
+    its phases jump.
+    """
+    unit = vectors / np.hypot(*vectors.T)[:, None]
+    x, y = unit.T
+    xx, xy, yy = (np.tensordot(g, trusted.astype(float), 1) for g in (x * x, x * y, y * y))
+    sound = (xx * yy - xy**2 > 1e-2) & (_strain(field) < LARGEST_STRAIN)
+    return _large(sound)
+
+
+def _large(mask: BoolArray) -> BoolArray:
+    """The parts of a mask (h, w) that are no specks."""
+    labels, _ = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray((sizes >= LEAST_PATCH * mask.size)[labels])
+
+
+def _strain(field: FloatArray) -> FloatArray:
+    """(h, w) root of the sum of squares of all derivatives of (2, h, w)."""
+    slopes = [slope for part in field for slope in np.gradient(part)]
+    return np.asarray(np.sqrt(np.sum(np.square(slopes), axis=0)))
+
+
+def _extended(field: FloatArray, sound: BoolArray, sigma: float) -> FloatArray:
+    """(2, h, w) field that goes on smoothly beyond its sound (h, w) blocks; 0 without any."""
+    if sound.all():
+        return field
+    if not sound.any():
+        return np.zeros_like(field)
+    nearest = ndimage.distance_transform_edt(~sound, return_distances=False, return_indices=True)
+    filled = field[:, nearest[0], nearest[1]]
+    smooth = ndimage.gaussian_filter(filled, sigma, axes=(1, 2))
+    return np.where(sound, field, smooth)
 
 
 def _continuous(phase: FloatArray, trusted: BoolArray) -> FloatArray:

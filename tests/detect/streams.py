@@ -59,3 +59,46 @@ def watch(spec: str, settings: Settings | None = None) -> Run:
 def frames(spec: str) -> list[Frame]:
     """The frames of a simulation."""
     return [simulated.frame for simulated in open_simulator(spec)]
+
+
+def two_grains(
+    turned_deg: float, *, seed: int, frames: int = 50, size: int = 320, electrons: float = 5.0
+) -> list[Frame]:
+    """Frames of a grain boundary: a honeycomb beside itself, turned, drifting.
+
+    `electrons` are detected per pixel on average; nothing changes.
+    """
+    rng = np.random.default_rng(seed)
+    columns = _grains(turned_deg, rng.uniform(0, np.pi), size)
+    direction = rng.uniform(0, 2 * np.pi)
+    velocity = 0.3 * np.array([np.cos(direction), np.sin(direction)])
+    shift, found = np.zeros(2), []
+    for index in range(frames):
+        shift = shift + velocity + rng.normal(0, 0.15, 2)
+        bright = 0.25 + 10 * _drawn(columns, shift, size)
+        counts = rng.poisson(electrons * bright / bright.mean() * rng.normal(1, 0.02))
+        found.append(Frame.from_array(counts.astype(np.uint16), index=index))
+    return found
+
+
+def _grains(turned_deg: float, first: float, size: int) -> np.ndarray:
+    """(n, 3) x, y and brightness of the columns on both sides of a straight boundary."""
+    reach = np.arange(-size // 10, size // 10)
+    cells = np.stack(np.meshgrid(reach, reach), axis=-1).reshape(-1, 2)
+    hexagonal = 16 * np.array([[1, 0], [0.5, np.sqrt(0.75)]])
+    sides = []
+    for angle, side in ((first, 1), (first + np.deg2rad(turned_deg), -1)):
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        for fraction, brightness in ((0, 1.0), (1 / 3, 0.6)):
+            xy = (cells + fraction) @ hexagonal @ turn
+            kept = (side * (xy[:, 0] + 0.3 * xy[:, 1]) > 2) & (np.abs(xy).max(axis=1) < 0.7 * size)
+            sides.append(np.column_stack([xy[kept] + size / 2, np.full(kept.sum(), brightness)]))
+    return np.concatenate(sides)
+
+
+def _drawn(columns: np.ndarray, shift: np.ndarray, size: int, sigma: float = 2.3) -> np.ndarray:
+    """(size, size) sum of Gaussians of unit volume at columns (n, 3) moved by `shift` (x, y)."""
+    places = np.arange(size)
+    x, y = (columns[:, :2] + shift).T[..., None]
+    across, down = (np.exp(-((places - at) ** 2) / (2 * sigma**2)) for at in (x, y))
+    return (columns[:, 2, None] * down).T @ across / (2 * np.pi * sigma**2)

@@ -7,7 +7,7 @@ from livedetect import Detector
 from livedetect.detect.domains import boundary_of, shares_of
 from livedetect.stream.registry import open_simulator
 from livedetect.types import RegionEvent
-from tests.detect.streams import watch
+from tests.detect.streams import two_grains, watch
 
 SPEC = "{}?size=256&frames=13&damage=0&detected_e_per_px=3&{}&seed={}"
 
@@ -82,3 +82,12 @@ def test_a_boundary_that_drifts_through_the_view_does_not_change_the_gain() -> N
     gains = [entry.registration.gain for entry in run.results if entry.registration]
     late = gains[-30:]
     assert max(late) < 1.1 * min(late)
+
+
+@pytest.mark.parametrize(("turned_deg", "seed"), [(8.0, 4), (15.0, 1), (30.0, 2)])
+def test_a_grain_boundary_drifts_without_markers(turned_deg: float, seed: int) -> None:
+    """The other grain's phases were taken for a distortion, which made dozens of markers."""
+    detector = Detector()
+    events = [e for f in two_grains(turned_deg, seed=seed) for e in detector.step(f).events]
+    assert [e.kind for e in events if isinstance(e, RegionEvent)] == ["boundary"]
+    assert not [event for event in events if event.event == "defect_confirmed"]

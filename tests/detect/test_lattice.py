@@ -6,7 +6,7 @@ from livedetect.detect.lattice import find_lattice
 from livedetect.detect.residual import FrontEnd
 from livedetect.errors import LatticeNotFoundError
 from livedetect.stream.registry import open_simulator
-from tests.detect.streams import frames
+from tests.detect.streams import frames, two_grains
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
 
@@ -42,6 +42,15 @@ def test_rectangular_frames_are_no_special_case() -> None:
     spec = "mos2?frames=6&height=200&width=320&damage=0"
     true = np.array(open_simulator(spec).meta["lattice_px"])
     assert same_lattice(find_lattice(floats(spec)).basis_px, true) < 0.05
+
+
+@pytest.mark.parametrize("turned_deg", [3.0, 10.0, 21.8, 30.0])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_two_grains_one_has_the_lattice(turned_deg: float, seed: int) -> None:
+    """A fine enough lattice would nearly hold the reflections of both."""
+    stream = two_grains(turned_deg, seed=seed, frames=4, size=384, electrons=10)
+    basis = find_lattice([frame.data.astype(np.float32) for frame in stream]).basis_px
+    assert abs(np.linalg.det(basis)) == pytest.approx(16**2 * np.sqrt(0.75), rel=0.03)
 
 
 def test_noise_has_no_lattice() -> None:

@@ -11,7 +11,7 @@ from livedetect.detect.residual import FrontEnd
 from livedetect.detect.warp import Warp, _registered_mean
 from livedetect.settings import Settings
 from livedetect.stream.registry import open_simulator
-from tests.detect.streams import frames, watch
+from tests.detect.streams import frames, two_grains, watch
 
 STILL = "mos2?size=256&damage=0&jitter_px=0&drift_px=0&walk_px=0&detected_e_per_px=20&background=0"
 
@@ -94,6 +94,15 @@ def test_the_warp_is_undone() -> None:
     reference = warp_of(floats(warped.replace("warp_px=1.5", "warp_px=0")))
     assert found.rms_px > 3 * reference.rms_px
     assert found.rms_px > 0.3
+
+
+@pytest.mark.parametrize(("turned_deg", "seed"), [(10.0, 1), (15.0, 1), (15.0, 2)])
+def test_another_grain_is_no_distortion(turned_deg: float, seed: int) -> None:
+    """What its phase says, up to 10 px, was taken for one."""
+    stream = [f.data.astype(np.float32) for f in two_grains(turned_deg, seed=seed, frames=12)]
+    edge = np.arange(0.0, 320.0, 8.0)
+    x, y = np.meshgrid(edge, edge)
+    assert np.hypot(*warp_of(stream).at(x, y, np.zeros(2))).max() < 4
 
 
 @pytest.mark.parametrize("belongs_to", ["scan", "specimen"])
