@@ -12,8 +12,9 @@ from livedetect.detect.admit import Admission
 from livedetect.detect.background import Background
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.lattice_method import LatticeMethod
-from livedetect.detect.registration import BraggRegistration, RowJitter
+from livedetect.detect.registration import BraggRegistration
 from livedetect.detect.residual import FrontEnd
+from livedetect.detect.row_jitter import RowJitter
 
 STAGES: tuple[tuple[str, type, str], ...] = (
     ("admit", Admission, "objection"),

@@ -21,14 +21,9 @@ from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.noise import moved_with_edge
-from livedetect.detect.registration import (
-    Box,
-    BraggRegistration,
-    Drift,
-    PixelTemplate,
-    RowJitter,
-)
-from livedetect.detect.warp import Warp
+from livedetect.detect.registration import BraggRegistration, Drift
+from livedetect.detect.row_jitter import Box, PixelTemplate, RowJitter, boxes_around
+from livedetect.detect.warp import WARP_STEP_PX, Warp
 from livedetect.types import Registration
 
 PROBE_SIGMA = 0.145
@@ -46,11 +41,8 @@ TEMPLATE_CELLS = 14_000
 """More than in so many cells, and frames, the template gains nothing: what it is wrong by is
 the same in all frames and goes with the level of each site."""
 WARP_TEST_FRAMES = 4
-WARP_STEP_PX = 1.0
 WARP_MARGIN_CELLS = 4.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
-BAND_PX = 8
-"""Height of the bands of rows in which cells that are left out are boxed."""
 SLIP_CELLS = 0.4
 LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common."""
@@ -307,11 +299,13 @@ class FrontEnd:
         """While the specimen drifts, find out what the warp belongs to; then follow it."""
         self._steps += 1
         self.replaced = None
-        if self.warp.undecided and self._steps % WARP_TEST_FRAMES == 0:
+        if self._steps % WARP_TEST_FRAMES == 0 and self.warp.calls_for_a_look(shift):
+            undecided = self.warp.undecided
             self.warp.settle(Warp.from_frames([frame], shift[None], self.lattice), shift)
+            before = self._positions
             if self.warp.scan_fixed:
-                before = self._positions
                 self._place_samples(shift)
+            if undecided and self.warp.scan_fixed:
                 self.replaced = np.hypot(*(self._positions - before)) > REPLACED_PX
                 self.well_placed = self._inside(shift, WARP_MARGIN_CELLS * self.lattice.constant_px)
         moved = float(np.abs(shift - self._placed_for).max())
@@ -352,23 +346,13 @@ class FrontEnd:
         return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
 
     def _boxes_left_out(self, shift: FloatArray) -> list[Box]:
-        """Parts of the frame without this crystal, one to each band of rows that has any."""
+        """Parts of the frame without this crystal."""
         left_out = self.ignored_cells | self._other_lattice
         if not left_out.any():
             return []
         centres = self.grid.cell_centres()[left_out.ravel()]
-        x, y = self.to_frame(centres, shift).T
-        half = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # a cell reaches so far
-        height, width = self.shape
-        boxes = []
-        for top in range(0, height, BAND_PX):
-            bottom = min(top + BAND_PX, height)
-            here = x[(y > top - half[1]) & (y < bottom + half[1])]
-            if len(here):
-                first, last = np.clip((here.min() - half[0], here.max() + half[0]), 0, width)
-                if int(last) > int(first):
-                    boxes.append((slice(top, bottom), slice(int(first), int(last))))
-        return boxes
+        reach = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # of a cell from its centre
+        return boxes_around(self.to_frame(centres, shift), reach, self.shape)
 
     def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual and covered share."""

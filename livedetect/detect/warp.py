@@ -1,7 +1,7 @@
 """Static distortion of the lattice: of the scan field, or of the specimen.
 
-Which of the two it is shows only when the specimen drifts: a distortion of the scan stays
-with the frame, strain stays with the specimen.
+What is whose shows only when the specimen drifts: a distortion of the scan stays with the
+frame, strain stays with the specimen.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import Placement
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.scan_distortion import ScanDistortion
 
 WARP_BLOCK_PX = 4
 SMOOTHING_CELLS = 1.6
@@ -27,9 +28,14 @@ FINEST = 4
 USED_REFLECTIONS = 4
 NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
-ENOUGH_EVIDENCE_PX2 = 0.1
-"""Mean squared difference between the two hypotheses, summed over the frames compared."""
-LARGEST = 0.6
+WARP_STEP_PX = 1.0
+"""Drift after which the scan's part of a distortion is read anew."""
+LOOK_STEP_PX = 0.8
+"""Nearer to a drift that has been looked at, a frame tells nothing new."""
+LOOK_STEP = 0.05
+"""Or within this share of the drift so far."""
+MOST_LOOKS = 200
+LARGEST = 2.0
 """Lattice constants that the warp may reach."""
 UNWRAPPED = 2.5
 """Phases that stay below this cannot have been wrapped."""
@@ -37,7 +43,7 @@ TYPICAL = 0.75
 """Quantile of the local amplitude that stands for this crystal, if it fills half the field."""
 TRUSTED = 0.35
 """Below this share of it there is another crystal, or none, whose phase means nothing."""
-EDGE_BLOCKS = 10
+EDGE_PX = 40
 """The local phase is not trusted closer to the edge."""
 LARGEST_STRAIN = 0.15
 """No scan and no specimen distorts a lattice more; the phase of another crystal does."""
@@ -50,7 +56,7 @@ UNLIKELY_PX = 1.0
 class Warp:
     """Displacement u of the lattice, from its local phase during warm-up.
 
-    In sample coordinates at first; `settle` decides whether it belongs to the scan.
+    In sample coordinates at first; `settle` learns what of it belongs to the scan.
     """
 
     def __init__(
@@ -59,17 +65,17 @@ class Warp:
         reference: FloatArray,
         kernels: str = COMPILED,
         elsewhere: BoolArray | None = None,
+        independent: float = 1.0,
     ) -> None:
         self._kernels = kernels
-        self.scan_fixed = False
-        """True once the distortion has been seen to stay with the frame."""
         self._reference = reference  # mean drift of the frames that gave the field
         self._rms_px: float | None = None
-        self._evidence = 0.0
-        self._for_the_scan = 0.0
-        self._field = np.ascontiguousarray(
-            field_px, np.float32
-        )  # (2, H / block, W / block) as (x, y)
+        # (2, H / block, W / block) as (x, y)
+        self._field = np.ascontiguousarray(field_px, np.float32)
+        self._scan = ScanDistortion(self._field, WARP_BLOCK_PX, independent)
+        self._looked = np.asarray(reference, float)[None]  # drifts (n, 2) at which it was tried
+        self._now = self._field
+        self._placed_for: FloatArray | None = None
         none = np.zeros(self._field.shape[1:], bool)
         self._elsewhere = none if elsewhere is None else elsewhere
 
@@ -105,7 +111,9 @@ class Warp:
         field = _on_blocks(_extended(field, sound, sigma), block, mean.shape)
         limit = LARGEST * lattice.constant_px
         elsewhere = _on_blocks(_large(~sound)[None].astype(np.float32), block, mean.shape)[0]
-        return cls(np.clip(field, -limit, limit), np.mean(shifts, axis=0), kernels, elsewhere > 0.5)
+        field, reference = np.clip(field, -limit, limit), np.mean(shifts, axis=0)
+        independent = sound.size / (4 * np.pi * sigma**2)
+        return cls(field, reference, kernels, elsewhere > 0.5, independent)
 
     @property
     def rms_px(self) -> float:
@@ -115,36 +123,50 @@ class Warp:
         return self._rms_px
 
     def settle(self, latest: Warp, shift: FloatArray) -> None:
-        """Compare with the displacement `latest` of a frame drifted by `shift` (x, y).
+        """Learn from the displacement `latest` of a frame drifted by `shift` (x, y).
 
-        What the latest frame shows beyond the warm-up's displacement is projected on what
-        it would show if the displacement had stayed with the frame.
+        What it shows beyond the warm-up's displacement tells what of that stays with the frame.
         """
-        rows, cols = np.indices(self._field.shape[1:]) * WARP_BLOCK_PX
+        self._looked = np.vstack([self._looked, shift])
         moved = shift - self._reference
-        of_the_scan = np.stack(self._read(cols + moved[0], rows + moved[1]))
-        inside = slice(EDGE_BLOCKS, -EDGE_BLOCKS)
-        difference = (of_the_scan - self._field)[:, inside, inside]
-        found = (latest._field - self._field)[:, inside, inside]
-        likely = np.hypot(*found) < UNLIKELY_PX
-        if not likely.any():
-            return
-        self._evidence += float((difference**2)[:, likely].mean())
-        self._for_the_scan += float((found * difference)[:, likely].mean())
-        if self._evidence >= ENOUGH_EVIDENCE_PX2:
-            self.scan_fixed = self._for_the_scan > 0.5 * self._evidence
+        change = latest._field - self._field
+        rows, cols = (np.arange(length) * WARP_BLOCK_PX for length in change.shape[1:])
+        inside = np.outer(_well_inside(rows, moved[1]), _well_inside(cols, moved[0]))
+        likely = (np.hypot(*change) < UNLIKELY_PX) & ~self._elsewhere
+        self._scan.take_in(change, moved, inside & likely)
+        self._placed_for = None
+
+    def calls_for_a_look(self, shift: FloatArray) -> bool:
+        """Whether a frame drifted by `shift` (x, y) would tell more of what stays with the scan."""
+        if self.rms_px < NOTABLE_PX or len(self._looked) >= MOST_LOOKS:
+            return False
+        away = np.hypot(*(self._looked - shift).T).min()
+        return bool(away > max(LOOK_STEP_PX, LOOK_STEP * np.hypot(*(shift - self._reference))))
+
+    @property
+    def scan_fixed(self) -> bool:
+        """True once some of the distortion has been seen to stay with the frame."""
+        return self._scan.trusted
 
     @property
     def undecided(self) -> bool:
         """True while it may still turn out to belong to the scan."""
-        return self._evidence < ENOUGH_EVIDENCE_PX2 and self.rms_px >= NOTABLE_PX
+        return not self.scan_fixed and self.rms_px >= NOTABLE_PX
 
     def at(self, x: FloatArray, y: FloatArray, shift: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Displacement (x, y) at sample positions in a frame of drift `shift`, px."""
-        if self.scan_fixed:
-            moved = shift - self._reference
-            return self._read(x + moved[0], y + moved[1])
-        return self._read(x, y)
+        rows, cols = (y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5
+        ux, uy = form(self._kernels).interpolate(self._field_at(shift), rows, cols)
+        return ux, uy
+
+    def _field_at(self, shift: FloatArray) -> FloatArray:
+        """(2, h, w) displacement in a frame of drift `shift`, or of one not far from it."""
+        if not self.scan_fixed:
+            return self._field
+        if self._placed_for is None or np.abs(shift - self._placed_for).max() > WARP_STEP_PX:
+            self._now = self._field + self._scan.change(shift - self._reference)
+            self._placed_for = shift.copy()
+        return self._now
 
     def is_elsewhere(self, positions: FloatArray) -> BoolArray:
         """(n,) sample positions (n, 2), px, that lay in another crystal, or none, at first."""
@@ -155,26 +177,25 @@ class Warp:
     def place(self, positions: FloatArray, shift: FloatArray) -> FloatArray:
         """Frame pixels (n, 2) of sample positions (n, 2) in a frame of drift `shift`."""
         to = self.placement(shift)
-        return form(self._kernels).place(positions, to.field, to.block_px, to.moved, to.shift)
+        return form(self._kernels).place(positions, to.field, to.block_px, to.shift)
 
     def placement(self, shift: FloatArray) -> Placement:
         """From sample positions to pixels of a frame of drift `shift`."""
-        moved = shift - self._reference if self.scan_fixed else np.zeros(2)
-        return Placement(field=self._field, block_px=WARP_BLOCK_PX, moved=moved, shift=shift)
+        return Placement(field=self._field_at(shift), block_px=WARP_BLOCK_PX, shift=shift)
 
     def phases(self, shift: FloatArray, cell: FloatArray, shape: tuple[int, ...]) -> IntArray:
         """(2, H, W) uint16 place of every pixel in the cell; `cell` as in `plain.phases`."""
-        moved = shift - self._reference if self.scan_fixed else np.zeros(2)
         out = cast("IntArray", np.empty((2, *shape), np.uint16))
-        views = np.array([moved, shift], float)
-        form(self._kernels).phases(self._field, WARP_BLOCK_PX, views, cell, out)
+        field, at = self._field_at(shift), np.asarray(shift, float)
+        form(self._kernels).phases(field, WARP_BLOCK_PX, at, cell, out)
         return out
 
-    def _read(self, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Interpolate; constant beyond the edges."""
-        rows, cols = (y + 0.5) / WARP_BLOCK_PX - 0.5, (x + 0.5) / WARP_BLOCK_PX - 0.5
-        ux, uy = form(self._kernels).interpolate(self._field, rows, cols)
-        return ux, uy
+
+def _well_inside(places: FloatArray, moved: float) -> BoolArray:
+    """(n,) blocks that began at `places` (n,), px, and lie away from the edges then and now."""
+    last = places[-1] - EDGE_PX
+    now = places + moved
+    return np.asarray((places >= EDGE_PX) & (places <= last) & (now >= EDGE_PX) & (now <= last))
 
 
 def _registered_mean(frames: Sequence[FloatArray], shifts: FloatArray) -> FloatArray:

@@ -75,9 +75,7 @@ def test_sites_and_markers_agree():
     positions = rng.uniform(-5, 115, (400, 2))
     field = rng.normal(size=(2, 23, 28)).astype(np.float32)
     said = []
-    placement = Placement(
-        field=field, block_px=4, moved=np.array([1.5, -2.0]), shift=np.array([0.5, 3.0])
-    )
+    placement = Placement(field=field, block_px=4, shift=np.array([0.5, 3.0]))
     for kernels in (form(PLAIN), form(COMPILED)):
         inside, shown = chosen[:400].copy(), np.zeros((12, 14), bool)
         kernels.keep_inside(positions, placement, mask, inside, (8, shown))
@@ -93,7 +91,7 @@ def test_sites_and_markers_agree():
                 shown,
                 blocks,
                 kernels.keep_apart(positions, 9.0),
-                kernels.place(positions, field, 4, np.array([1.5, -2.0]), np.array([0.5, 3.0])),
+                kernels.place(positions, field, 4, np.array([0.5, 3.0])),
             )
         )
     *exact, places = zip(*said, strict=True)

@@ -54,7 +54,7 @@ class Form(Protocol):
         self,
         field: FloatArray,
         block_px: float,
-        views: FloatArray,
+        shift: FloatArray,
         cell: FloatArray,
         out: IntArray,
     ) -> None:
@@ -165,7 +165,6 @@ class Form(Protocol):
         positions: FloatArray,
         field: FloatArray,
         block_px: float,
-        moved: FloatArray,
         shift: FloatArray,
     ) -> FloatArray:
         """(n, 2) positions (n, 2) + warp + shift, (x, y), px."""

@@ -191,10 +191,10 @@ def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:
 
 
 def phases(
-    field: FloatArray, block_px: float, views: FloatArray, cell: FloatArray, out: IntArray
+    field: FloatArray, block_px: float, shift: FloatArray, cell: FloatArray, out: IntArray
 ) -> None:
     """See `plain.phases`."""
-    sampling.phases(field, block_px, views, cell, out)
+    sampling.phases(field, block_px, shift, cell, out)
 
 
 def fitted_samples(

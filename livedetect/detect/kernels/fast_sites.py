@@ -48,13 +48,12 @@ def place(
     positions: FloatArray,
     field: FloatArray,
     block_px: float,
-    moved: FloatArray,
     shift: FloatArray,
 ) -> FloatArray:
     """See `plain_sites.place`."""
     start = np.ascontiguousarray(positions, float)
     out = np.empty_like(start)
-    sites.place(start, field, block_px, np.asarray(moved, float), np.asarray(shift, float), out)
+    sites.place(start, field, block_px, np.asarray(shift, float), out)
     return out
 
 
@@ -68,9 +67,7 @@ def keep_inside(
     """See `plain_sites.keep_inside`."""
     to = placement
     shift = np.asarray(to.shift, float)
-    sites.keep_inside(
-        positions, to.field, to.block_px, to.moved, shift, mask, inout, blocks[0], blocks[1]
-    )
+    sites.keep_inside(positions, to.field, to.block_px, shift, mask, inout, blocks[0], blocks[1])
 
 
 def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:

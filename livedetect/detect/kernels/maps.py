@@ -111,8 +111,6 @@ class Placement:
     """(2, h, w) float32 warp (x, y) of blocks, px."""
     block_px: float
     """Edge of a block."""
-    moved: FloatArray
-    """(x, y) from a sample position to where the warp is read, px."""
     shift: FloatArray
     """(x, y) drift, px."""
 

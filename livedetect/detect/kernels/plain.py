@@ -108,21 +108,19 @@ def row_terms(
 
 
 def phases(
-    field: FloatArray, block_px: float, views: FloatArray, cell: FloatArray, out: IntArray
+    field: FloatArray, block_px: float, shift: FloatArray, cell: FloatArray, out: IntArray
 ) -> None:
     """Position of every pixel within the unit cell, in 65536ths, to `out` (2, H, W) uint16.
 
     Parameters
     ----------
     field : (2, h, w) warp of blocks of `block_px`.
-    views : rows: where the warp is read relative to the sample; drift of the frame, px.
+    shift : (x, y) drift of the frame, px.
     cell : rows: place of phase zero in sample coordinates, px; b1, b2, cycles per px.
     """
     y, x = np.mgrid[: out.shape[1], : out.shape[2]].astype(float)
-    x, y = x - views[1, 0], y - views[1, 1]
-    rows, cols = (
-        (v + moved + 0.5) / block_px - 0.5 for v, moved in zip((y, x), views[0, ::-1], strict=True)
-    )
+    x, y = x - shift[0], y - shift[1]
+    rows, cols = ((v + 0.5) / block_px - 0.5 for v in (y, x))
     ux, uy = interpolate(field, rows, cols)
     x, y = x - ux - cell[0, 0], y - uy - cell[0, 1]
     turns = np.stack([b[0] * x + b[1] * y for b in cell[1:]])

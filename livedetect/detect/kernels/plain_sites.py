@@ -56,17 +56,16 @@ def place(
     positions: FloatArray,
     field: FloatArray,
     block_px: float,
-    moved: FloatArray,
     shift: FloatArray,
 ) -> FloatArray:
     """(n, 2) positions (n, 2) + warp + shift, (x, y), px.
 
     Parameters
     ----------
-    field : (2, h, w) warp of blocks of `block_px`, read at position + moved.
+    field : (2, h, w) warp of blocks of `block_px`.
     """
-    rows = (positions[:, 1] + moved[1] + 0.5) / block_px - 0.5
-    cols = (positions[:, 0] + moved[0] + 0.5) / block_px - 0.5
+    rows = (positions[:, 1] + 0.5) / block_px - 0.5
+    cols = (positions[:, 0] + 0.5) / block_px - 0.5
     warped = [
         ndimage.map_coordinates(part, [rows, cols], order=1, mode="nearest") for part in field
     ]
@@ -86,7 +85,7 @@ def keep_inside(
     """
     chosen = np.flatnonzero(inout)
     to = placement
-    placed = place(positions[chosen], to.field, to.block_px, to.moved, to.shift)
+    placed = place(positions[chosen], to.field, to.block_px, to.shift)
     within = inside(placed, mask)
     inout[chosen[~within]] = False
     mark_blocks(placed[within], blocks[0], blocks[1])

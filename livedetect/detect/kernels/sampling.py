@@ -259,21 +259,21 @@ def interpolate(field: FloatArray, rows: FloatArray, cols: FloatArray, out: Floa
             out[part, i] = upper * (ONE - t) + lower * t
 
 
-@compiled("void(f4[:,:,::1],f8,f8[:,::1],f8[:,::1],u2[:,:,::1])")
+@compiled("void(f4[:,:,::1],f8,f8[::1],f8[:,::1],u2[:,:,::1])")
 def phases(
-    field: FloatArray, block_px: float, views: FloatArray, cell: FloatArray, out: IntArray
+    field: FloatArray, block_px: float, shift: FloatArray, cell: FloatArray, out: IntArray
 ) -> None:
     """See `plain.phases`."""
     height, width = field.shape[1], field.shape[2]
     for y in range(out.shape[1]):
-        sample_y = y - views[1, 1]
-        row = np.float32((sample_y + views[0, 1] + 0.5) / block_px - 0.5)
+        sample_y = y - shift[1]
+        row = np.float32((sample_y + 0.5) / block_px - 0.5)
         row = min(max(row, np.float32(0)), np.float32(height - 1))
         top = int(row)
         below, t = min(top + 1, height - 1), row - np.float32(top)
         for x in range(out.shape[2]):
-            sample_x = x - views[1, 0]
-            col = np.float32((sample_x + views[0, 0] + 0.5) / block_px - 0.5)
+            sample_x = x - shift[0]
+            col = np.float32((sample_x + 0.5) / block_px - 0.5)
             col = min(max(col, np.float32(0)), np.float32(width - 1))
             left = int(col)
             beside, u = min(left + 1, width - 1), col - np.float32(left)

@@ -74,19 +74,18 @@ def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
     _spread(hit, out)
 
 
-@compiled("UniTuple(f8,2)(f8,f8,f4[:,:,::1],f8,f8[::1],f8[::1])")
+@compiled("UniTuple(f8,2)(f8,f8,f4[:,:,::1],f8,f8[::1])")
 def _placed(
     x: float,
     y: float,
     field: FloatArray,
     block_px: float,
-    moved: FloatArray,
     shift: FloatArray,
 ) -> tuple[float, float]:
     """One position + warp + shift."""
     height, width = field.shape[1], field.shape[2]
-    col = np.float32((x + moved[0] + 0.5) / block_px - 0.5)
-    row = np.float32((y + moved[1] + 0.5) / block_px - 0.5)
+    col = np.float32((x + 0.5) / block_px - 0.5)
+    row = np.float32((y + 0.5) / block_px - 0.5)
     row = min(max(row, np.float32(0)), np.float32(height - 1))
     col = min(max(col, np.float32(0)), np.float32(width - 1))
     top, left = int(row), int(col)
@@ -100,12 +99,11 @@ def _placed(
     return there_x, y + shift[1] + upper * (ONE - t) + lower * t
 
 
-@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
 def keep_inside(
     positions: FloatArray,
     field: FloatArray,
     block_px: float,
-    moved: FloatArray,
     shift: FloatArray,
     mask: BoolArray,
     inout: BoolArray,
@@ -119,7 +117,7 @@ def keep_inside(
     for i in range(len(positions)):
         if not inout[i]:
             continue
-        x, y = _placed(positions[i, 0], positions[i, 1], field, block_px, moved, shift)
+        x, y = _placed(positions[i, 0], positions[i, 1], field, block_px, shift)
         column, row = int(np.rint(x)), int(np.rint(y))
         within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         inout[i] = within and mask[row, column]
@@ -128,20 +126,17 @@ def keep_inside(
     _spread(hit, out_blocks)
 
 
-@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[::1],f8[:,::1])")
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[:,::1])")
 def place(
     positions: FloatArray,
     field: FloatArray,
     block_px: float,
-    moved: FloatArray,
     shift: FloatArray,
     out: FloatArray,
 ) -> None:
     """See `plain.place`."""
     for i in range(len(positions)):
-        out[i, 0], out[i, 1] = _placed(
-            positions[i, 0], positions[i, 1], field, block_px, moved, shift
-        )
+        out[i, 0], out[i, 1] = _placed(positions[i, 0], positions[i, 1], field, block_px, shift)
 
 
 @compiled("i8(f8[:,::1],f8,i8[::1])")

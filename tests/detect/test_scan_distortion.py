@@ -1,0 +1,58 @@
+"""What of a distortion belongs to the scan, from known fields and their changes."""
+
+import numpy as np
+import pytest
+
+from livedetect.detect.scan_distortion import ScanDistortion
+
+BLOCK_PX = 4
+SHAPE = (60, 80)
+
+
+def field(moved: tuple[float, float] = (0.0, 0.0), rough: float = 0.0) -> np.ndarray:
+    """(2, h, w) displacement, px, read `moved` (x, y) px further on."""
+    y, x = np.indices(SHAPE) * BLOCK_PX
+    x, y = (x + moved[0]) / 320, (y + moved[1]) / 240
+    found = np.stack([3 * np.sin(5 * y) * np.cos(2 * x), 2 * np.cos(4 * x + 1)])
+    noise = np.random.default_rng(int(1e3 * (1 + sum(moved)))).normal(size=(2, *SHAPE))
+    return (found + rough * noise).astype(np.float32)
+
+
+def learnt(scan: float, strain: float) -> tuple[ScanDistortion, np.ndarray]:
+    """From a field of scan and specimen, in these shares, that drifts by 12 px; what it changed."""
+    distortion = ScanDistortion((scan + strain) * field(), BLOCK_PX, independent=100)
+    usable = np.ones(SHAPE, bool)
+    usable[:, :8] = False
+    change = np.zeros((2, *SHAPE), np.float32)
+    for step in range(1, 13):
+        change = scan * (field((step, 0.4 * step), rough=0.05) - field())
+        distortion.take_in(change, np.array([step, 0.4 * step]), usable)
+    return distortion, change
+
+
+def without_mean(values: np.ndarray) -> np.ndarray:
+    inside = values[:, 10:-10, 10:-10]
+    return inside - inside.mean(axis=(1, 2), keepdims=True)
+
+
+@pytest.mark.parametrize(("scan", "strain"), [(1.0, 0.0), (0.5, 0.5), (0.5, -0.2)])
+def test_the_part_of_the_scan_is_learnt_and_foretold(scan: float, strain: float) -> None:
+    distortion, _ = learnt(scan, strain)
+    assert distortion.trusted
+    later = np.array([18.0, 7.0])
+    true = without_mean(scan * (field((18.0, 7.0)) - field()))
+    found = without_mean(distortion.change(later))
+    assert np.sqrt(np.mean((found - true) ** 2)) < 0.2 * np.sqrt(np.mean(true**2))
+
+
+def test_what_drifts_with_the_specimen_is_none_of_the_scan() -> None:
+    distortion, change = learnt(0.0, 1.0)
+    assert not change.any()
+    assert not distortion.trusted
+
+
+def test_frames_without_a_usable_place_teach_nothing() -> None:
+    distortion = ScanDistortion(field(), BLOCK_PX, independent=100)
+    for step in range(9):
+        distortion.take_in(field((9.0, 0.0)) - field(), np.array([step, 0]), np.zeros(SHAPE, bool))
+    assert not distortion.trusted
