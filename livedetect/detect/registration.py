@@ -16,6 +16,7 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.left_out import Box
 
 VELOCITY_MEMORY = 0.7
 ACCELERATION = 0.1
@@ -28,6 +29,8 @@ SEARCH_STEPS = 24
 SWING_SIGMA = 3.0
 SWING_PX = 1.0
 """Less than this may as well come from the specimen: on real frames small swings are no motion."""
+LEAST_LEFT = 0.1
+"""Share of a reflection below which what is left of a frame cannot be registered by itself."""
 MISFIT_INFLUENCE = 4.0
 """Of what is usual, by which one frame may count at most."""
 
@@ -79,9 +82,23 @@ class BraggRegistration:
         self._swing.learn(terms, amplitudes, root)
         self.reset_velocity()
 
-    def step(self, frame: FloatArray) -> Drift:
-        """Register the next frame, float32 (H, W)."""
+    @property
+    def predicted(self) -> FloatArray:
+        """(x, y) drift at which the next frame is expected, px."""
+        return np.asarray(self.shift + (1 + self._missed) * self._velocity)
+
+    def step(
+        self, frame: FloatArray, left_out: Sequence[Box] = (), share: FloatArray | None = None
+    ) -> Drift:
+        """Register the next frame, float32 (H, W).
+
+        What is `left_out` is no longer this crystal; `share` (n,) of each reflection stays.
+        """
         terms = self._row_terms(frame)
+        if share is not None and np.abs(share).min() > LEAST_LEFT:
+            for down, along in left_out:
+                terms[down] -= self._terms_of(frame[down, along], down, along)
+            terms /= share
         amplitude = terms.sum(axis=0)
         return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude))
 
@@ -146,6 +163,12 @@ class BraggRegistration:
         count = len(self._vectors)
         return np.asarray((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y)
 
+    def _terms_of(self, part: FloatArray, down: slice, along: slice) -> FloatArray:
+        """(h, n) what a part of a frame adds; its mean stays, a step would be seen everywhere."""
+        rows = (part - part.mean()) @ self._wave_x[along]
+        count = len(self._vectors)
+        return np.asarray((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y[down])
+
     def _follow(self, amplitudes: Sequence[FloatArray]) -> FloatArray:
         self.shift = np.zeros(2)
         self.reset_velocity()
@@ -153,8 +176,7 @@ class BraggRegistration:
 
     def _locate(self, amplitude: FloatArray) -> Drift:
         """Weighted least squares over the reflections, on the branch nearest the prediction."""
-        steps = 1 + self._missed
-        predicted = self.shift + steps * self._velocity
+        steps, predicted = 1 + self._missed, self.predicted
         shift = self._fitted(amplitude, predicted)
         agreed = self._agreement(amplitude, shift[None])[0]
         if agreed < AGREEMENT:

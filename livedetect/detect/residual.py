@@ -20,9 +20,10 @@ from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
+from livedetect.detect.left_out import Box, block_centres, boxes_around, share_left
 from livedetect.detect.noise import moved_with_edge
 from livedetect.detect.registration import BraggRegistration, Drift
-from livedetect.detect.row_jitter import Box, PixelTemplate, RowJitter, boxes_around
+from livedetect.detect.row_jitter import PixelTemplate, RowJitter
 from livedetect.detect.warp import WARP_STEP_PX, Warp
 from livedetect.types import Registration
 
@@ -183,8 +184,18 @@ class FrontEnd:
         self._scratch = np.empty((2, *self.shape), np.float32)
 
     def locate(self, frame: FloatArray) -> Drift:
-        """Register the next frame, (H, W) float32, before anything is done with it."""
-        return self.registration.step(frame)
+        """Register the next frame, (H, W) float32, before anything is done with it.
+
+        By what is still this crystal: a phase of the same lattice would pull the drift along.
+        """
+        expected = self.registration.predicted
+        boxes = self._boxes(self.ignored_cells, expected)
+        if not boxes:
+            return self.registration.step(frame)
+        x, y = block_centres(self.shape)
+        displacement = np.stack(self.warp.at(x - expected[0], y - expected[1], expected))
+        share = share_left(boxes, displacement, self.lattice.wavevectors, self.shape)
+        return self.registration.step(frame, boxes, share)
 
     def step(
         self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: BoolArray
@@ -335,7 +346,7 @@ class FrontEnd:
         """Row jitter undone, matched filter, cubic spline at the grid's positions."""
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
-            changed = self._boxes_left_out(shift)
+            changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
             displacement = self._jitter.estimate(frame, shift, gain, swing, changed)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
@@ -345,14 +356,13 @@ class FrontEnd:
             positions = positions + np.multiply.outer(swing, down).astype(np.float32)
         return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
 
-    def _boxes_left_out(self, shift: FloatArray) -> list[Box]:
-        """Parts of the frame without this crystal."""
-        left_out = self.ignored_cells | self._other_lattice
-        if not left_out.any():
+    def _boxes(self, cells: BoolArray, shift: FloatArray) -> list[Box]:
+        """Parts of a frame of drift `shift` that hold any of the cells (n1, n2)."""
+        if not cells.any():
             return []
-        centres = self.grid.cell_centres()[left_out.ravel()]
+        centres = self.to_frame(self.grid.cell_centres()[cells.ravel()], shift)
         reach = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # of a cell from its centre
-        return boxes_around(self.to_frame(centres, shift), reach, self.shape)
+        return boxes_around(centres, reach, self.shape)
 
     def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual and covered share."""

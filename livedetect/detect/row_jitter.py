@@ -9,41 +9,14 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.left_out import Box
 from livedetect.detect.registration import rows_down
 from livedetect.detect.warp import WARP_BLOCK_PX, Warp
 
 FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
-Box = tuple[slice, slice]
-"""Rows and columns of a frame."""
 LEAST_OF_ROW = 0.2
 """A row of which less is left is not measured."""
-BOX_STEP_PX = 16
-"""Boxes begin and end at multiples of it, so that there are few."""
-
-
-def boxes_around(places: FloatArray, reach: FloatArray, shape: tuple[int, ...]) -> list[Box]:
-    """What lies within `reach` (x, y) of any of the places (n, 2), px, row by row.
-
-    Rows of which the same is to be left out make one box. No coarser: a row of the specimen must
-    not change sides when the view drifts.
-    """
-    height, width = shape
-    across = places[:, :1] + np.array([-reach[0], reach[0]])
-    rows = np.floor(places[:, 1:] - reach[1]).astype(np.int64)
-    rows = rows + np.arange(int(2 * reach[1]) + 2)
-    owner, rows = np.nonzero((rows >= 0) & (rows < height))[0], rows[(rows >= 0) & (rows < height)]
-    first, last = np.full(height, np.inf), np.full(height, -np.inf)
-    np.minimum.at(first, rows, across[owner, 0])
-    np.maximum.at(last, rows, across[owner, 1])
-    steps = np.stack([np.floor(first / BOX_STEP_PX), np.ceil(last / BOX_STEP_PX)])
-    edges = np.clip(np.nan_to_num(BOX_STEP_PX * steps), 0, width).astype(np.int64)
-    ends = [*(np.flatnonzero((np.diff(edges) != 0).any(axis=0)) + 1).tolist(), height]
-    return [
-        (slice(top, bottom), slice(int(edges[0, top]), int(edges[1, top])))
-        for top, bottom in zip([0, *ends[:-1]], ends, strict=True)
-        if edges[1, top] > edges[0, top]
-    ]
 
 
 class RowJitter:

@@ -31,8 +31,8 @@ LIMIT = 3.0
 """Standard deviations at which a column's share in a row ends."""
 DIAGONAL = 1.5
 """In units of the longer basis vector: no farther apart are columns of a row."""
-BESIDE = 0.5
-"""Change of a neighbouring row, relative to the row's, that makes it part of an area."""
+BESIDE = 0.4
+"""Change of a neighbouring row, relative to the row's, that makes it part of something wider."""
 SEEN_BESIDE = 0.5
 """Of the rows on both sides that must be watched: at the rim of the view nobody knows."""
 COMPANIONS = 4.5
@@ -244,7 +244,7 @@ class RowSearch:
             return False
         beside = [self._mean(column, side) for side in sides]
         relative = np.array([entry[own != 0] / own[own != 0] for entry in beside])
-        return bool(relative.max(initial=0.0) < BESIDE)
+        return bool(np.abs(relative).max(initial=0.0) < BESIDE)
 
     def _watched_share(self, column: int, cells: IntArray) -> float:
         """Part of the cells (n, 2) in which a column is watched."""
