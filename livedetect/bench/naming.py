@@ -111,9 +111,10 @@ def by_kept(rows: Sequence[Answered]) -> str:
 
 
 def _stated(row: Answered) -> dict[str, float]:
-    """Frames needed by kind, mean over the streams that say so."""
+    """Frames needed by kind, mean over the streams that say so; of some kinds none is enough."""
     said: dict[str, list[float]] = {}
     for record in row.sound:
         for kind, frames in record.details.get("sensitivity", {}).items():
-            said.setdefault(kind, []).append(float(frames))
+            if frames is not None:
+                said.setdefault(kind, []).append(float(frames))
     return {kind: sum(frames) / len(frames) for kind, frames in said.items()}

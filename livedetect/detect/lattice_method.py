@@ -174,7 +174,7 @@ class LatticeMethod:
         candidates = self._candidates(self._outside_regions(patches))
         candidates, self._beyond = self._within(candidates)
         return Scored(
-            candidates=self._announced(candidates, self._patches.share_of_cells(patches.site) > 0),
+            candidates=self._announced(candidates, patches),
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
@@ -361,12 +361,15 @@ class LatticeMethod:
             return patches
         return patches.select(~self._patches.of_cell(inside)[patches.site])
 
-    def _announced(self, candidates: list[Candidate], flagged: BoolArray) -> list[Candidate]:
-        """Without the members of crowds that are about to become regions."""
+    def _announced(self, candidates: list[Candidate], patches: Patches) -> list[Candidate]:
+        """Without the members of crowds of `patches` that are about to become regions."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
         new = ~self._patches.values_at(self._marked, positions)
-        silent = self._crowds.silent(flagged & ~self._regions.surroundings, cells, new)
+        score = np.zeros(self._front.grid.cells)
+        of_patch = self._patches.cell_of(self._patches.positions[patches.site])
+        np.maximum.at(score, tuple(of_patch.T), patches.score)
+        silent = self._crowds.silent(score * ~self._regions.surroundings, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 

@@ -30,6 +30,10 @@ HELD_FRAMES = 4
 WIDE_CELLS = 7
 """Of a 3 x 3 block; more of it than neighbouring point defects flag."""
 WIDE_HELD_FRAMES = 12
+FRINGE_SCORE = 0.1
+"""Of the best score nearby, which the fringe of a point defect does not reach."""
+FRINGE_REACH = 5
+"""Cells across."""
 LINE_ELONGATION = 4.0
 LINE_CELLS = 10.0
 HOLE_SHARE = 0.6
@@ -236,20 +240,23 @@ class Crowds:
     def __init__(self, grid: Grid) -> None:
         self._age = np.zeros(grid.cells, np.int64)
 
-    def silent(self, flagged: BoolArray, cells: IntArray, new: BoolArray) -> BoolArray:
+    def silent(self, score: FloatArray, cells: IntArray, new: BoolArray) -> BoolArray:
         """(n,) markers that are not to be announced in this frame.
 
         Parameters
         ----------
-        flagged : (n1, n2) cells that hold a flagged site, outside known regions.
+        score : (n1, n2) best of each cell's flagged sites, 0 without any and in known regions.
         cells : (n, 2) cell of each marker, the most novel first.
         new : (n,) False for markers of known defects.
         """
         if not (new.any() or self._age.any()):
             return np.zeros(len(cells), bool)
+        flagged = score > 0
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
-        wide = 9 * ndimage.uniform_filter(flagged.astype(float), 3) > WIDE_CELLS - 0.5
+        # a strong point defect flags as many cells, but its fringe is weaker than itself
+        strong = flagged & (score > FRINGE_SCORE * ndimage.maximum_filter(score, FRINGE_REACH))
+        wide = 9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5
         silent = np.zeros(len(cells), bool)
         crowded = np.zeros(flagged.shape, bool)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):

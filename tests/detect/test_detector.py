@@ -252,3 +252,14 @@ def test_equal_streams_give_equal_events() -> None:
     spec = f"ws2?{SMALL}&seed=3"
     first, second = watch(spec), watch(spec)
     assert [e.as_dict() for e in first.events] == [e.as_dict() for e in second.events]
+
+
+@pytest.mark.parametrize(
+    "spec", ["graphene?detected_e_per_px=5&seed=101", "mos2?detected_e_per_px=20&seed=102"]
+)
+def test_a_strong_point_defect_is_no_object_that_has_to_wait(spec: str) -> None:
+    """What it flags around itself was as wide as a hole: it was told 12 frames late."""
+    run = watch(f"{spec}&prescribed=20&births_until=56&size=384&frames=70")
+    delays, _ = run.matched(5.5)
+    assert len(delays) == 20
+    assert max(delays.values()) <= 1
