@@ -366,10 +366,8 @@ class LatticeMethod:
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
         new = ~self._patches.values_at(self._marked, positions)
-        score = np.zeros(self._front.grid.cells)
-        of_patch = self._patches.cell_of(self._patches.positions[patches.site])
-        np.maximum.at(score, tuple(of_patch.T), patches.score)
-        silent = self._crowds.silent(score * ~self._regions.surroundings, cells, new)
+        score = self._patches.best_of_cells(patches) * ~self._regions.surroundings
+        silent = self._crowds.silent(score, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 

@@ -152,12 +152,21 @@ class SitePatches:
 
     def share_of_cells(self, sites: IntArray) -> FloatArray:
         """(n1, n2) part of the sites of each unit cell that are among `sites`."""
+        result = np.zeros(self._grid.cells, np.float32)
+        np.add.at(result, self._cells_with(sites), 1 / self.sites_per_cell)
+        return result
+
+    def best_of_cells(self, patches: Patches) -> FloatArray:
+        """(n1, n2) highest score of the `patches` of each unit cell, 0 without any."""
+        result = np.zeros(self._grid.cells, np.float32)
+        np.maximum.at(result, self._cells_with(patches.site), patches.score)
+        return result
+
+    def _cells_with(self, sites: IntArray) -> tuple[IntArray, IntArray]:
+        """Indices (n,), (n,) of the unit cells that `sites` (n,) belong to."""
         n2 = self._grid.cells[1] - 2 * BORDER_CELLS
         within = sites % self._cells_used
-        result = np.zeros(self._grid.cells, np.float32)
-        where = (within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS)
-        np.add.at(result, where, 1 / self.sites_per_cell)
-        return result
+        return within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS
 
     def cell_of(self, positions: FloatArray) -> IntArray:
         """(n, 2) unit cell of each position (n, 2), sample coordinates."""

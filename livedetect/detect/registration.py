@@ -97,7 +97,8 @@ class BraggRegistration:
         terms = self._row_terms(frame)
         if share is not None and np.abs(share).min() > LEAST_LEFT:
             for down, along in left_out:
-                terms[down] -= self._terms_of(frame[down, along], down, along)
+                part = frame[down, along]  # its mean stays: a step would be seen everywhere
+                terms[down] -= self._row_terms(part - part.mean(), down, along)
             terms /= share
         amplitude = terms.sum(axis=0)
         return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude))
@@ -157,15 +158,11 @@ class BraggRegistration:
         """(n,) windowed Fourier coefficients; two matrix products instead of a full FFT."""
         return np.asarray(self._row_terms(frame).sum(axis=0))
 
-    def _row_terms(self, frame: FloatArray) -> FloatArray:
-        """(H, n) what every row adds to the reflections."""
-        rows = frame @ self._wave_x
-        count = len(self._vectors)
-        return np.asarray((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y)
-
-    def _terms_of(self, part: FloatArray, down: slice, along: slice) -> FloatArray:
-        """(h, n) what a part of a frame adds; its mean stays, a step would be seen everywhere."""
-        rows = (part - part.mean()) @ self._wave_x[along]
+    def _row_terms(
+        self, part: FloatArray, down: slice = slice(None), along: slice = slice(None)
+    ) -> FloatArray:
+        """(h, n) what every row of a `part` of the frame, (h, w), adds to the reflections."""
+        rows = part @ self._wave_x[along]
         count = len(self._vectors)
         return np.asarray((rows[:, :count] + 1j * rows[:, count:]) * self._wave_y[down])
 

@@ -42,15 +42,8 @@ class ScanDistortion:
         self._shares: FloatArray = np.zeros((2, count))
         self._error2 = np.inf
         self._foretold = 0.0
-
-    @property
-    def trusted(self) -> bool:
-        """True once it has foretold changes that it had not learnt."""
-        return self._foretold > self._enough
-
-    @property
-    def _enough(self) -> float:
-        return ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
+        self.trusted = False
+        """True once it has foretold changes that it had not learnt; what it places stays placed."""
 
     def take_in(self, change: FloatArray, moved: FloatArray, usable: BoolArray) -> None:
         """Learn from the `change` (2, h, w), px, that a frame drifted by `moved` (x, y) shows.
@@ -68,8 +61,10 @@ class ScanDistortion:
         wrong = seen - np.einsum("kn,knb->kb", self._shares, waves)
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
+        enough = ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
         # what failed at first may have learnt
-        self._foretold = max(self._foretold + without - left, -self._enough)
+        self._foretold = max(self._foretold + without - left, -enough)
+        self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)
         ridge = np.eye(waves.shape[1]) * self._error2 / self._independent / USUAL_PX**2

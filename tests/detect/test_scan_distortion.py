@@ -56,3 +56,12 @@ def test_frames_without_a_usable_place_teach_nothing() -> None:
     for step in range(9):
         distortion.take_in(field((9.0, 0.0)) - field(), np.array([step, 0]), np.zeros(SHAPE, bool))
     assert not distortion.trusted
+
+
+def test_what_has_been_placed_by_it_stays_so() -> None:
+    """To go back would leave the samples where nothing else looks for them."""
+    distortion, _ = learnt(1.0, 0.0)
+    for step in range(13, 60):
+        contrary = field() - field((step, 0.0))
+        distortion.take_in(contrary, np.array([step, 0.0]), np.ones(SHAPE, bool))
+    assert distortion.trusted
