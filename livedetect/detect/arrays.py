@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 FloatArray = NDArray[Any]
 """Real numbers, float32 on the hot path."""
@@ -13,3 +14,15 @@ BoolArray = NDArray[np.bool_]
 """A mask."""
 IntArray = NDArray[np.int64]
 """Indices."""
+
+
+CACHE_LINE = 64
+"""Bytes; a vector that lies across two lines takes two loads."""
+
+
+def on_cache_lines(shape: Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Zeros whose first element begins a cache line."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape)

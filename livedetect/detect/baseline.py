@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray, on_cache_lines
 from livedetect.detect.common_noise import CLIPPED_Z2_MEAN, CommonNoise
 from livedetect.detect.grid import Grid
 from livedetect.detect.held_out import HeldOut, some_of
@@ -24,6 +24,7 @@ from livedetect.detect.kernels.maps import (
     Recent,
     Standardised,
     WarmUp,
+    notable_in,
     window_bits,
 )
 from livedetect.detect.noise import (
@@ -79,8 +80,10 @@ class Baseline:
         """(lags,) of the noise of frames 0, 1, 2, ... apart."""
         frames = covered.sum(axis=0).astype(np.float32)
         level = (values.sum(axis=0) / np.maximum(frames, 1)).astype(np.float32)
+        base = on_cache_lines((3, *level.shape))
+        base[:2] = level, frames
         self._ground = Ground(
-            base=np.stack([level, frames, np.zeros_like(level)]),
+            base=base,
             scale=np.ones(grid.cells, np.float32),
             phase=np.ones(grid.samples, np.float32),
             inflation=np.ones(len(WINDOWS), np.float32),
@@ -125,9 +128,9 @@ class Baseline:
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
     @property
-    def largest(self) -> FloatArray:
-        """(P, Q) largest |z| of the latest frame over all time windows."""
-        return self._now.largest
+    def notable(self) -> IntArray:
+        """(P, Q) uint8, a bit for each time window: where the latest frame's |z| is notable."""
+        return self._now.notable
 
     @property
     def z(self) -> FloatArray:
@@ -221,7 +224,7 @@ class Baseline:
         excess = [self._common.excess(int(length)) for length in WINDOWS]
         if max(excess) > 1.0:
             now.z /= np.array(excess, np.float32)[:, None, None]
-            np.abs(now.z).max(axis=0, out=now.largest)
+            now.notable[...] = notable_in(now.z)
 
     def change(self) -> FloatArray:
         """(P, Q) how the latest frame differs from the baseline, data units."""

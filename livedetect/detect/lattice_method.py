@@ -16,6 +16,7 @@ from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
+from livedetect.detect.kernels.maps import notable_in
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
@@ -165,7 +166,7 @@ class LatticeMethod:
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         known = self._baseline
-        patches = self._most_novel(known.z, known.lengths, known.largest, self.threshold)
+        patches = self._most_novel(known.z, known.lengths, known.notable, self.threshold)
         self._rows.look(self._windows, self._patches, self._watched, self._marked)
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
@@ -307,7 +308,7 @@ class LatticeMethod:
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline.held_out(), len(values)):
             length = np.array([window.frames])
-            patches = self._most_novel(window.z[None], length, np.abs(window.z), threshold)
+            patches = self._most_novel(window.z[None], length, notable_in(window.z[None]), threshold)
             if len(patches.site):
                 best[first] = patches
         births: list[tuple[int, Candidate]] = []
@@ -326,16 +327,17 @@ class LatticeMethod:
         return births
 
     def _most_novel(
-        self, z: FloatArray, frames: IntArray, largest: FloatArray, threshold: float
+        self, z: FloatArray, frames: IntArray, notable: IntArray, threshold: float
     ) -> Patches:
         """Sites that score above `threshold`, each in the window where it is most anomalous.
 
-        `z` (w, P, Q) in windows of `frames` (w,), and their largest magnitude (P, Q). Also those
-        close to what is watched: the fringe of a defect there is no defect of its own.
+        `z` (w, P, Q) in windows of `frames` (w,), and where it is `notable` in which (P, Q). Also
+        those close to what is watched: the fringe of a defect there is no defect of its own.
         """
-        sites = self._patches.gated(largest, self._ready)
+        windows = self._patches.notable(notable, self._ready)
+        sites = np.flatnonzero(windows)
         sites = sites[self._around.contains(self.to_frame(self._patches.positions[sites]))]
-        looked = self._patches.looked(z, frames, sites)
+        looked = self._patches.looked(z, frames, sites, windows[sites])
         score, row = self._judgement.most_novel(looked, threshold)
         novel = np.isfinite(score)
         sites, row = sites[novel], row[novel]

@@ -17,8 +17,6 @@ PATCH_RADIUS = 0.358
 BORDER_CELLS = 2
 NEIGHBOURS = np.indices((3, 3)).reshape(2, -1).T - 1
 """(9, 2) steps to the cells around a cell, and to itself: one of them holds the nearest site."""
-GATE_Z = 3.5
-"""A patch whose largest |z| stays below holds no defect worth describing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,18 +128,23 @@ class SitePatches:
         nearest = (off**2).sum(axis=-1).argmin(axis=1)
         return np.asarray(sites[np.arange(len(sites)), nearest], dtype=np.int64)
 
-    def gated(self, largest: FloatArray, watched: BoolArray) -> IntArray:
-        """Watched sites around which the largest |z| of all windows (P, Q) passes the gate."""
-        return np.flatnonzero(form(COMPILED).any_above(largest, self._flat, watched, GATE_Z))
+    def notable(self, bits: IntArray, watched: BoolArray) -> IntArray:
+        """(sites,) uint8, the `bits` (P, Q) of time windows set anywhere in the watched patches."""
+        return form(COMPILED).any_bits(bits, self._flat, watched)
 
-    def looked(self, z: FloatArray, frames: IntArray, sites: IntArray) -> Looked:
-        """Patches of `sites` (n,) in the maps z (w, P, Q) of windows of `frames` (w,)."""
+    def looked(
+        self, z: FloatArray, frames: IntArray, sites: IntArray, notable: IntArray
+    ) -> Looked:
+        """Patches of `sites` (n,) in the maps z (w, P, Q) of windows of `frames` (w,).
+
+        `notable` (n,) uint8 has a bit for each of the windows in which to look at the site.
+        """
         return Looked(
             z=z,
             frames=frames,
             patches=self._flat[sites],
             sublattice=self.sublattices(sites),
-            gate=GATE_Z,
+            notable=notable,
         )
 
     def centroids(self, patches: Patches) -> FloatArray:

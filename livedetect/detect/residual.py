@@ -18,7 +18,7 @@ from livedetect.detect.background import Background
 from livedetect.detect.columns import Columns, find_columns
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.kernels.maps import FitGround
+from livedetect.detect.kernels.maps import FilterScratch, FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.left_out import Box, block_centres, boxes_around, share_left
 from livedetect.detect.noise import moved_with_edge
@@ -181,7 +181,7 @@ class FrontEnd:
 
     def restore_derived(self) -> None:
         """Make room for intermediate results, after a state has been restored."""
-        self._scratch = np.empty((2, *self.shape), np.float32)
+        self._scratch = FilterScratch.empty(self.shape)
 
     def locate(self, frame: FloatArray) -> Drift:
         """Register the next frame, (H, W) float32, before anything is done with it.

@@ -20,6 +20,8 @@ WARM_UP = 8
 OPTIONS = "size=256&frames=20&damage_from=10&drift_px=0.6&seed=4"
 TOLERANCE_Z = 1e-3
 """Of a quantity with unit noise; rounding to float32 alone gives 2e-5."""
+NEARLY_ALL = 0.9999
+"""Of the samples; rounding may put the others on either side of a limit."""
 
 
 def learnt(stream, kernels):
@@ -45,7 +47,7 @@ def followed(front, baseline, stream):
         yield {
             "z": np.stack([window.z for window in windows]),
             "valid": np.stack([window.valid for window in windows]),
-            "largest": baseline.largest.copy(),
+            "notable": baseline.notable.copy(),
             "outliers": baseline.outlier_share,
             "gain": residual.gain,
             "jitter": residual.jitter_rms_px,
@@ -60,7 +62,7 @@ def test_both_forms_agree(crystal):
     for plain, compiled in zip(*results, strict=True):
         assert (plain["valid"] == compiled["valid"]).all()
         assert np.abs(plain["z"] - compiled["z"]).max() < TOLERANCE_Z
-        assert np.abs(plain["largest"] - compiled["largest"]).max() < TOLERANCE_Z
+        assert (plain["notable"] == compiled["notable"]).mean() > NEARLY_ALL
         assert plain["gain"] == pytest.approx(compiled["gain"], rel=1e-5)
         assert plain["jitter"] == pytest.approx(compiled["jitter"], abs=1e-5)
         assert plain["outliers"] == pytest.approx(compiled["outliers"], abs=1e-4)
@@ -69,7 +71,7 @@ def test_both_forms_agree(crystal):
 def test_sites_and_markers_agree():
     rng = np.random.default_rng(3)
     mask = rng.random((90, 110)) > 0.05
-    values = np.abs(rng.normal(size=mask.shape)).astype(np.float32)
+    bits = rng.integers(0, 64, mask.shape).astype(np.uint8) * (rng.random(mask.shape) < 0.1)
     patches = rng.integers(0, mask.size, (500, 9)).astype(np.int32)
     chosen = rng.random(500) > 0.3
     positions = rng.uniform(-5, 115, (400, 2))
@@ -85,7 +87,7 @@ def test_sites_and_markers_agree():
         said.append(
             (
                 kernels.all_true(mask, patches),
-                kernels.any_above(values, patches, chosen, 2.5),
+                kernels.any_bits(bits, patches, chosen),
                 kernels.inside(positions, mask),
                 inside,
                 shown,
@@ -164,7 +166,7 @@ def test_experts_agree_and_nothing_that_matters_is_skipped():
         frames=np.array([1, 2, 8]),
         patches=rng.integers(0, 2000, (900, 9)).astype(np.int32),
         sublattice=rng.integers(0, 3, 900),
-        gate=2.5,
+        notable=rng.integers(0, 8, 900).astype(np.uint8),
     )
     (score, row), (compiled, compiled_row) = (
         form(name).most_novel(looked, experts) for name in (PLAIN, COMPILED)

@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
 from livedetect.detect.kernels.maps import (
+    FilterScratch,
     FitGround,
     Ground,
     Placement,
@@ -62,7 +63,7 @@ class Form(Protocol):
         ...
 
     def spline_of_smoothed(
-        self, frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FloatArray
+        self, frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FilterScratch
     ) -> FloatArray:
         """(H, W) cubic spline coefficients of the frame behind its matched filter."""
         ...
@@ -131,10 +132,8 @@ class Form(Protocol):
         """(n,) True for patches (n, d) of flat indices that lie where `cover` (P, Q) is enough."""
         ...
 
-    def any_above(
-        self, values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float
-    ) -> BoolArray:
-        """(n,) True for `chosen` patches (n, d) that hold a value of (P, Q) above `limit`."""
+    def any_bits(self, bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
+        """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches (n, d); 0 in others."""
         ...
 
     def inside(self, positions: FloatArray, mask: BoolArray) -> BoolArray:

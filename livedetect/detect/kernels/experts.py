@@ -69,8 +69,8 @@ class Looked:
     """(n, d) int32 flat indices of the samples around each site."""
     sublattice: IntArray
     """(n,) int64 site of the cell."""
-    gate: float
-    """A patch whose largest |z| stays below is not described."""
+    notable: IntArray
+    """(n,) uint8, a bit for each window, the first lowest: patches are described where it is set."""
 
     @property
     def rows(self) -> FloatArray:

@@ -17,7 +17,7 @@ from livedetect.detect.kernels.fast_lines import strongest_row, weighted
 from livedetect.detect.kernels.fast_means import binned, blend, mean_and_spread
 from livedetect.detect.kernels.fast_sites import (
     all_true,
-    any_above,
+    any_bits,
     inside,
     keep_apart,
     keep_inside,
@@ -25,11 +25,18 @@ from livedetect.detect.kernels.fast_sites import (
     mark_samples,
     place,
 )
-from livedetect.detect.kernels.maps import WINDOWS, FitGround, Ground, Recent, Standardised
+from livedetect.detect.kernels.maps import (
+    WINDOWS,
+    FilterScratch,
+    FitGround,
+    Ground,
+    Recent,
+    Standardised,
+)
 
 __all__ = [
     "all_true",
-    "any_above",
+    "any_bits",
     "binned",
     "blend",
     "by_place",
@@ -85,15 +92,15 @@ def row_terms(
 
 
 def spline_of_smoothed(
-    frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FloatArray
+    frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FilterScratch
 ) -> FloatArray:
     """See `plain.spline_of_smoothed`: Gaussian and spline are one filter of finite length."""
     taps = _taps(sigma)
     if len(taps) >= min(frame.shape):
         return plain.spline_of_smoothed(frame, displacement, sigma, scratch)
-    sampling.filter_rows(frame, displacement, taps, scratch[0])
-    sampling.filter_columns(scratch[0], taps, scratch[1])
-    return np.asarray(scratch[1])
+    sampling.filter_rows(frame, displacement, taps, scratch.rows)
+    sampling.filter_columns(scratch.rows, taps, scratch.spline)
+    return scratch.spline
 
 
 def sample(
@@ -139,7 +146,7 @@ def windows(
         _bytes(frozen),
         out.z.reshape(-1),
         out.unbroken.reshape(-1),
-        out.largest.reshape(-1),
+        out.notable.reshape(-1),
         out.cells,
         out.counts,
     )

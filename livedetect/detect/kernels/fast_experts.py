@@ -42,7 +42,7 @@ def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
         looked.frames,
         looked.patches,
         looked.sublattice,
-        looked.gate,
+        looked.notable,
         *_of_novelty(experts.novelty),
         *_of_matched(experts.matched),
         experts.law,

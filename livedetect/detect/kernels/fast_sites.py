@@ -19,10 +19,10 @@ def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> 
     return out
 
 
-def any_above(values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float) -> BoolArray:
-    """See `plain_sites.any_above`."""
-    out = chosen.copy()
-    sites.any_above(np.ascontiguousarray(values, np.float32).ravel(), patches, limit, out)
+def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
+    """See `plain_sites.any_bits`."""
+    out = np.empty(len(patches), np.uint8)
+    sites.any_bits(np.ascontiguousarray(bits).reshape(-1), patches, chosen, out)
     return out
 
 

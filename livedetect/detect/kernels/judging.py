@@ -172,7 +172,7 @@ def _about_their_mean(vectors: FloatArray, weights: FloatArray, out_mean: FloatA
 
 
 @compiled(
-    "void(f4[:,::1],i8[::1],i4[:,::1],i8[::1],f4,f4[::1],f4[:,::1],f4[:,::1],f4[::1],f4,"
+    "void(f4[:,::1],i8[::1],i4[:,::1],i8[::1],u1[::1],f4[::1],f4[:,::1],f4[:,::1],f4[::1],f4,"
     "f4[:,:,::1],f4[:,::1],f4[::1],f8[:,::1],f8[::1],f8,f8[::1],i8[::1])"
 )
 def most_novel(
@@ -180,7 +180,7 @@ def most_novel(
     frames: IntArray,
     patches: IntArray,
     sublattice: IntArray,
-    gate: float,
+    notable: IntArray,
     mean: FloatArray,
     whitening: FloatArray,
     vectors: FloatArray,
@@ -203,12 +203,11 @@ def most_novel(
     for i in range(len(patches)):
         best, row, s = lowest, -1, sublattice[i]
         for w in range(len(frames) - 1, -1, -1):  # the longest is the most likely to be the best
-            largest, values = ZERO, z[w]
+            if not (notable[i] >> np.uint8(w)) & np.uint8(1):
+                continue
+            values = z[w]
             for j in range(len(patch)):
                 patch[j] = values[np.uint32(patches[i, j])]
-                largest = max(largest, abs(patch[j]))
-            if largest <= gate:
-                continue
             root = np.sqrt(np.float64(frames[w]))
             _project(patch, mean, whitening, x)
             score = radius2  # no more than this plus the distance from the vectors' mean

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import CACHE_LINE, BoolArray, FloatArray, IntArray, on_cache_lines
 
 WINDOWS = (1, 2, 3, 4, 6, 8)
 """Frames averaged; each window is rescaled to unit variance, so one model serves all."""
+FLOATS_OF_A_LINE = CACHE_LINE // 4
 REMEMBERED = 8
 """Frames kept; one bit each in a history of coverage."""
+
+
+NOTABLE_Z = 3.5
+"""A patch in which no |z| exceeds this holds no defect worth describing."""
+
+
+def notable_in(z: FloatArray) -> IntArray:
+    """(P, Q) uint8, a bit for each of the windows z (w, P, Q), the first lowest: where notable."""
+    return np.packbits(np.abs(z) > NOTABLE_Z, axis=0, bitorder="little")[0]
 
 
 def window_bits(frames: int) -> int:
@@ -35,8 +45,8 @@ class Recent:
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Recent:
         """Nothing yet, on a grid of `shape` (P, Q)."""
-        past = np.zeros((REMEMBERED, *shape), np.float32)
-        return cls(past=past, history=np.zeros(shape, np.uint8))
+        past = on_cache_lines((REMEMBERED, *shape))
+        return cls(past=past, history=on_cache_lines(shape, np.uint8))
 
     @property
     def is_full(self) -> bool:
@@ -84,8 +94,8 @@ class Standardised:
     unbroken: IntArray
     """(P, Q) uint8, the lowest bits of the history of coverage that are all set; 0 where the
     level is not known. A window of n frames is valid from 2^n - 1 on, see `window_bits`."""
-    largest: FloatArray
-    """(P, Q) float32 largest magnitude of z over the windows."""
+    notable: IntArray
+    """(P, Q) uint8, a bit for each window, the first lowest: set where |z| is notable there."""
     cells: FloatArray
     """(2, n1, n2) float32 sums over each cell of validity and of clipped z², one frame."""
     counts: IntArray
@@ -95,12 +105,31 @@ class Standardised:
     def empty(cls, shape: tuple[int, int], cells: tuple[int, int]) -> Standardised:
         """Room for a grid of `shape` (P, Q) with `cells` (n1, n2)."""
         return cls(
-            z=np.zeros((len(WINDOWS), *shape), np.float32),
-            unbroken=np.zeros(shape, np.uint8),
-            largest=np.zeros(shape, np.float32),
+            z=on_cache_lines((len(WINDOWS), *shape)),
+            unbroken=on_cache_lines(shape, np.uint8),
+            notable=on_cache_lines(shape, np.uint8),
             cells=np.zeros((2, *cells), np.float32),
             counts=np.zeros(2, np.int64),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterScratch:
+    """Room for a frame while it is filtered along either axis."""
+
+    rows: FloatArray
+    """(H, W + n) float32, filtered along its rows. The rows do not lie a power of two apart:
+    those that a filter along y needs would all want the same few places of the cache."""
+    spline: FloatArray
+    """(H, W) float32."""
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> FilterScratch:
+        """Room for frames of `shape` (H, W)."""
+        height, width = shape
+        lines = -(-width // FLOATS_OF_A_LINE)
+        stride = FLOATS_OF_A_LINE * (lines + 1 - lines % 2)
+        return cls(rows=on_cache_lines((height, stride)), spline=on_cache_lines(shape))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.maps import (
     WINDOWS,
+    FilterScratch,
     FitGround,
     Ground,
     Recent,
     Standardised,
+    notable_in,
     window_bits,
 )
 from livedetect.detect.kernels.plain_experts import filtered, matched, most_novel, novelty
@@ -21,7 +23,7 @@ from livedetect.detect.kernels.plain_means import binned, blend, mean_and_spread
 from livedetect.detect.kernels.plain_rows import row_statistics
 from livedetect.detect.kernels.plain_sites import (
     all_true,
-    any_above,
+    any_bits,
     inside,
     keep_apart,
     keep_inside,
@@ -32,7 +34,7 @@ from livedetect.detect.kernels.plain_sites import (
 
 __all__ = [
     "all_true",
-    "any_above",
+    "any_bits",
     "binned",
     "blend",
     "by_place",
@@ -128,7 +130,7 @@ def phases(
 
 
 def spline_of_smoothed(
-    frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FloatArray
+    frame: FloatArray, displacement: FloatArray, sigma: float, scratch: FilterScratch
 ) -> FloatArray:
     """Cubic spline coefficients of a frame behind its matched filter, (H, W).
 
@@ -137,7 +139,7 @@ def spline_of_smoothed(
     frame : (H, W) float32.
     displacement : (H,) float32 px along x, undone first; empty for none.
     sigma : of the Gaussian filter, px.
-    scratch : (2, H, W) float32 that may be overwritten.
+    scratch : may be overwritten, and the result may lie in it.
     """
     del scratch
     straight = shift_rows(frame, displacement) if len(displacement) else frame
@@ -227,7 +229,7 @@ def windows(
         z = (total / length - level) / np.sqrt(error) / ground.inflation[row]
         out.z[row] = np.where(valid, z, 0)
         row += 1
-    out.largest[...] = np.abs(out.z).max(axis=0)
+    out.notable[...] = notable_in(out.z)
     valid = out.unbroken > 0
     judged = valid & ~frozen
     out.counts[...] = judged.sum(), (judged & (np.abs(out.z[0]) > 3)).sum()

@@ -52,7 +52,7 @@ def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
     scores = np.full((len(looked.frames), len(looked.patches)), -np.inf)
     for row, (z, frames) in enumerate(zip(looked.rows, looked.frames, strict=True)):
         patches = z[looked.patches]
-        here = np.flatnonzero(np.abs(patches).max(axis=1) > looked.gate)
+        here = np.flatnonzero(looked.notable >> np.uint8(row) & np.uint8(1))
         sublattice = looked.sublattice[here]
         length = np.full(len(here), frames)
         said = np.stack(

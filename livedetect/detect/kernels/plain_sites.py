@@ -17,10 +17,10 @@ def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> 
     return np.asarray((cover.ravel()[patches] >= least).all(axis=1))
 
 
-def any_above(values: FloatArray, patches: IntArray, chosen: BoolArray, limit: float) -> BoolArray:
-    """(n,) True for `chosen` patches (n, d) that hold a value of (P, Q) above `limit`."""
-    result = np.zeros(len(patches), bool)
-    result[chosen] = (values.ravel()[patches[chosen]] > limit).any(axis=1)
+def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
+    """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches (n, d); 0 in others."""
+    result = np.zeros(len(patches), np.uint8)
+    result[chosen] = np.bitwise_or.reduce(bits.ravel()[patches[chosen]], axis=1)
     return result
 
 

@@ -14,6 +14,8 @@ from livedetect.detect.kernels.compile import compiled, unsigned
 
 UNROLLED = 4
 """Filter taps taken at a time, which saves loads and stores."""
+STRIP = 256
+"""Pixels of a row filtered along y at a time."""
 LARGEST_SHIFT = 4
 """Padding of a row, px; row displacements stay below half of it."""
 ONE, THREE, FOUR, SIX = np.float32(1), np.float32(3), np.float32(4), np.float32(6)
@@ -74,7 +76,8 @@ def filter_rows(
 ) -> None:
     """Undo each row's displacement (Keys 1981), then filter it; edges mirrored.
 
-    `taps` holds the centre and one side of a symmetric filter, 4 n + 1 of them.
+    `taps` holds the centre and one side of a symmetric filter, 4 n + 1 of them. `out` may be
+    wider than the frame.
     """
     height, width = frame.shape
     reach = len(taps) - 1
@@ -102,7 +105,7 @@ def filter_rows(
         for i in range(1, reach + 1):
             line[reach - i] = line[reach + i]
             line[reach + width - 1 + i] = line[reach + width - 1 - i]
-        target = out[y]
+        target = out[y, :width]
         for x in range(width):
             target[x] = taps[0] * centre[x]
         for k in range(1, reach + 1, UNROLLED):
@@ -118,22 +121,35 @@ def filter_rows(
 
 @compiled("void(f4[:,::1],f4[::1],f4[:,::1])")
 def filter_columns(rows: FloatArray, taps: FloatArray, out: FloatArray) -> None:
-    """Filter along y by a symmetric filter; edges mirrored."""
-    height, width = rows.shape
+    """Filter along y by a symmetric filter; edges mirrored. `rows` may be wider than `out`.
+
+    Strip by strip: what a filter needs of the rows of one strip stays in the innermost cache.
+    """
+    height, width = out.shape
+    stride = rows.shape[1]
     reach, last = len(taps) - 1, height - 1
-    for y in range(height):
-        target, centre = out[y], rows[y]
-        for x in range(width):
-            target[x] = taps[0] * centre[x]
-        for k in range(1, reach + 1, UNROLLED):
-            t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
-            u0, u1 = rows[abs(y - k)], rows[abs(y - k - 1)]
-            u2, u3 = rows[abs(y - k - 2)], rows[abs(y - k - 3)]
-            d0, d1 = rows[last - abs(last - y - k)], rows[last - abs(last - y - k - 1)]
-            d2, d3 = rows[last - abs(last - y - k - 2)], rows[last - abs(last - y - k - 3)]
-            for x in range(width):
-                near = t0 * (u0[x] + d0[x]) + t1 * (u1[x] + d1[x])
-                target[x] += near + t2 * (u2[x] + d2[x]) + t3 * (u3[x] + d3[x])
+    flat, filtered = rows.ravel(), out.ravel()
+    for strip in range(0, width, STRIP):
+        across = unsigned(min(STRIP, width - strip))
+        for y in range(height):
+            start, centre = unsigned(y * width + strip), unsigned(y * stride + strip)
+            for x in range(across):
+                filtered[start + x] = taps[0] * flat[centre + x]
+            for k in range(1, reach + 1, UNROLLED):
+                t0, t1, t2, t3 = taps[k], taps[k + 1], taps[k + 2], taps[k + 3]
+                above, below = y - k, last - y - k
+                u0 = unsigned(abs(above) * stride + strip)
+                u1 = unsigned(abs(above - 1) * stride + strip)
+                u2 = unsigned(abs(above - 2) * stride + strip)
+                u3 = unsigned(abs(above - 3) * stride + strip)
+                d0 = unsigned((last - abs(below)) * stride + strip)
+                d1 = unsigned((last - abs(below - 1)) * stride + strip)
+                d2 = unsigned((last - abs(below - 2)) * stride + strip)
+                d3 = unsigned((last - abs(below - 3)) * stride + strip)
+                for x in range(across):
+                    near = t0 * (flat[u0 + x] + flat[d0 + x]) + t1 * (flat[u1 + x] + flat[d1 + x])
+                    far = t2 * (flat[u2 + x] + flat[d2 + x]) + t3 * (flat[u3 + x] + flat[d3 + x])
+                    filtered[start + x] += near + far
 
 
 @compiled("UniTuple(u8,2)(u1[::1],u8,u8)")
@@ -259,31 +275,55 @@ def interpolate(field: FloatArray, rows: FloatArray, cols: FloatArray, out: Floa
             out[part, i] = upper * (ONE - t) + lower * t
 
 
+@compiled("void(f8[::1],f8[::1],f8[::1],i8[::1],f8[::1],f8,u8,u2[::1])")
+def _phase_row(
+    across: FloatArray,
+    ux: FloatArray,
+    uy: FloatArray,
+    starts: IntArray,
+    reciprocal: FloatArray,
+    begin: float,
+    row: int,
+    out: IntArray,
+) -> None:
+    """One row of phases along one axis; the warp is linear from node to node."""
+    for left in range(len(starts) - 1):
+        first_x, first_y = ux[left], uy[left]
+        more_x, more_y = ux[left + 1] - first_x, uy[left + 1] - first_y
+        per_turn = reciprocal[0] * more_x + reciprocal[1] * more_y
+        here = begin - reciprocal[0] * first_x - reciprocal[1] * first_y + 0.5
+        for x in range(unsigned(starts[left]), unsigned(starts[left + 1])):
+            turns = here + reciprocal[0] * np.float64(np.int64(x)) - per_turn * across[x]
+            out[row + x] = np.uint16(np.int32(np.floor(turns)))
+
+
 @compiled("void(f4[:,:,::1],f8,f8[::1],f8[:,::1],u2[:,:,::1])")
 def phases(
     field: FloatArray, block_px: float, shift: FloatArray, cell: FloatArray, out: IntArray
 ) -> None:
     """See `plain.phases`."""
     height, width = field.shape[1], field.shape[2]
-    for y in range(out.shape[1]):
-        sample_y = y - shift[1]
-        row = np.float32((sample_y + 0.5) / block_px - 0.5)
-        row = min(max(row, np.float32(0)), np.float32(height - 1))
+    rows, cols = out.shape[1], out.shape[2]
+    nodes = max(width, 2)
+    across, starts = np.empty(cols), np.zeros(nodes, np.int64)
+    ux, uy = np.empty(nodes), np.empty(nodes)
+    flat, reciprocal = out.ravel(), cell[1:] * 65536
+    for x in range(cols):
+        col = min(max((x - shift[0] + 0.5) / block_px - 0.5, 0.0), width - 1.0)
+        left = min(int(col), nodes - 2)
+        across[x] = col - left
+        starts[left + 1 :] = x + 1
+    starts[nodes - 1] = cols
+    for y in range(rows):
+        row = min(max((y - shift[1] + 0.5) / block_px - 0.5, 0.0), height - 1.0)
         top = int(row)
-        below, t = min(top + 1, height - 1), row - np.float32(top)
-        for x in range(out.shape[2]):
-            sample_x = x - shift[0]
-            col = np.float32((sample_x + 0.5) / block_px - 0.5)
-            col = min(max(col, np.float32(0)), np.float32(width - 1))
-            left = int(col)
-            beside, u = min(left + 1, width - 1), col - np.float32(left)
-            a, b = (ONE - t) * (ONE - u), (ONE - t) * u
-            c, d = t * (ONE - u), t * u
-            ux = a * field[0, top, left] + b * field[0, top, beside]
-            ux += c * field[0, below, left] + d * field[0, below, beside]
-            uy = a * field[1, top, left] + b * field[1, top, beside]
-            uy += c * field[1, below, left] + d * field[1, below, beside]
-            dx, dy = sample_x - ux - cell[0, 0], sample_y - uy - cell[0, 1]
-            for axis in range(2):
-                turns = cell[1 + axis, 0] * dx + cell[1 + axis, 1] * dy
-                out[axis, y, x] = np.uint16(np.int64(np.floor(turns * 65536 + 0.5)) & 65535)
+        below, t = min(top + 1, height - 1), row - top
+        for node in range(nodes):
+            n = min(node, width - 1)
+            ux[node] = (1 - t) * field[0, top, n] + t * field[0, below, n]
+            uy[node] = (1 - t) * field[1, top, n] + t * field[1, below, n]
+        dx, dy = -shift[0] - cell[0, 0], y - shift[1] - cell[0, 1]
+        for axis in range(2):
+            begin = reciprocal[axis, 0] * dx + reciprocal[axis, 1] * dy
+            place = unsigned((axis * rows + y) * cols)
+            _phase_row(across, ux, uy, starts, reciprocal[axis], begin, place, flat)

@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.compile import compiled
+from livedetect.detect.kernels.compile import compiled, unsigned
 
-ONE, HALF = np.float32(1), np.float32(0.5)
+ZERO, ONE = np.float32(0), np.float32(1)
+NEXT, TWICE = unsigned(1), unsigned(2)
 
 
 @compiled("void(u1[::1],u1,i4[:,::1],b1[::1])")
@@ -23,16 +24,15 @@ def all_true(cover: IntArray, least: int, patches: IntArray, out: BoolArray) -> 
         out[site] = whole
 
 
-@compiled("void(f4[::1],i4[:,::1],f4,b1[::1])")
-def any_above(values: FloatArray, patches: IntArray, limit: float, inout: BoolArray) -> None:
-    """See `plain.any_above`."""
+@compiled("void(u1[::1],i4[:,::1],b1[::1],u1[::1])")
+def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray, out: IntArray) -> None:
+    """See `plain_sites.any_bits`."""
     for site in range(len(patches)):
-        if not inout[site]:
-            continue
-        above = False
-        for j in range(patches.shape[1]):
-            above |= values[np.uint32(patches[site, j])] > limit
-        inout[site] = above
+        found = np.uint8(0)
+        if chosen[site]:
+            for j in range(patches.shape[1]):
+                found |= bits[np.uint32(patches[site, j])]
+        out[site] = found
 
 
 @compiled("void(f8[:,::1],b1[:,::1],b1[::1])")
@@ -74,29 +74,36 @@ def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
     _spread(hit, out)
 
 
-@compiled("UniTuple(f8,2)(f8,f8,f4[:,:,::1],f8,f8[::1])")
-def _placed(
-    x: float,
-    y: float,
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[:,::1])")
+def place(
+    positions: FloatArray,
     field: FloatArray,
     block_px: float,
     shift: FloatArray,
-) -> tuple[float, float]:
-    """One position + warp + shift."""
+    out: FloatArray,
+) -> None:
+    """See `plain.place`."""
     height, width = field.shape[1], field.shape[2]
-    col = np.float32((x + 0.5) / block_px - 0.5)
-    row = np.float32((y + 0.5) / block_px - 0.5)
-    row = min(max(row, np.float32(0)), np.float32(height - 1))
-    col = min(max(col, np.float32(0)), np.float32(width - 1))
-    top, left = int(row), int(col)
-    below, beside = min(top + 1, height - 1), min(left + 1, width - 1)
-    t, u = row - np.float32(top), col - np.float32(left)
-    upper = field[0, top, left] * (ONE - u) + field[0, top, beside] * u
-    lower = field[0, below, left] * (ONE - u) + field[0, below, beside] * u
-    there_x = x + shift[0] + upper * (ONE - t) + lower * t
-    upper = field[1, top, left] * (ONE - u) + field[1, top, beside] * u
-    lower = field[1, below, left] * (ONE - u) + field[1, below, beside] * u
-    return there_x, y + shift[1] + upper * (ONE - t) + lower * t
+    warp, part = field.ravel(), unsigned(height * width)
+    last_row, last_col = np.float32(height - 1), np.float32(width - 1)
+    below, beside = unsigned(width if height > 1 else 0), unsigned(min(width - 1, 1))
+    flat, there, per_px = positions.ravel(), out.ravel(), 1 / block_px
+    for i in range(unsigned(len(positions))):
+        x, y = flat[TWICE * i], flat[TWICE * i + NEXT]
+        row = min(max(np.float32((y + 0.5) * per_px - 0.5), ZERO), last_row)
+        col = min(max(np.float32((x + 0.5) * per_px - 0.5), ZERO), last_col)
+        # the last node is reached from the one before it
+        top = np.int32(min(row, max(last_row - ONE, ZERO)))
+        left = np.int32(min(col, max(last_col - ONE, ZERO)))
+        t, u = row - np.float32(top), col - np.float32(left)
+        k = unsigned(top * width + left)
+        upper = warp[k] * (ONE - u) + warp[k + beside] * u
+        lower = warp[k + below] * (ONE - u) + warp[k + below + beside] * u
+        there[TWICE * i] = x + shift[0] + upper * (ONE - t) + lower * t
+        k += part
+        upper = warp[k] * (ONE - u) + warp[k + beside] * u
+        lower = warp[k + below] * (ONE - u) + warp[k + below + beside] * u
+        there[TWICE * i + NEXT] = y + shift[1] + upper * (ONE - t) + lower * t
 
 
 @compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
@@ -114,29 +121,21 @@ def keep_inside(
     height, width = mask.shape
     rows, cols = out_blocks.shape
     hit = np.zeros((rows + 2, cols + 2), np.bool_)
-    for i in range(len(positions)):
-        if not inout[i]:
-            continue
-        x, y = _placed(positions[i, 0], positions[i, 1], field, block_px, shift)
-        column, row = int(np.rint(x)), int(np.rint(y))
+    there, per_px = np.empty(positions.shape, np.float64), 1 / mark_px
+    place(positions, field, block_px, shift, there)
+    flat, marked, wanted = there.ravel(), hit.ravel(), mask.ravel()
+    for i in range(unsigned(len(inout))):
+        x, y = flat[TWICE * i], flat[TWICE * i + NEXT]
+        column, row = np.rint(x), np.rint(y)
         within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        inout[i] = within and mask[row, column]
-        if inout[i]:
-            _hit(x / mark_px, y / mark_px, hit)
+        if not (inout[i] & within):
+            inout[i] = False
+            continue
+        kept = wanted[unsigned(np.int64(row) * width + np.int64(column))]
+        inout[i] = kept
+        c, r = np.int64(np.floor(x * per_px)) + 1, np.int64(np.floor(y * per_px)) + 1
+        marked[unsigned(r * (cols + 2) + c)] |= kept
     _spread(hit, out_blocks)
-
-
-@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[:,::1])")
-def place(
-    positions: FloatArray,
-    field: FloatArray,
-    block_px: float,
-    shift: FloatArray,
-    out: FloatArray,
-) -> None:
-    """See `plain.place`."""
-    for i in range(len(positions)):
-        out[i, 0], out[i, 1] = _placed(positions[i, 0], positions[i, 1], field, block_px, shift)
 
 
 @compiled("i8(f8[:,::1],f8,i8[::1])")

@@ -12,10 +12,11 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels.compile import compiled, unsigned
+from livedetect.detect.kernels.maps import NOTABLE_Z
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 CLIPPED_Z2 = np.float32(9)
-OUTLIER_Z = np.float32(3)
+OUTLIER_Z, NOTABLE = np.float32(3), np.float32(NOTABLE_Z)
 NEVER = np.float32(0.5)
 """Fewer frames than this means none; counts are whole, whatever a filter made of them."""
 STRETCH = unsigned(32)
@@ -116,7 +117,7 @@ def _errors(
 
 @compiled(
     "void(f4[::1],i8,f4[::1],f4[::1],f4[::1],f4[::1],f4[::1],i8[::1],"
-    "u8,u8,u8,f4[::1],f4[::1],f4[::1])"
+    "u8,u8,u8,f4[::1],f4[::1],f4[::1],u1[::1])"
 )
 def _standardise(
     past: FloatArray,
@@ -131,14 +132,15 @@ def _standardise(
     start: int,
     length: int,
     total: FloatArray,
+    bits: FloatArray,
     out_z: FloatArray,
-    out_largest: FloatArray,
+    out_notable: IntArray,
 ) -> None:
-    """Z of one row in every window; `total` is scratch."""
+    """Z of one row in every window; `total` and `bits` are scratch."""
     done = 0
     for q in range(length):
         total[q] = ZERO
-        out_largest[start + q] = ZERO
+        bits[q] = ZERO
     for w in range(len(lengths)):
         while done < lengths[w] - 1:
             residual = unsigned((newest - done) % 8) * map_size + start
@@ -149,13 +151,16 @@ def _standardise(
         done += 1
         share, shrink = ONE / np.float32(lengths[w]), ONE / inflation[w]
         least, z = np.float32((1 << lengths[w]) - 1), unsigned(w) * map_size + start
+        bit = np.float32(1 << w)
         for q in range(length):
             total[q] += past[residual + q]
             weight = shrink / np.sqrt(noise[q] * share + fixed[q])
             weight = weight if run[q] >= least else ZERO
             value = (total[q] * share - base[start + q]) * weight
             out_z[z + q] = value
-            out_largest[start + q] = max(out_largest[start + q], abs(value))
+            bits[q] += bit if abs(value) > NOTABLE else ZERO
+    for q in range(length):
+        out_notable[start + q] = np.uint8(np.int32(bits[q]))
 
 
 @compiled("void(f4[::1],f4[::1],u1[::1],u8,u8,i8[::1],f4[::1])")
@@ -201,7 +206,7 @@ def _close_cells(sums: FloatArray, row: int, out_cells: FloatArray) -> None:
 
 @compiled(
     "void(f4[::1],u1[::1],f4[::1],u1[::1],i8,f4[::1],f4,f4[:,::1],f4[:,::1],"
-    "f4[::1],i8[::1],u1[::1],f4[::1],u1[::1],f4[::1],f4[:,:,::1],i8[::1])"
+    "f4[::1],i8[::1],u1[::1],f4[::1],u1[::1],u1[::1],f4[:,:,::1],i8[::1])"
 )
 def windows(
     values: FloatArray,
@@ -218,7 +223,7 @@ def windows(
     frozen: IntArray,
     out_z: FloatArray,
     out_unbroken: IntArray,
-    out_largest: FloatArray,
+    out_notable: IntArray,
     out_cells: FloatArray,
     out_counts: IntArray,
 ) -> None:
@@ -228,6 +233,7 @@ def windows(
     tiled, wide = np.empty((m1, columns), np.float32), np.empty(columns, np.float32)
     noise, fixed = np.empty(columns, np.float32), np.empty(columns, np.float32)
     run, total = np.empty(columns, np.float32), np.empty(columns, np.float32)
+    bits = np.empty(columns, np.float32)
     sums = np.zeros(2 * columns, np.float32)
     size, slot = unsigned(len(values)), unsigned(newest) * unsigned(len(values))
     _repeat(phase, tiled)
@@ -247,7 +253,7 @@ def windows(
             _errors(base, wide, phases, place, size, start, length, noise, fixed)
             _standardise(
                 past, newest, base, noise, fixed, run, inflation, lengths, size, start, length,
-                total, out_z, out_largest,
+                total, bits, out_z, out_notable,
             )  # fmt: skip
             _count(out_z, run, frozen, start, length, out_counts, sums)
         if p % m1 == m1 - 1:
