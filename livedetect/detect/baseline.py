@@ -47,6 +47,8 @@ NEW_SITE_FRAMES = 12
 """Frames a newly entered place must have of its own before it is judged."""
 VARIANCE_RATE = 0.06
 VARIANCE_CELLS = 8.0
+SYSTEMATIC_FRAMES = 4
+"""The levels that the systematic noise follows from change slowly: a part of it each frame."""
 PHASE_FRAMES = 8
 """Every so many frames the noise of the places within the cell is looked at."""
 PHASE_RATE = 0.15
@@ -246,7 +248,14 @@ class Baseline:
             self._follow_phases(frozen)
         kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
         if self._recent.is_full:
-            kernels.systematic(self._ground, self._coefficients)
+            kernels.systematic(self._ground, self._coefficients, self._next_rows())
+
+    def _next_rows(self) -> slice:
+        """Of the grid, whose systematic noise is worked out this time."""
+        rows, turn = self._grid.shape[0], self._scored % SYSTEMATIC_FRAMES
+        return slice(
+            turn * rows // SYSTEMATIC_FRAMES, (turn + 1) * rows // SYSTEMATIC_FRAMES
+        )
 
     def forget_recent(self) -> None:
         """No time window reaches back beyond now."""

@@ -15,8 +15,6 @@ from livedetect.detect.kernels.experts import Looked
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
 BORDER_CELLS = 2
-NEIGHBOURS = np.indices((3, 3)).reshape(2, -1).T - 1
-"""(9, 2) steps to the cells around a cell, and to itself: one of them holds the nearest site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,20 +111,13 @@ class SitePatches:
         """
         before, sites = self._asked
         if not np.array_equal(before, positions):
-            sites = self._nearest(positions)
+            n1, n2 = self._grid.cells
+            inner = (n1 - 2 * BORDER_CELLS, n2 - 2 * BORDER_CELLS)
+            cells = self.cell_of(positions) - BORDER_CELLS
+            sites = form(COMPILED).nearest_site(positions, cells, self.positions, inner)
             self._asked = positions.copy(), sites
         return sites
 
-    def _nearest(self, positions: FloatArray) -> IntArray:
-        n1, n2 = self._grid.cells
-        last = np.array([n1 - BORDER_CELLS - 1, n2 - BORDER_CELLS - 1])
-        near = np.clip(self.cell_of(positions)[:, None] + NEIGHBOURS, BORDER_CELLS, last)
-        within = (near - BORDER_CELLS) @ np.array([n2 - 2 * BORDER_CELLS, 1])
-        kinds = self._cells_used * np.arange(self.sites_per_cell)
-        sites = (within[:, :, None] + kinds).reshape(len(positions), len(NEIGHBOURS) * len(kinds))
-        off = self.positions[sites] - positions[:, None]
-        nearest = (off**2).sum(axis=-1).argmin(axis=1)
-        return np.asarray(sites[np.arange(len(sites)), nearest], dtype=np.int64)
 
     def notable(self, bits: IntArray, watched: BoolArray) -> IntArray:
         """(sites,) uint8, the `bits` (P, Q) of time windows set anywhere in the watched patches."""

@@ -11,7 +11,7 @@ from scipy import ndimage, sparse
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
-from livedetect.detect.phased import NEIGHBOURS
+from livedetect.detect.kernels.maps import NEIGHBOURS
 
 OWN_FRAMES = 12
 """A point that has stood alone for so long is no first sign of a region."""

@@ -76,6 +76,7 @@ def test_sites_and_markers_agree():
     chosen = rng.random(500) > 0.3
     positions = rng.uniform(-5, 115, (400, 2))
     field = rng.normal(size=(2, 23, 28)).astype(np.float32)
+    cells, sites = rng.integers(-2, 10, (400, 2)), rng.uniform(-5, 115, (3 * 8 * 9, 2))
     said = []
     placement = Placement(field=field, block_px=4, shift=np.array([0.5, 3.0]))
     for kernels in (form(PLAIN), form(COMPILED)):
@@ -93,6 +94,7 @@ def test_sites_and_markers_agree():
                 shown,
                 blocks,
                 kernels.keep_apart(positions, 9.0),
+                kernels.nearest_site(positions, cells, sites, (8, 9)),
                 kernels.place(positions, field, 4, np.array([0.5, 3.0])),
             )
         )

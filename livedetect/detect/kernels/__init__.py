@@ -124,8 +124,8 @@ class Form(Protocol):
         """Let the levels follow the residuals."""
         ...
 
-    def systematic(self, ground: Ground, coefficients: FloatArray) -> None:
-        """Set the variance that registration adds."""
+    def systematic(self, ground: Ground, coefficients: FloatArray, rows: slice) -> None:
+        """Set the variance that registration adds in some `rows` of the grid."""
         ...
 
     def all_true(self, cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
@@ -223,6 +223,12 @@ class Form(Protocol):
 
     def most_novel(self, looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
         """Score (n,) and window (n,) of each site; see `plain_experts.most_novel`."""
+        ...
+
+    def nearest_site(
+        self, positions: FloatArray, cells: IntArray, sites: FloatArray, inner: tuple[int, int]
+    ) -> IntArray:
+        """(n,) site nearest to each position (n, 2); see `plain_sites.nearest_site`."""
         ...
 
     def keep_apart(self, positions: FloatArray, radius_px: float) -> IntArray:

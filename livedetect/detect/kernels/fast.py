@@ -20,6 +20,7 @@ from livedetect.detect.kernels.fast_sites import (
     any_bits,
     inside,
     keep_apart,
+    nearest_site,
     keep_inside,
     mark_blocks,
     mark_samples,
@@ -53,6 +54,7 @@ __all__ = [
     "matched",
     "mean_and_spread",
     "most_novel",
+    "nearest_site",
     "novelty",
     "phases",
     "place",
@@ -184,9 +186,10 @@ def _bytes(mask: BoolArray) -> IntArray:
     return cast("IntArray", np.ascontiguousarray(mask).view(np.uint8).reshape(-1))
 
 
-def systematic(ground: Ground, coefficients: FloatArray) -> None:
+def systematic(ground: Ground, coefficients: FloatArray, rows: slice) -> None:
     """See `plain.systematic`."""
-    compiled_windows.systematic(ground.base, coefficients[0], coefficients[1])
+    first, stop, _ = rows.indices(ground.base.shape[1])
+    compiled_windows.systematic(ground.base, coefficients[0], coefficients[1], first, stop)
 
 
 def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels import sites
+from livedetect.detect.kernels import sites as compiled_sites
 from livedetect.detect.kernels.maps import Placement
 
 
@@ -15,33 +15,33 @@ def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> 
     """See `plain_sites.all_true`."""
     out = np.empty(len(patches), bool)
     flat = cast("IntArray", np.ascontiguousarray(cover).view(np.uint8).reshape(-1))
-    sites.all_true(flat, least, patches, out)
+    compiled_sites.all_true(flat, least, patches, out)
     return out
 
 
 def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
     """See `plain_sites.any_bits`."""
     out = np.empty(len(patches), np.uint8)
-    sites.any_bits(np.ascontiguousarray(bits).reshape(-1), patches, chosen, out)
+    compiled_sites.any_bits(np.ascontiguousarray(bits).reshape(-1), patches, chosen, out)
     return out
 
 
 def inside(positions: FloatArray, mask: BoolArray) -> BoolArray:
     """See `plain_sites.inside`."""
     out = np.empty(len(positions), bool)
-    sites.inside(np.ascontiguousarray(positions, float), np.ascontiguousarray(mask), out)
+    compiled_sites.inside(np.ascontiguousarray(positions, float), np.ascontiguousarray(mask), out)
     return out
 
 
 def mark_blocks(positions: FloatArray, block_px: int, out: BoolArray) -> None:
     """See `plain_sites.mark_blocks`."""
-    sites.mark_blocks(np.ascontiguousarray(positions, float), block_px, out)
+    compiled_sites.mark_blocks(np.ascontiguousarray(positions, float), block_px, out)
 
 
 def mark_samples(centres: IntArray, offsets: IntArray, out: BoolArray) -> None:
     """See `plain_sites.mark_samples`."""
     around = np.ascontiguousarray(offsets, np.int64)
-    sites.mark_samples(np.ascontiguousarray(centres, np.int64), around, out)
+    compiled_sites.mark_samples(np.ascontiguousarray(centres, np.int64), around, out)
 
 
 def place(
@@ -53,7 +53,7 @@ def place(
     """See `plain_sites.place`."""
     start = np.ascontiguousarray(positions, float)
     out = np.empty_like(start)
-    sites.place(start, field, block_px, np.asarray(shift, float), out)
+    compiled_sites.place(start, field, block_px, np.asarray(shift, float), out)
     return out
 
 
@@ -67,11 +67,21 @@ def keep_inside(
     """See `plain_sites.keep_inside`."""
     to = placement
     shift = np.asarray(to.shift, float)
-    sites.keep_inside(positions, to.field, to.block_px, shift, mask, inout, blocks[0], blocks[1])
+    compiled_sites.keep_inside(positions, to.field, to.block_px, shift, mask, inout, blocks[0], blocks[1])
+
+
+def nearest_site(
+    positions: FloatArray, cells: IntArray, sites: FloatArray, inner: tuple[int, int]
+) -> IntArray:
+    """See `plain_sites.nearest_site`."""
+    out = np.empty(len(positions), np.int64)
+    around, places = np.ascontiguousarray(cells), np.ascontiguousarray(positions, float)
+    compiled_sites.nearest_site(places, around, sites, *inner, out)
+    return out
 
 
 def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:
     """See `plain_sites.keep_apart`."""
     out = np.empty(len(positions), np.int64)
-    kept = sites.keep_apart(np.ascontiguousarray(positions, float), radius_px, out)
+    kept = compiled_sites.keep_apart(np.ascontiguousarray(positions, float), radius_px, out)
     return out[:kept]

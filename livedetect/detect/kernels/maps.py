@@ -15,6 +15,8 @@ REMEMBERED = 8
 """Frames kept; one bit each in a history of coverage."""
 
 
+NEIGHBOURS = np.indices((3, 3)).reshape(2, -1).T - 1
+"""(9, 2) steps to the cells around a cell, and to itself."""
 NOTABLE_Z = 3.5
 """A patch in which no |z| exceeds this holds no defect worth describing."""
 

@@ -26,6 +26,7 @@ from livedetect.detect.kernels.plain_sites import (
     any_bits,
     inside,
     keep_apart,
+    nearest_site,
     keep_inside,
     mark_blocks,
     mark_samples,
@@ -51,6 +52,7 @@ __all__ = [
     "matched",
     "mean_and_spread",
     "most_novel",
+    "nearest_site",
     "novelty",
     "phases",
     "place",
@@ -275,17 +277,18 @@ def follow(
     frames[followed] = np.minimum(frames + 1, 2 / rate - 1)[followed]
 
 
-def systematic(ground: Ground, coefficients: FloatArray) -> None:
+def systematic(ground: Ground, coefficients: FloatArray, rows: slice) -> None:
     """Variance that registration adds: proportional to level² and to its squared gradient.
 
-    The gradient is per sample and 0 beside places without any frame.
+    The gradient is per sample and 0 beside places without any frame. Other than `rows` of the
+    grid stay as they are.
     """
     level, known = ground.base[0], ground.base[1] > 0
     slope2 = np.zeros_like(level)
     slope2[1:-1] += ((level[2:] - level[:-2]) / 2 * (known[2:] & known[:-2])) ** 2
     along_q = (level[:, 2:] - level[:, :-2]) / 2 * (known[:, 2:] & known[:, :-2])
     slope2[:, 1:-1] += along_q**2
-    ground.base[2] = coefficients[0] * level**2 + coefficients[1] * slope2
+    ground.base[2, rows] = (coefficients[0] * level**2 + coefficients[1] * slope2)[rows]
 
 
 def robust_line(model: FloatArray, data: FloatArray) -> tuple[float, float]:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.maps import Placement
+from livedetect.detect.kernels.maps import NEIGHBOURS, Placement
 
 
 def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
@@ -89,6 +89,27 @@ def keep_inside(
     within = inside(placed, mask)
     inout[chosen[~within]] = False
     mark_blocks(placed[within], blocks[0], blocks[1])
+
+
+def nearest_site(
+    positions: FloatArray, cells: IntArray, sites: FloatArray, inner: tuple[int, int]
+) -> IntArray:
+    """(n,) site nearest to each position (n, 2).
+
+    Parameters
+    ----------
+    cells : (n, 2) unit cell of each position; that of the nearest site is one beside it at most.
+    sites : (k rows cols, 2) positions: the first of the k sites of all `inner` cells (rows, cols),
+        then the second, and so on.
+    """
+    rows, cols = inner
+    near = np.clip(cells[:, None] + NEIGHBOURS, 0, np.array(inner) - 1)
+    kinds = rows * cols * np.arange(len(sites) // (rows * cols))
+    of_cells = (near @ np.array([cols, 1]))[:, :, None] + kinds
+    candidates = of_cells.reshape(len(positions), len(NEIGHBOURS) * len(kinds))
+    off = sites[candidates] - positions[:, None]
+    nearest = (off**2).sum(axis=-1).argmin(axis=1)
+    return np.asarray(candidates[np.arange(len(candidates)), nearest], dtype=np.int64)
 
 
 def keep_apart(positions: FloatArray, radius_px: float) -> IntArray:

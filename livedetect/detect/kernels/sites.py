@@ -138,6 +138,22 @@ def keep_inside(
     _spread(hit, out_blocks)
 
 
+@compiled("void(f8[:,::1],i8[:,::1],f8[:,::1],i8,i8,i8[::1])")
+def nearest_site(
+    positions: FloatArray, cells: IntArray, sites: FloatArray, rows: int, cols: int, out: IntArray
+) -> None:
+    """See `plain_sites.nearest_site`."""
+    for i in range(len(positions)):
+        least = np.inf
+        for beside in range(9):
+            row = min(max(cells[i, 0] + beside // 3 - 1, 0), rows - 1)
+            col = min(max(cells[i, 1] + beside % 3 - 1, 0), cols - 1)
+            for site in range(row * cols + col, len(sites), rows * cols):
+                dx, dy = sites[site, 0] - positions[i, 0], sites[site, 1] - positions[i, 1]
+                if dx * dx + dy * dy < least:
+                    least, out[i] = dx * dx + dy * dy, site
+
+
 @compiled("i8(f8[:,::1],f8,i8[::1])")
 def keep_apart(positions: FloatArray, radius_px: float, out: IntArray) -> int:
     """See `plain.keep_apart`; returns how many were kept."""

@@ -338,12 +338,14 @@ def _known(frames: FloatArray, start: int, length: int) -> tuple[int, int]:
     return min(first, stop), stop
 
 
-@compiled("void(f4[:,:,::1],f4,f4)")
-def systematic(base: FloatArray, of_level: float, of_slope: float) -> None:
+@compiled("void(f4[:,:,::1],f4,f4,i8,i8)")
+def systematic(
+    base: FloatArray, of_level: float, of_slope: float, first_row: int, stop_row: int
+) -> None:
     """See `plain.systematic`; written to base[2]."""
     rows, cols = base.shape[1], unsigned(base.shape[2])
     size, flat = unsigned(base.shape[1] * base.shape[2]), base.ravel()
-    for p in range(rows):
+    for p in range(first_row, stop_row):
         row = unsigned(p) * cols
         first, stop = _known(flat, size + row, cols)
         for k in range(row, row + cols):
