@@ -17,8 +17,9 @@ MIN_RATE = 0.1
 SLOPE_RATE = 0.001
 """Of the growth per frame; without it a steady growth is followed with a lag that clipping
 turns into a runaway."""
-ROUGH_LEVEL, ROUGH_SLOPE = 0.002, 0.05
-"""Share lost per frame of what smoothing cannot see in level and growth. Nothing else holds it:
+ROUGH_FRAMES = 4
+ROUGH_LEVEL, ROUGH_SLOPE = 0.008, 0.2
+"""Share lost every so many frames of what smoothing cannot see in level and growth. Nothing else holds it:
 what the moving edge of the view leaves there would grow for ever."""
 SETTLED_FRAMES = 6
 """Frames after which the level of new territory is trusted."""
@@ -35,6 +36,7 @@ class Background:
         self._level = np.zeros(cells)
         self._slope = np.zeros(cells)
         self._frames = np.zeros(cells)
+        self._steps = 0
 
     @property
     def settled(self) -> BoolArray:
@@ -56,15 +58,22 @@ class Background:
         change = self._twiced(innovation, weight, mass)
         kept = used | ((self._frames > 0) & (coverage > 0))
         rate = np.where(kept, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
-        followed = level + rate * change
-        rough = np.where(used, followed - self._twiced(followed, weight, mass), 0.0)
-        self._level = followed - ROUGH_LEVEL * rough
-        slope = self._slope + SLOPE_RATE * np.where(self._frames >= SETTLED_FRAMES, change, 0)
-        slope -= ROUGH_SLOPE * (slope - self._twiced(slope, weight, mass))
+        self._level = level + rate * change
+        settled = self._frames >= SETTLED_FRAMES
+        self._slope = self._slope + SLOPE_RATE * np.where(settled, change, 0)
+        self._steps += 1
+        if self._steps % ROUGH_FRAMES == 0:
+            self._lose_roughness(weight, mass)
         # out of view nothing holds a growth: what comes back is new territory
-        self._slope = np.where(kept, slope, 0.0)
+        self._slope = np.where(kept, self._slope, 0.0)
         self._frames = np.where(kept, self._frames + (coverage > 0.9), 0.0)
         return level + change
+
+    def _lose_roughness(self, weight: FloatArray, mass: FloatArray) -> None:
+        """Take a share of what smoothing cannot see off level and growth."""
+        rough = self._level - self._twiced(self._level, weight, mass)
+        self._level -= ROUGH_LEVEL * np.where(weight > 0, rough, 0.0)
+        self._slope -= ROUGH_SLOPE * (self._slope - self._twiced(self._slope, weight, mass))
 
     def move(self, offset: tuple[int, int]) -> None:
         """Follow a grid moved by whole cells."""

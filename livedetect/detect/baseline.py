@@ -45,7 +45,9 @@ INNOVATION_LIMIT = 2.0
 """Noise standard deviations by which one frame may pull the baseline."""
 NEW_SITE_FRAMES = 12
 """Frames a newly entered place must have of its own before it is judged."""
-VARIANCE_RATE = 0.06
+VARIANCE_FRAMES = 2
+"""Every so many frames the noise is followed, by that of the latest."""
+VARIANCE_RATE = 0.12
 VARIANCE_CELLS = 8.0
 SYSTEMATIC_FRAMES = 4
 """The levels that the systematic noise follows from change slowly: a part of it each frame."""
@@ -243,7 +245,9 @@ class Baseline:
         frozen : (P, Q) where the level must stay, under confirmed defects.
         """
         kernels = form(self._kernels)
-        self._follow_variance()
+        self._scored += 1
+        if self._scored % VARIANCE_FRAMES == 0:
+            self._follow_variance()
         if self._scored % PHASE_FRAMES == 0:
             self._follow_phases(frozen)
         kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
@@ -358,8 +362,7 @@ class Baseline:
         own = np.where(weight > 0, self._scale, around / np.maximum(mass, 1e-3))
         ratio = own * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
         ratio = np.where(mass > 0.02, ratio, self._scale)
-        self._scored += 1
-        rate = max(VARIANCE_RATE, 1 / (self._scored + 10))
+        rate = max(VARIANCE_RATE, VARIANCE_FRAMES / (self._scored + 10))
         self._scale = np.maximum((1 - rate) * self._scale + rate * ratio, LEAST_SCALE)
         self._rescale()
 

@@ -121,11 +121,15 @@ class Tracker:
         fresh: list[Candidate] = []
         known, places = self._owners(), positions_of(candidates)
         apart = _distances(places, positions_of(known))
+        nearest, least = _nearest_of(apart)
         for row, candidate in enumerate(candidates):
-            index = self._owner(candidate, known, apart[row])
+            index = nearest[row] if least[row] < self.merge_radius_px else None
+            if index is None:
+                index = self._in_reach(candidate, known, apart[row])
             if index is not None:
                 if self._see(known[index], candidate, frame, float(apart[row, index])):
                     apart[:, index] = np.hypot(*(places - candidate.position).T)
+                    nearest, least = _nearest_of(apart)
             elif self._left_by(candidate, frame) is not None:
                 continue
             elif not _in_shadow(candidate, fresh, self.merge_radius_px, fringe):
@@ -138,7 +142,8 @@ class Tracker:
         known = self._owners()
         apart = _distances(positions_of(candidates), positions_of(known))
         for row, candidate in enumerate(candidates):
-            owned = self._owner(candidate, known, apart[row]) is not None
+            near = apart[row].min(initial=np.inf) < self.merge_radius_px
+            owned = near or self._in_reach(candidate, known, apart[row]) is not None
             echo = self._left_by(candidate, frame) is not None
             if not (owned or echo or _in_shadow(candidate, fresh, self.merge_radius_px)):
                 fresh.append(candidate)
@@ -171,15 +176,10 @@ class Tracker:
                 healed.append(defect)
         return healed
 
-    def _owner(
+    def _in_reach(
         self, candidate: Candidate, known: Sequence[Defect], distance: FloatArray
     ) -> int | None:
-        """Index of the defect that explains a candidate at `distance` (n,) from each, px."""
-        if not known:
-            return None
-        nearest = int(distance.argmin())
-        if distance[nearest] < self.merge_radius_px:
-            return nearest
+        """Index of the defect whose fringe explains a candidate, `distance` (n,) px from each."""
         for index in np.flatnonzero(distance < SHADOW_RADIUS * self.merge_radius_px).tolist():
             if candidate.score < SHADOW_SCORE * known[index].candidate.score:
                 return int(index)
@@ -238,8 +238,17 @@ def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
 
 def _distances(candidates: FloatArray, defects: FloatArray) -> FloatArray:
     """(n, m) of positions (n, 2) and (m, 2), px."""
-    apart = candidates[:, None] - defects[None]
-    return np.asarray(np.sqrt(apart[..., 0] ** 2 + apart[..., 1] ** 2))
+    across, down = (np.subtract.outer(candidates[:, axis], defects[:, axis]) for axis in (0, 1))
+    return np.asarray(np.sqrt(across * across + down * down))
+
+
+def _nearest_of(apart: FloatArray) -> tuple[list[int], list[float]]:
+    """Defect nearest to each candidate, and how far that is, from distances (n, m)."""
+    if not apart.size:
+        return [0] * len(apart), [np.inf] * len(apart)
+    nearest: list[int] = apart.argmin(axis=1).tolist()
+    least: list[float] = apart.min(axis=1).tolist()
+    return nearest, least
 
 
 def _in_shadow(
