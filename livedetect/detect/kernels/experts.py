@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -55,6 +55,18 @@ class Experts:
     """(2,) float64: below these, height and displacement say nothing worth a marker."""
     lowest: float
     """Surprise from which on a site is worth a marker."""
+    lines: FloatArray = field(init=False)
+    """(s, c + k, 4 n) float32: projection and filters of each site, with zeros behind them."""
+
+    def __post_init__(self) -> None:
+        """Put side by side what a patch is multiplied with."""
+        filters = self.matched.filters
+        sites, count, samples = filters.shape
+        across = self.novelty.whitening.T
+        lines = np.zeros((sites, len(across) + count, -(-samples // 4) * 4), np.float32)
+        lines[:, : len(across), :samples] = across
+        lines[:, len(across) :, :samples] = filters
+        object.__setattr__(self, "lines", lines)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,6 +35,7 @@ def filtered(z: FloatArray, sublattice: IntArray, filters: FloatArray) -> FloatA
 
 def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
     """See `plain_experts.most_novel`."""
+    novel = experts.novelty
     score = np.empty(len(looked.patches))
     row = np.empty(len(looked.patches), np.int64)
     judging.most_novel(
@@ -43,8 +44,13 @@ def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
         looked.patches,
         looked.sublattice,
         looked.notable,
-        *_of_novelty(experts.novelty),
-        *_of_matched(experts.matched),
+        experts.lines,
+        novel.mean @ novel.whitening,
+        np.ascontiguousarray(novel.vectors.T),
+        novel.weights,
+        novel.gamma,
+        experts.matched.skewness,
+        experts.matched.sign,
         experts.law,
         experts.deviates,
         experts.lowest,

@@ -6,9 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
-from livedetect.detect.kernels.compile import compiled
+from livedetect.detect.kernels.compile import compiled, unsigned
 
 ZERO, ONE = np.float32(0), np.float32(1)
+BATCH = unsigned(64)
+"""Patches filtered together, one beside the other."""
+UNROLLED = 4
+"""Samples of a patch taken at a time."""
 FARTHEST = np.float32(-20)
 """Exponents below this add nothing that could be seen."""
 SHARE = np.float32(1 / 64)
@@ -98,23 +102,24 @@ def _surprise(deviate: float) -> float:
     return surprise
 
 
-@compiled("UniTuple(f8,2)(f4[::1],f4[:,::1],f4[::1],f4,f8,f8,f8)")
+@compiled("UniTuple(f8,2)(f4[::1],u8,u8,f4[::1],f4,f8,f8,f8)")
 def _deviates(
-    z: FloatArray,
-    filters: FloatArray,
+    outputs: FloatArray,
+    first: int,
+    step: int,
     skewness: FloatArray,
     sign: float,
     root_frames: float,
     least_height: float,
     least_moved: float,
 ) -> tuple[float, float]:
-    """Deviates of a change of height and of a displacement; 0 where they stay below the least."""
+    """Deviates of a change of height and of a displacement; 0 where they stay below the least.
+
+    The outputs of the filters are every `step` of `outputs`, from the `first` on.
+    """
     height = moved = 0.0
-    for k in range(len(filters)):
-        total, line = ZERO, filters[k]
-        for j in range(len(z)):
-            total += z[j] * line[j]
-        output = np.float64(total)
+    for k in range(len(skewness)):
+        output = np.float64(outputs[first + unsigned(k) * step])
         if k > 0:
             if LARGEST_ROOT * output > max(least_moved, moved):
                 moved = max(moved, _deviate(output, skewness[k] / root_frames))
@@ -135,9 +140,13 @@ def matched(
     out: FloatArray,
 ) -> None:
     """See `plain_experts.matched`."""
+    outputs = np.empty(filters.shape[1], np.float32)
     for i in range(len(z)):
         s, root = sublattice[i], np.sqrt(np.float64(frames[i]))
-        height, moved = _deviates(z[i], filters[s], skewness[s], sign[s], root, 0.0, 0.0)
+        _project(z[i], np.zeros(z.shape[1], np.float32), filters[s], outputs)
+        height, moved = _deviates(
+            outputs, unsigned(0), unsigned(1), skewness[s], sign[s], root, 0.0, 0.0
+        )
         out[0, i], out[1, i] = _surprise(height), _surprise(moved)
 
 
@@ -171,9 +180,57 @@ def _about_their_mean(vectors: FloatArray, weights: FloatArray, out_mean: FloatA
     return total * BOUND
 
 
+@compiled("void(f4[::1],f4[:,::1],f4[::1])")
+def _respond(batch: FloatArray, lines: FloatArray, out: FloatArray) -> None:
+    """Outputs (r, BATCH) of filters `lines` (r, 4 n) for the patches of a batch (4 n, BATCH)."""
+    for r in range(lines.shape[0]):
+        line, first = lines[r], unsigned(r) * BATCH
+        for b in range(BATCH):
+            out[first + b] = ZERO
+        for j in range(0, lines.shape[1], UNROLLED):
+            t0, t1, t2, t3 = line[j], line[j + 1], line[j + 2], line[j + 3]
+            j0 = unsigned(j) * BATCH
+            j1, j2, j3 = j0 + BATCH, j0 + BATCH + BATCH, j0 + BATCH + BATCH + BATCH
+            for b in range(BATCH):
+                near = t0 * batch[j0 + b] + t1 * batch[j1 + b]
+                out[first + b] += near + t2 * batch[j2 + b] + t3 * batch[j3 + b]
+
+
+@compiled("i8(f4[:,::1],i4[:,::1],i8[::1],u1[::1],i8[::1],f4[::1],i8[::1],i8[::1])")
+def _gather(
+    z: FloatArray,
+    patches: IntArray,
+    sublattice: IntArray,
+    notable: IntArray,
+    inout_next: IntArray,
+    out_batch: FloatArray,
+    out_site: IntArray,
+    out_row: IntArray,
+) -> int:
+    """Fill a batch (4 n, BATCH) with patches of one site of the cell; returns how many.
+
+    `inout_next` is the site and the window to go on with: the longest window of each first,
+    which is the most likely to be the best.
+    """
+    i, w, filled = inout_next[0], inout_next[1], 0
+    s = sublattice[i]
+    while i < len(patches) and filled < BATCH and sublattice[i] == s:
+        if (notable[i] >> np.uint8(w)) & np.uint8(1):
+            values = z[w]
+            for j in range(patches.shape[1]):
+                out_batch[unsigned(j) * BATCH + unsigned(filled)] = values[np.uint32(patches[i, j])]
+            out_site[filled], out_row[filled] = i, w
+            filled += 1
+        w -= 1
+        if w < 0:
+            i, w = i + 1, len(z) - 1
+    inout_next[0], inout_next[1] = i, w
+    return filled
+
+
 @compiled(
-    "void(f4[:,::1],i8[::1],i4[:,::1],i8[::1],u1[::1],f4[::1],f4[:,::1],f4[:,::1],f4[::1],f4,"
-    "f4[:,:,::1],f4[:,::1],f4[::1],f8[:,::1],f8[::1],f8,f8[::1],i8[::1])"
+    "void(f4[:,::1],i8[::1],i4[:,::1],i8[::1],u1[::1],f4[:,:,::1],f4[::1],f4[:,::1],f4[::1],f4,"
+    "f4[:,::1],f4[::1],f8[:,::1],f8[::1],f8,f8[::1],i8[::1])"
 )
 def most_novel(
     z: FloatArray,
@@ -181,12 +238,11 @@ def most_novel(
     patches: IntArray,
     sublattice: IntArray,
     notable: IntArray,
-    mean: FloatArray,
-    whitening: FloatArray,
+    lines: FloatArray,
+    centre: FloatArray,
     vectors: FloatArray,
     weights: FloatArray,
     gamma: float,
-    filters: FloatArray,
     skewness: FloatArray,
     sign: FloatArray,
     law: FloatArray,
@@ -195,36 +251,44 @@ def most_novel(
     out_score: FloatArray,
     out_row: IntArray,
 ) -> None:
-    """See `plain_experts.most_novel`; `whitening` is (c, d), `vectors` (c, v)."""
-    patch = np.empty(patches.shape[1], np.float32)
-    x, square = np.empty(len(whitening), np.float32), np.empty(len(weights), np.float32)
-    middle = np.zeros(len(whitening), np.float32)
+    """See `plain_experts.most_novel`; `lines` as in `Experts`, `vectors` (c, v).
+
+    `centre` (c,) is the projection of the patches' mean.
+    """
+    components = len(centre)
+    batch = np.zeros(lines.shape[2] * BATCH, np.float32)
+    outputs = np.empty(lines.shape[1] * BATCH, np.float32)
+    site, row = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
+    x, square = np.empty(components, np.float32), np.empty(len(weights), np.float32)
+    middle = np.zeros(components, np.float32)
     radius2 = _about_their_mean(vectors, weights, middle)
-    for i in range(len(patches)):
-        best, row, s = lowest, -1, sublattice[i]
-        for w in range(len(frames) - 1, -1, -1):  # the longest is the most likely to be the best
-            if not (notable[i] >> np.uint8(w)) & np.uint8(1):
-                continue
-            values = z[w]
-            for j in range(len(patch)):
-                patch[j] = values[np.uint32(patches[i, j])]
-            root = np.sqrt(np.float64(frames[w]))
-            _project(patch, mean, whitening, x)
-            score = radius2  # no more than this plus the distance from the vectors' mean
-            for k in range(len(x)):
-                off = np.float64(x[k]) - np.float64(middle[k])
-                score += off * off
-            score = law[0, 0] * score + law[0, 1]
-            if score > best:
-                score = _soft_distance(x, vectors, weights, gamma, square)
-                score = law[0, 0] * score + law[0, 1]
-            least, further = deviates[0], deviates[1]
-            height, moved = _deviates(patch, filters[s], skewness[s], sign[s], root, least, further)
+    out_score[:], out_row[:] = lowest, -1
+    begin = np.array([0, len(frames) - 1])
+    while begin[0] < len(patches):
+        s = sublattice[begin[0]]
+        filled = _gather(z, patches, sublattice, notable, begin, batch, site, row)
+        _respond(batch, lines[s], outputs)
+        for b in range(filled):
+            i, root = site[b], np.sqrt(np.float64(frames[row[b]]))
+            first, least, further = unsigned(components) * BATCH + unsigned(b), deviates[0], deviates[1]
+            height, moved = _deviates(
+                outputs, first, BATCH, skewness[s], sign[s], root, least, further
+            )
+            score = -np.inf
             if height > least:
                 score = max(score, law[1, 0] * _surprise(height) + law[1, 1])
             if moved > further:
                 score = max(score, law[2, 0] * _surprise(moved) + law[2, 1])
-            if score > best:
-                best, row = score, w
-        out_score[i] = best if row >= 0 else -np.inf
-        out_row[i] = max(row, 0)
+            bound = radius2  # a distance is no more than this plus that from the vectors' mean
+            for k in range(components):
+                x[k] = outputs[unsigned(k) * BATCH + unsigned(b)] - centre[k]
+                off = np.float64(x[k]) - np.float64(middle[k])
+                bound += off * off
+            if law[0, 0] * bound + law[0, 1] > max(score, out_score[i]):
+                novel = _soft_distance(x, vectors, weights, gamma, square)
+                score = max(score, law[0, 0] * novel + law[0, 1])
+            if score > out_score[i]:
+                out_score[i], out_row[i] = score, row[b]
+    for i in range(len(patches)):
+        if out_row[i] < 0:
+            out_score[i], out_row[i] = -np.inf, 0
