@@ -257,9 +257,7 @@ class Baseline:
     def _next_rows(self) -> slice:
         """Of the grid, whose systematic noise is worked out this time."""
         rows, turn = self._grid.shape[0], self._scored % SYSTEMATIC_FRAMES
-        return slice(
-            turn * rows // SYSTEMATIC_FRAMES, (turn + 1) * rows // SYSTEMATIC_FRAMES
-        )
+        return slice(turn * rows // SYSTEMATIC_FRAMES, (turn + 1) * rows // SYSTEMATIC_FRAMES)
 
     def forget_recent(self) -> None:
         """No time window reaches back beyond now."""

@@ -308,7 +308,9 @@ class LatticeMethod:
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline.held_out(), len(values)):
             length = np.array([window.frames])
-            patches = self._most_novel(window.z[None], length, notable_in(window.z[None]), threshold)
+            patches = self._most_novel(
+                window.z[None], length, notable_in(window.z[None]), threshold
+            )
             if len(patches.site):
                 best[first] = patches
         births: list[tuple[int, Candidate]] = []

@@ -118,14 +118,11 @@ class SitePatches:
             self._asked = positions.copy(), sites
         return sites
 
-
     def notable(self, bits: IntArray, watched: BoolArray) -> IntArray:
         """(sites,) uint8, the `bits` (P, Q) of time windows set anywhere in the watched patches."""
         return form(COMPILED).any_bits(bits, self._flat, watched)
 
-    def looked(
-        self, z: FloatArray, frames: IntArray, sites: IntArray, notable: IntArray
-    ) -> Looked:
+    def looked(self, z: FloatArray, frames: IntArray, sites: IntArray, notable: IntArray) -> Looked:
         """Patches of `sites` (n,) in the maps z (w, P, Q) of windows of `frames` (w,).
 
         `notable` (n,) uint8 has a bit for each of the windows in which to look at the site.

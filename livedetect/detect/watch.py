@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -38,6 +38,14 @@ class WatchedArea:
 
     mask: BoolArray
     """(H, W) True where markers are wanted."""
+    whole: BoolArray = field(init=False)
+    """(H / 8, W / 8) True for blocks all over which they are."""
+
+    def __post_init__(self) -> None:
+        """Sum up the blocks."""
+        rows, cols = (np.arange(0, length, BLOCK_PX) for length in self.mask.shape)
+        whole = np.logical_and.reduceat(self.mask, rows, axis=0)
+        object.__setattr__(self, "whole", np.logical_and.reduceat(whole, cols, axis=1))
 
     @classmethod
     def from_settings(
@@ -78,7 +86,8 @@ class WatchedArea:
         Those of the sample positions (n, 2) that are not are taken out of `watched` (n,).
         """
         blocks = _no_blocks(self.mask.shape)
-        form(COMPILED).keep_inside(positions, placement, self.mask, watched, (BLOCK_PX, blocks))
+        pixels = (self.mask, self.whole)
+        form(COMPILED).keep_inside(positions, placement, pixels, watched, (BLOCK_PX, blocks))
         return blocks
 
 

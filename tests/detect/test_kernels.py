@@ -71,6 +71,9 @@ def test_both_forms_agree(crystal):
 def test_sites_and_markers_agree():
     rng = np.random.default_rng(3)
     mask = rng.random((90, 110)) > 0.05
+    mask[16:40, 24:80] = True
+    whole = np.zeros((12, 14), bool)
+    whole[2:5, 3:10] = True
     bits = rng.integers(0, 64, mask.shape).astype(np.uint8) * (rng.random(mask.shape) < 0.1)
     patches = rng.integers(0, mask.size, (500, 9)).astype(np.int32)
     chosen = rng.random(500) > 0.3
@@ -81,7 +84,7 @@ def test_sites_and_markers_agree():
     placement = Placement(field=field, block_px=4, shift=np.array([0.5, 3.0]))
     for kernels in (form(PLAIN), form(COMPILED)):
         inside, shown = chosen[:400].copy(), np.zeros((12, 14), bool)
-        kernels.keep_inside(positions, placement, mask, inside, (8, shown))
+        kernels.keep_inside(positions, placement, (mask, whole), inside, (8, shown))
         assert 0 < inside.sum() < chosen[:400].sum()
         blocks = np.zeros((12, 14), bool)
         kernels.mark_blocks(positions[:20], 8, blocks)

@@ -144,7 +144,7 @@ class Form(Protocol):
         self,
         positions: FloatArray,
         placement: Placement,
-        mask: BoolArray,
+        watched: tuple[BoolArray, BoolArray],
         inout: BoolArray,
         blocks: tuple[int, BoolArray],
     ) -> None:

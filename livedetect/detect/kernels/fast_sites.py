@@ -60,14 +60,16 @@ def place(
 def keep_inside(
     positions: FloatArray,
     placement: Placement,
-    mask: BoolArray,
+    watched: tuple[BoolArray, BoolArray],
     inout: BoolArray,
     blocks: tuple[int, BoolArray],
 ) -> None:
     """See `plain_sites.keep_inside`."""
     to = placement
     shift = np.asarray(to.shift, float)
-    compiled_sites.keep_inside(positions, to.field, to.block_px, shift, mask, inout, blocks[0], blocks[1])
+    compiled_sites.keep_inside(
+        positions, to.field, to.block_px, shift, *watched, inout, blocks[0], blocks[1]
+    )
 
 
 def nearest_site(

@@ -270,7 +270,11 @@ def most_novel(
         _respond(batch, lines[s], outputs)
         for b in range(filled):
             i, root = site[b], np.sqrt(np.float64(frames[row[b]]))
-            first, least, further = unsigned(components) * BATCH + unsigned(b), deviates[0], deviates[1]
+            first, least, further = (
+                unsigned(components) * BATCH + unsigned(b),
+                deviates[0],
+                deviates[1],
+            )
             height, moved = _deviates(
                 outputs, first, BATCH, skewness[s], sign[s], root, least, further
             )

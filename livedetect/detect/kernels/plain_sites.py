@@ -75,18 +75,21 @@ def place(
 def keep_inside(
     positions: FloatArray,
     placement: Placement,
-    mask: BoolArray,
+    watched: tuple[BoolArray, BoolArray],
     inout: BoolArray,
     blocks: tuple[int, BoolArray],
 ) -> None:
-    """Keep of `inout` (n,) the positions (n, 2) that lie in `mask` (H, W) of the frame.
+    """Keep of `inout` (n,) the positions (n, 2) that are `watched` in the frame.
 
-    `blocks` are their size, px, and a map (h, w) in which those around the kept ones are set.
+    Parameters
+    ----------
+    watched : (H, W) pixels, and (h, w) blocks all of whose pixels are.
+    blocks : their size, px, and a map (h, w) in which those around the kept ones are set.
     """
     chosen = np.flatnonzero(inout)
     to = placement
     placed = place(positions[chosen], to.field, to.block_px, to.shift)
-    within = inside(placed, mask)
+    within = inside(placed, watched[0])
     inout[chosen[~within]] = False
     mark_blocks(placed[within], blocks[0], blocks[1])
 

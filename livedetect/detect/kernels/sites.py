@@ -74,6 +74,63 @@ def mark_blocks(positions: FloatArray, block_px: float, out: BoolArray) -> None:
     _spread(hit, out)
 
 
+@compiled("UniTuple(f8,2)(f8,f8,f4[::1],i8,i8,f8)")
+def _warp(
+    x: float, y: float, field: FloatArray, height: int, width: int, per_px: float
+) -> tuple[float, float]:
+    """The warp at a position, from a flat `field` (2, h, w) with `per_px` nodes per pixel."""
+    row = min(max(np.float32((y + 0.5) * per_px - 0.5), ZERO), np.float32(height - 1))
+    col = min(max(np.float32((x + 0.5) * per_px - 0.5), ZERO), np.float32(width - 1))
+    top, left = np.int64(row), np.int64(col)
+    t, u = row - np.float32(top), col - np.float32(left)
+    upper, below = unsigned(top * width), unsigned(min(top + 1, height - 1) * width)
+    a, b = upper + unsigned(left), upper + unsigned(min(left + 1, width - 1))
+    c, d = below + unsigned(left), below + unsigned(min(left + 1, width - 1))
+    other = unsigned(height * width)
+    p, q, r, s = (ONE - t) * (ONE - u), (ONE - t) * u, t * (ONE - u), t * u
+    across = p * field[a] + q * field[b] + r * field[c] + s * field[d]
+    a, b, c, d = a + other, b + other, c + other, d + other
+    return across, p * field[a] + q * field[b] + r * field[c] + s * field[d]
+
+
+@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],b1[:,::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
+def keep_inside(
+    positions: FloatArray,
+    field: FloatArray,
+    block_px: float,
+    shift: FloatArray,
+    mask: BoolArray,
+    whole: BoolArray,
+    inout: BoolArray,
+    mark_px: int,
+    out_blocks: BoolArray,
+) -> None:
+    """See `plain_sites.keep_inside`; blocks that are `whole` need no look at their pixels.
+
+    Sites lie far apart in memory: each pixel looked at is a miss of the cache.
+    """
+    (height, width), (rows, cols) = mask.shape, out_blocks.shape
+    hit = np.zeros((rows + 2, cols + 2), np.bool_)
+    flat, marked, warp = positions.ravel(), hit.ravel(), field.ravel()
+    wanted, sure = mask.ravel(), whole.ravel()
+    nodes, per_px, per_block = field.shape[1:], 1 / block_px, 1 / mark_px
+    for i in range(unsigned(len(inout))):
+        if not inout[i]:
+            continue
+        x, y = flat[TWICE * i], flat[TWICE * i + NEXT]
+        dx, dy = _warp(x, y, warp, nodes[0], nodes[1], per_px)
+        x, y = x + shift[0] + dx, y + shift[1] + dy
+        column, row = np.int64(np.rint(x)), np.int64(np.rint(y))
+        within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        if within and not sure[unsigned(row // mark_px * cols + column // mark_px)]:
+            within = wanted[unsigned(row * width + column)]
+        inout[i] = within
+        if inout[i]:
+            c, r = np.int64(np.floor(x * per_block)) + 1, np.int64(np.floor(y * per_block)) + 1
+            marked[unsigned(r * (cols + 2) + c)] = True
+    _spread(hit, out_blocks)
+
+
 @compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],f8[:,::1])")
 def place(
     positions: FloatArray,
@@ -84,58 +141,11 @@ def place(
 ) -> None:
     """See `plain.place`."""
     height, width = field.shape[1], field.shape[2]
-    warp, part = field.ravel(), unsigned(height * width)
-    last_row, last_col = np.float32(height - 1), np.float32(width - 1)
-    below, beside = unsigned(width if height > 1 else 0), unsigned(min(width - 1, 1))
-    flat, there, per_px = positions.ravel(), out.ravel(), 1 / block_px
-    for i in range(unsigned(len(positions))):
-        x, y = flat[TWICE * i], flat[TWICE * i + NEXT]
-        row = min(max(np.float32((y + 0.5) * per_px - 0.5), ZERO), last_row)
-        col = min(max(np.float32((x + 0.5) * per_px - 0.5), ZERO), last_col)
-        # the last node is reached from the one before it
-        top = np.int32(min(row, max(last_row - ONE, ZERO)))
-        left = np.int32(min(col, max(last_col - ONE, ZERO)))
-        t, u = row - np.float32(top), col - np.float32(left)
-        k = unsigned(top * width + left)
-        upper = warp[k] * (ONE - u) + warp[k + beside] * u
-        lower = warp[k + below] * (ONE - u) + warp[k + below + beside] * u
-        there[TWICE * i] = x + shift[0] + upper * (ONE - t) + lower * t
-        k += part
-        upper = warp[k] * (ONE - u) + warp[k + beside] * u
-        lower = warp[k + below] * (ONE - u) + warp[k + below + beside] * u
-        there[TWICE * i + NEXT] = y + shift[1] + upper * (ONE - t) + lower * t
-
-
-@compiled("void(f8[:,::1],f4[:,:,::1],f8,f8[::1],b1[:,::1],b1[::1],i8,b1[:,::1])")
-def keep_inside(
-    positions: FloatArray,
-    field: FloatArray,
-    block_px: float,
-    shift: FloatArray,
-    mask: BoolArray,
-    inout: BoolArray,
-    mark_px: int,
-    out_blocks: BoolArray,
-) -> None:
-    """See `plain_sites.keep_inside`."""
-    height, width = mask.shape
-    rows, cols = out_blocks.shape
-    hit = np.zeros((rows + 2, cols + 2), np.bool_)
-    there, per_px = np.empty(positions.shape, np.float64), 1 / mark_px
-    place(positions, field, block_px, shift, there)
-    flat, marked, wanted = there.ravel(), hit.ravel(), mask.ravel()
-    for i in range(unsigned(len(inout))):
-        x, y = flat[TWICE * i], flat[TWICE * i + NEXT]
-        column, row = np.rint(x), np.rint(y)
-        within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        if not (inout[i] & within):
-            inout[i] = False
-            continue
-        kept = wanted[unsigned(np.int64(row) * width + np.int64(column))]
-        inout[i] = kept
-        c, r = np.int64(np.floor(x * per_px)) + 1, np.int64(np.floor(y * per_px)) + 1
-        marked[unsigned(r * (cols + 2) + c)] |= kept
-    _spread(hit, out_blocks)
+    warp, per_px = field.ravel(), 1 / block_px
+    for i in range(len(positions)):
+        x, y = positions[i, 0], positions[i, 1]
+        dx, dy = _warp(x, y, warp, height, width, per_px)
+        out[i, 0], out[i, 1] = x + shift[0] + dx, y + shift[1] + dy
 
 
 @compiled("void(f8[:,::1],i8[:,::1],f8[:,::1],i8,i8,i8[::1])")
