@@ -19,8 +19,8 @@ SLOPE_RATE = 0.001
 turns into a runaway."""
 ROUGH_FRAMES = 4
 ROUGH_LEVEL, ROUGH_SLOPE = 0.008, 0.2
-"""Share lost every so many frames of what smoothing cannot see in level and growth. Nothing else holds it:
-what the moving edge of the view leaves there would grow for ever."""
+"""Share lost every so many frames of what smoothing cannot see in level and growth. Nothing
+else holds it: what the moving edge of the view leaves there would grow for ever."""
 SETTLED_FRAMES = 6
 """Frames after which the level of new territory is trusted."""
 

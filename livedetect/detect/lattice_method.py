@@ -171,11 +171,13 @@ class LatticeMethod:
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
         outlier_share = self._baseline.outlier_share
-        regions = self._new_regions(share) if outlier_share < BURST_SHARE else []
+        score_of_cells = self._patches.best_of_cells(patches)
+        burst = outlier_share >= BURST_SHARE
+        regions = [] if burst else self._new_regions(share, score_of_cells)
         candidates = self._candidates(self._outside_regions(patches))
         candidates, self._beyond = self._within(candidates)
         return Scored(
-            candidates=self._announced(candidates, patches),
+            candidates=self._announced(candidates, score_of_cells),
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
@@ -365,19 +367,22 @@ class LatticeMethod:
             return patches
         return patches.select(~self._patches.of_cell(inside)[patches.site])
 
-    def _announced(self, candidates: list[Candidate], patches: Patches) -> list[Candidate]:
-        """Without the members of crowds of `patches` that are about to become regions."""
+    def _announced(self, candidates: list[Candidate], score: FloatArray) -> list[Candidate]:
+        """Without the members of crowds that are about to become regions.
+
+        `score` (n1, n2) is the best of each cell's flagged sites.
+        """
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
         new = ~self._patches.values_at(self._marked, positions)
-        score = self._patches.best_of_cells(patches) * ~self._regions.surroundings
-        silent = self._crowds.silent(score, cells, new)
+        silent = self._crowds.silent(score * ~self._regions.surroundings, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 
-    def _new_regions(self, share: FloatArray) -> list[Region]:
+    def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        lines, new = self._new_lines(), self._regions.grow(self._solitary.without(share > 0))
+        flagged = self._solitary.without(share > 0, score)
+        lines, new = self._new_lines(), self._regions.grow(flagged)
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:

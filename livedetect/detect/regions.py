@@ -254,9 +254,7 @@ class Crowds:
         flagged = score > 0
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
-        # a strong point defect flags as many cells, but its fringe is weaker than itself
-        strong = flagged & (score > FRINGE_SCORE * ndimage.maximum_filter(score, FRINGE_REACH))
-        wide = 9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5
+        wide = middle_of_wide(score)
         silent = np.zeros(len(cells), bool)
         crowded = np.zeros(flagged.shape, bool)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
@@ -276,6 +274,16 @@ class Crowds:
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._age = shifted(self._age, cells)
+
+
+def middle_of_wide(score: FloatArray) -> BoolArray:
+    """(n1, n2) True in the middle of 3 x 3 cells most of which have changed by themselves.
+
+    A strong point defect flags as many cells, but its fringe is weaker than itself: `score`
+    (n1, n2) is the best of each cell's flagged sites, 0 without any.
+    """
+    strong = (score > 0) & (score > FRINGE_SCORE * ndimage.maximum_filter(score, FRINGE_REACH))
+    return np.asarray(9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5)
 
 
 def is_extended(component: BoolArray) -> bool:

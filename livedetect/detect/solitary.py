@@ -12,6 +12,7 @@ from scipy import ndimage, sparse
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels.maps import NEIGHBOURS
+from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, middle_of_wide
 
 OWN_FRAMES = 12
 """A point that has stood alone for so long is no first sign of a region."""
@@ -49,11 +50,17 @@ class Solitary:
         near[around[:, 0], around[:, 1]] = True
         self._age = np.where(near, self._age + 1, 0)
 
-    def without(self, flagged: BoolArray) -> BoolArray:
-        """Flagged cells (n1, n2) that no lone point accounts for, and points they enclose."""
+    def without(self, flagged: BoolArray, score: FloatArray) -> BoolArray:
+        """Flagged cells (n1, n2) that no lone point accounts for, and points they enclose.
+
+        `score` (n1, n2) is the best of each cell's flagged sites. A hole that grows around its
+        first vacancy goes beyond what the fringe of a point could be.
+        """
         theirs = flagged & self.cells
         if not theirs.any():
             return flagged
+        if _largest(flagged) >= MIN_CELLS:
+            theirs &= ~ndimage.binary_dilation(middle_of_wide(score), EVERYWHERE)
         left = flagged & ~theirs
         while left.any():
             around = np.round(9 * ndimage.uniform_filter(left.astype(float), 3, mode="constant"))
@@ -66,6 +73,12 @@ class Solitary:
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._age = shifted(self._age, cells)
+
+
+def _largest(flagged: BoolArray) -> int:
+    """Cells of the largest connected set."""
+    labels, _ = ndimage.label(flagged, EVERYWHERE)
+    return int(np.bincount(labels.ravel())[1:].max(initial=0))
 
 
 def _company(positions: FloatArray, reach_px: float) -> IntArray:

@@ -82,7 +82,7 @@ class Looked:
     sublattice: IntArray
     """(n,) int64 site of the cell."""
     notable: IntArray
-    """(n,) uint8, a bit for each window, the first lowest: patches are described where it is set."""
+    """(n,) uint8, a bit for each window, the first lowest: set where a patch is described."""
 
     @property
     def rows(self) -> FloatArray:

@@ -20,10 +20,10 @@ from livedetect.detect.kernels.fast_sites import (
     any_bits,
     inside,
     keep_apart,
-    nearest_site,
     keep_inside,
     mark_blocks,
     mark_samples,
+    nearest_site,
     place,
 )
 from livedetect.detect.kernels.maps import (

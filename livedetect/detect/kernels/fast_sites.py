@@ -21,7 +21,7 @@ def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> 
 
 def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
     """See `plain_sites.any_bits`."""
-    out = np.empty(len(patches), np.uint8)
+    out: IntArray = cast("IntArray", np.empty(len(patches), np.uint8))
     compiled_sites.any_bits(np.ascontiguousarray(bits).reshape(-1), patches, chosen, out)
     return out
 

@@ -23,7 +23,8 @@ NOTABLE_Z = 3.5
 
 def notable_in(z: FloatArray) -> IntArray:
     """(P, Q) uint8, a bit for each of the windows z (w, P, Q), the first lowest: where notable."""
-    return np.packbits(np.abs(z) > NOTABLE_Z, axis=0, bitorder="little")[0]
+    bits: IntArray = np.packbits(np.abs(z) > NOTABLE_Z, axis=0, bitorder="little")[0]
+    return bits
 
 
 def window_bits(frames: int) -> int:

@@ -26,10 +26,10 @@ from livedetect.detect.kernels.plain_sites import (
     any_bits,
     inside,
     keep_apart,
-    nearest_site,
     keep_inside,
     mark_blocks,
     mark_samples,
+    nearest_site,
     place,
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 from scipy import ndimage
 
@@ -19,7 +21,7 @@ def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> 
 
 def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
     """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches (n, d); 0 in others."""
-    result = np.zeros(len(patches), np.uint8)
+    result = cast("IntArray", np.zeros(len(patches), np.uint8))
     result[chosen] = np.bitwise_or.reduce(bits.ravel()[patches[chosen]], axis=1)
     return result
 

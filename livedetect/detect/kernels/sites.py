@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.compile import compiled, unsigned
+from livedetect.detect.kernels.compile import compiled, signed, unsigned
 
 ZERO, ONE = np.float32(0), np.float32(1)
 NEXT, TWICE = unsigned(1), unsigned(2)
@@ -81,7 +81,7 @@ def _warp(
     """The warp at a position, from a flat `field` (2, h, w) with `per_px` nodes per pixel."""
     row = min(max(np.float32((y + 0.5) * per_px - 0.5), ZERO), np.float32(height - 1))
     col = min(max(np.float32((x + 0.5) * per_px - 0.5), ZERO), np.float32(width - 1))
-    top, left = np.int64(row), np.int64(col)
+    top, left = signed(row), signed(col)
     t, u = row - np.float32(top), col - np.float32(left)
     upper, below = unsigned(top * width), unsigned(min(top + 1, height - 1) * width)
     a, b = upper + unsigned(left), upper + unsigned(min(left + 1, width - 1))
