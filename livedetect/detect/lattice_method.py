@@ -170,19 +170,18 @@ class LatticeMethod:
         self._rows.look(self._windows, self._patches, self._watched, self._marked)
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
-        outlier_share = self._baseline.outlier_share
-        score_of_cells = self._patches.best_of_cells(patches)
-        burst = outlier_share >= BURST_SHARE
-        regions = [] if burst else self._new_regions(share, score_of_cells)
+        scores = self._patches.best_of_cells(patches)
+        quiet = self._baseline.outlier_share < BURST_SHARE
+        regions = self._new_regions(share, scores) if quiet else []
         candidates = self._candidates(self._outside_regions(patches))
         candidates, self._beyond = self._within(candidates)
         return Scored(
-            candidates=self._announced(candidates, score_of_cells),
+            candidates=self._announced(candidates, scores),
             regions=regions,
             shift=residual.shift,
             registration=residual.registration,
             watched=self._watched_blocks,
-            outlier_share=outlier_share,
+            outlier_share=self._baseline.outlier_share,
             innovation_px=residual.innovation_px,
             slip_px=residual.slip_px(self._front.lattice.constant_px),
         )
@@ -368,10 +367,7 @@ class LatticeMethod:
         return patches.select(~self._patches.of_cell(inside)[patches.site])
 
     def _announced(self, candidates: list[Candidate], score: FloatArray) -> list[Candidate]:
-        """Without the members of crowds that are about to become regions.
-
-        `score` (n1, n2) is the best of each cell's flagged sites.
-        """
+        """Without members of crowds about to become regions; `score` (n1, n2) as for `Crowds`."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
         new = ~self._patches.values_at(self._marked, positions)

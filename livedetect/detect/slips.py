@@ -13,6 +13,8 @@ from livedetect.detect.arrays import FloatArray
 
 SEVERAL = 2
 """Defects that must agree: one may have moved by itself."""
+LEAST_SHARE = 0.2
+"""Of the known ones that must agree: where defects are many, some stand beside others by chance."""
 REACH = 2
 """Lattice vectors, along each axis, that are tried."""
 
@@ -40,6 +42,7 @@ def slipped_by(
     at_home = int(found[len(vectors) // 2])
     best = int(found.argmax())
     unique = (found == found[best]).sum() == 1
-    if not unique or found[best] < SEVERAL or found[best] <= 2 * at_home:
+    enough = max(SEVERAL, LEAST_SHARE * len(known))
+    if not unique or found[best] < enough or found[best] <= 2 * at_home:
         return None
     return np.asarray(vectors[best])

@@ -26,6 +26,14 @@ def test_defects_at_home_or_a_single_one_tell_no_slip(seen: np.ndarray) -> None:
     assert slipped_by(KNOWN, seen, BASIS, 4.0) is None
 
 
+def test_of_many_defects_some_stand_a_lattice_vector_apart_by_chance() -> None:
+    rng = np.random.default_rng(3)
+    known = rng.integers(0, 24, (70, 2)) @ BASIS
+    seen = np.vstack([known[:4] + BASIS[0] + BASIS[1], rng.integers(0, 24, (7, 2)) @ BASIS])
+    assert slipped_by(known, seen, BASIS, 4.0) is None
+    assert slipped_by(known, known - BASIS[1], BASIS, 4.0) == pytest.approx(-BASIS[1])
+
+
 def test_half_a_cell_is_not_taken_for_a_small_step_to_a_place_that_looks_alike() -> None:
     simulator = open_simulator("mos2?size=192&frames=4&damage=0&drift_px=0&walk_px=0&seed=1")
     frames = [s.frame.data.astype(np.float32) for s in simulator]

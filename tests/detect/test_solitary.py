@@ -38,15 +38,28 @@ def test_a_lone_point_accounts_for_its_cells_after_a_while() -> None:
     point = np.array([[12, 12]])
     flagged = np.zeros(solitary_with(point, 0).cells.shape, bool)
     flagged[11:14, 11:14] = True
-    assert solitary_with(point, OWN_FRAMES - 1).without(flagged).sum() == 9
-    assert solitary_with(point, OWN_FRAMES).without(flagged).sum() == 0
+    score = np.where(flagged, 8.0, 0.0)
+    score[12, 12] = 100.0
+    assert solitary_with(point, OWN_FRAMES - 1).without(flagged, score).sum() == 9
+    assert solitary_with(point, OWN_FRAMES).without(flagged, score).sum() == 0
+
+
+@pytest.mark.parametrize(("around", "left"), [(8.0, 0), (40.0, 15)])
+def test_what_is_wider_than_the_fringe_of_a_point_is_not_its_own(around: float, left: int) -> None:
+    point = np.array([[12, 12]])
+    score = np.zeros(solitary_with(point, 0).cells.shape)
+    score[11:14, 10:15] = around
+    score[12, 12] = 100.0
+    found = solitary_with(point, OWN_FRAMES).without(score > 0, score)
+    assert found[11:14, 11:14].any() == (left > 0)
+    assert found.sum() >= left
 
 
 def test_points_side_by_side_are_something_larger() -> None:
     row = np.array([[12, 12], [12, 13], [12, 14]])
     flagged = np.zeros(solitary_with(row, 0).cells.shape, bool)
     flagged[11:14, 11:16] = True
-    left = solitary_with(row, OWN_FRAMES).without(flagged)
+    left = solitary_with(row, OWN_FRAMES).without(flagged, np.where(flagged, 8.0, 0.0))
     assert left[12, 13]
 
 
@@ -54,4 +67,6 @@ def test_a_change_that_comes_around_a_point_takes_it_in() -> None:
     point = np.array([[12, 12]])
     flagged = np.zeros(solitary_with(point, 0).cells.shape, bool)
     flagged[9:16, 9:16] = True
-    assert (solitary_with(point, OWN_FRAMES).without(flagged) == flagged).all()
+    weak = np.where(flagged, 8.0, 0.0)
+    weak[12, 12] = 100.0
+    assert (solitary_with(point, OWN_FRAMES).without(flagged, weak) == flagged).all()
