@@ -7,6 +7,8 @@ DRIFTED_SHARE = 0.05
 BURST_SHARE = 0.10
 """Share at which not even a single frame's markers are believed."""
 RECOVERED_SHARE = 0.03
+CHANGED_SHARE = 0.5
+"""Share of the watched sites in regions at which hardly anything is left to be judged."""
 PATIENCE_FRAMES = 5
 CONTRAST_FACTOR = 1.6
 """By which the contrast may differ from what was learnt: noise and shape of the columns are
@@ -25,8 +27,11 @@ class DriftAlarm:
         """True while not even extended changes are believed."""
         self.faded = False
         """True while the contrast is far from what was learnt; markers are believed still."""
+        self.overgrown = False
+        """True once regions have covered most of what is watched; the rest is still judged."""
         self._frames = 0
         self._faded_frames = 0
+        self._changed_frames = 0
 
     @property
     def asks(self) -> bool:
@@ -55,6 +60,15 @@ class DriftAlarm:
             )
         self.suspends = self.drifted or outlier_share > BURST_SHARE
         return announcement
+
+    def follow_regions(self, changed_share: float) -> str:
+        """Take in the share of the watched sites in regions; returns what to announce, once."""
+        beyond = changed_share > CHANGED_SHARE
+        self._changed_frames = self._changed_frames + 1 if beyond else 0
+        if self.overgrown or self._changed_frames < PATIENCE_FRAMES:
+            return ""
+        self.overgrown = True
+        return "most of the view has changed and is judged no more: set the baseline here"
 
     def follow_contrast(self, contrast: float) -> str:
         """Take in the contrast relative to what was learnt; returns what to announce."""

@@ -171,8 +171,8 @@ class LatticeMethod:
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
         scores = self._patches.best_of_cells(patches)
-        quiet = self._baseline.outlier_share < BURST_SHARE
-        regions = self._new_regions(share, scores) if quiet else []
+        burst = self._baseline.outlier_share >= BURST_SHARE
+        regions = [] if burst else self._new_regions(share, scores)
         candidates = self._candidates(self._outside_regions(patches))
         candidates, self._beyond = self._within(candidates)
         return Scored(
@@ -182,6 +182,7 @@ class LatticeMethod:
             registration=residual.registration,
             watched=self._watched_blocks,
             outlier_share=self._baseline.outlier_share,
+            changed_share=self._patches.share_in(self._regions.surroundings, self._watched),
             innovation_px=residual.innovation_px,
             slip_px=residual.slip_px(self._front.lattice.constant_px),
         )
@@ -309,9 +310,8 @@ class LatticeMethod:
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline.held_out(), len(values)):
             length = np.array([window.frames])
-            patches = self._most_novel(
-                window.z[None], length, notable_in(window.z[None]), threshold
-            )
+            z = window.z[None]
+            patches = self._most_novel(z, length, notable_in(z), threshold)
             if len(patches.site):
                 best[first] = patches
         births: list[tuple[int, Candidate]] = []

@@ -48,6 +48,8 @@ class Scored:
     """Share of judged samples beyond 3 sigma away from known defects."""
     regions: Sequence[Region] = ()
     """Extended changes that appeared in this frame; their sites are no candidates."""
+    changed_share: float = 0.0
+    """Share of the watched sites that regions cover."""
     suspect: str = ""
     """Why the frame must not be trusted; empty if it can."""
     innovation_px: float = 0.0

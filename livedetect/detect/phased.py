@@ -176,6 +176,12 @@ class SitePatches:
         inner = cells[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS].ravel()
         return np.tile(inner, len(self._cell_sites))
 
+    def share_in(self, cells: BoolArray, watched: BoolArray) -> float:
+        """Share of the `watched` sites (sites,) that lie in `cells` (n1, n2)."""
+        if not cells.any() or not watched.any():
+            return 0.0
+        return float(self.of_cell(cells)[watched].mean())
+
     def on_cells(
         self, values: FloatArray, sublattice: int, weights: FloatArray, watched: BoolArray
     ) -> FloatArray:

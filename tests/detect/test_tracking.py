@@ -91,6 +91,15 @@ def test_a_burst_is_not_believed_even_for_one_frame() -> None:
     assert not alarm.suspends
 
 
+def test_that_regions_cover_most_of_the_view_is_said_once() -> None:
+    alarm = DriftAlarm()
+    said = [alarm.follow_regions(share) for share in [0.4] * 10 + [0.6] * 4 + [0.4] + [0.7] * 20]
+    (frame,) = [index for index, text in enumerate(said) if text]
+    assert frame == 19
+    assert "set the baseline" in said[frame]
+    assert not alarm.asks
+
+
 def test_a_new_model_may_see_a_kept_defect_otherwise() -> None:
     before = tracker_with(candidate(10, 10))
     before.heal(np.ones((1, 25)))
