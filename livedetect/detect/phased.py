@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from livedetect.detect.columns import Columns, covering_sites
 from livedetect.detect.grid import Grid
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Looked
+from livedetect.detect.kernels.maps import Around
 
 PATCH_RADIUS = 0.358
 """0.62 nearest-column distances of a honeycomb, in units of the column scale."""
@@ -54,7 +56,7 @@ class Patches:
 class SitePatches:
     """Index tables of the patch around every site of a grid."""
 
-    DERIVED = ("positions", "_flat", "_disks", "_asked")
+    DERIVED = ("positions", "_around", "_disks", "_asked")
 
     _asked: tuple[FloatArray, IntArray]
     """Positions (n, 2) asked for last, and the sites nearest to them."""
@@ -90,19 +92,17 @@ class SitePatches:
 
     def take(self, values: FloatArray, sites: IntArray | None = None) -> FloatArray:
         """Patches (n, d) of a map (P, Q) at `sites`, by default at all."""
-        index = self._flat if sites is None else self._flat[sites]
-        return np.asarray(values.ravel()[index])
+        return np.asarray(values.ravel()[self._at(sites).samples])
 
     def samples(self, sites: IntArray) -> IntArray:
         """(n, d) flat indices of the patches of `sites` (n,) in maps (P, Q)."""
-        return self._flat[sites]
+        return self._at(sites).samples
 
     def all_true(
         self, cover: BoolArray | IntArray, sites: IntArray | None = None, least: int = 1
     ) -> BoolArray:
         """(n,) True for sites whose whole patch lies where `cover` (P, Q) is at least `least`."""
-        patches = self._flat if sites is None else self._flat[sites]
-        return form(COMPILED).all_true(cover, patches, least)
+        return form(COMPILED).all_true(cover, self._at(sites), least)
 
     def nearest(self, positions: FloatArray) -> IntArray:
         """(n,) site nearest to each position (n, 2), sample coordinates.
@@ -120,7 +120,7 @@ class SitePatches:
 
     def notable(self, bits: IntArray, watched: BoolArray) -> IntArray:
         """(sites,) uint8, the `bits` (P, Q) of time windows set anywhere in the watched patches."""
-        return form(COMPILED).any_bits(bits, self._flat, watched)
+        return form(COMPILED).any_bits(bits, self._around, watched)
 
     def looked(self, z: FloatArray, frames: IntArray, sites: IntArray, notable: IntArray) -> Looked:
         """Patches of `sites` (n,) in the maps z (w, P, Q) of windows of `frames` (w,).
@@ -130,7 +130,7 @@ class SitePatches:
         return Looked(
             z=z,
             frames=frames,
-            patches=self._flat[sites],
+            patches=self._around.at(sites).samples,
             sublattice=self.sublattices(sites),
             notable=notable,
         )
@@ -192,7 +192,7 @@ class SitePatches:
         sites = slice(sublattice * self._cells_used, (sublattice + 1) * self._cells_used)
         result = np.zeros(self._grid.cells, np.float32)
         inner = result[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS]
-        sums = form(COMPILED).weighted(values, self._flat[sites], weights, watched[sites])
+        sums = form(COMPILED).weighted(values, self._around.at(sites), weights, watched[sites])
         inner[...] = sums.reshape(inner.shape)
         return result
 
@@ -265,8 +265,12 @@ class SitePatches:
         p = np.concatenate([(cell1 * m1 + site[0]).ravel() for site in self._cell_sites])
         q = np.concatenate([(cell2 * m2 + site[1]).ravel() for site in self._cell_sites])
         self.positions = self._grid.origin + np.stack([p, q], axis=1) @ self._grid.steps
-        centres, offsets = (
-            np.asarray(rows * self._grid.shape[1] + cols, np.int32)
-            for rows, cols in ((p, q), self._offsets.T)
+        self._around = Around(
+            *(
+                cast("IntArray", (rows * self._grid.shape[1] + cols).astype(np.int32))
+                for rows, cols in ((p, q), self._offsets.T)
+            )
         )
-        self._flat: IntArray = centres[:, None] + offsets
+
+    def _at(self, sites: IntArray | None) -> Around:
+        return self._around if sites is None else self._around.at(sites)

@@ -11,7 +11,7 @@ from livedetect.detect.baseline import Baseline
 from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
-from livedetect.detect.kernels.maps import Placement, Standardised, WarmUp
+from livedetect.detect.kernels.maps import Around, Placement, Standardised, WarmUp
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
 
@@ -68,6 +68,13 @@ def test_both_forms_agree(crystal):
         assert plain["outliers"] == pytest.approx(compiled["outliers"], abs=1e-4)
 
 
+def patches_in(rng, size, count):
+    """Some of nine samples in a map of so many."""
+    offsets = rng.integers(-300, 300, 9)
+    centres = rng.integers(300, size - 300, count)
+    return Around(centres.astype(np.int32), offsets.astype(np.int32))
+
+
 def test_sites_and_markers_agree():
     rng = np.random.default_rng(3)
     mask = rng.random((90, 110)) > 0.05
@@ -75,7 +82,7 @@ def test_sites_and_markers_agree():
     whole = np.zeros((12, 14), bool)
     whole[2:5, 3:10] = True
     bits = rng.integers(0, 64, mask.shape).astype(np.uint8) * (rng.random(mask.shape) < 0.1)
-    patches = rng.integers(0, mask.size, (500, 9)).astype(np.int32)
+    patches = patches_in(rng, mask.size, 500)
     chosen = rng.random(500) > 0.3
     positions = rng.uniform(-5, 115, (400, 2))
     field = rng.normal(size=(2, 23, 28)).astype(np.float32)
@@ -236,7 +243,7 @@ def test_sums_along_rows_agree():
     assert plain[2] == (1, -1)
     assert plain[1:] == compiled[1:]
     assert plain[0] == pytest.approx(compiled[0], rel=1e-5)
-    patches, chosen = rng.integers(0, 1000, (50, 9)).astype(np.int32), rng.random(50) > 0.4
+    patches, chosen = patches_in(rng, 1000, 50), rng.random(50) > 0.4
     weights = rng.normal(size=9)
     said = [form(k).weighted(values[0], patches, weights, chosen) for k in (PLAIN, COMPILED)]
     assert np.allclose(*said, atol=1e-5)

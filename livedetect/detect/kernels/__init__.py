@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
 from livedetect.detect.kernels.maps import (
+    Around,
     FilterScratch,
     FitGround,
     Ground,
@@ -128,12 +129,12 @@ class Form(Protocol):
         """Set the variance that registration adds in some `rows` of the grid."""
         ...
 
-    def all_true(self, cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
-        """(n,) True for patches (n, d) of flat indices that lie where `cover` (P, Q) is enough."""
+    def all_true(self, cover: BoolArray | IntArray, patches: Around, least: int = 1) -> BoolArray:
+        """(n,) True for patches that lie where `cover` (P, Q) is enough."""
         ...
 
-    def any_bits(self, bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
-        """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches (n, d); 0 in others."""
+    def any_bits(self, bits: IntArray, patches: Around, chosen: BoolArray) -> IntArray:
+        """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches; 0 in others."""
         ...
 
     def inside(self, positions: FloatArray, mask: BoolArray) -> BoolArray:
@@ -190,9 +191,9 @@ class Form(Protocol):
         ...
 
     def weighted(
-        self, values: FloatArray, patches: IntArray, weights: FloatArray, chosen: BoolArray
+        self, values: FloatArray, patches: Around, weights: FloatArray, chosen: BoolArray
     ) -> FloatArray:
-        """(n,) weighted sums of patches (n, d) of a map; see `plain_lines.weighted`."""
+        """(n,) weighted sums of patches of a map; see `plain_lines.weighted`."""
         ...
 
     def strongest_row(

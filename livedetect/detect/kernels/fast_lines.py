@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import lines
+from livedetect.detect.kernels.maps import Around
 
 
 def weighted(
-    values: FloatArray, patches: IntArray, weights: FloatArray, chosen: BoolArray
+    values: FloatArray, patches: Around, weights: FloatArray, chosen: BoolArray
 ) -> FloatArray:
     """See `plain_lines.weighted`."""
-    out = np.empty(len(patches), np.float32)
+    out = np.empty(len(chosen), np.float32)
     flat = np.ascontiguousarray(values, np.float32).ravel()
-    lines.weighted(flat, patches, np.ascontiguousarray(weights, np.float32), chosen, out)
+    lines.weighted(flat, *patches, np.ascontiguousarray(weights, np.float32), chosen, out)
     return out
 
 

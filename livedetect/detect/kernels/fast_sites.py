@@ -8,21 +8,21 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import sites as compiled_sites
-from livedetect.detect.kernels.maps import Placement
+from livedetect.detect.kernels.maps import Around, Placement
 
 
-def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
+def all_true(cover: BoolArray | IntArray, patches: Around, least: int = 1) -> BoolArray:
     """See `plain_sites.all_true`."""
-    out = np.empty(len(patches), bool)
+    out = np.empty(len(patches.centres), bool)
     flat = cast("IntArray", np.ascontiguousarray(cover).view(np.uint8).reshape(-1))
-    compiled_sites.all_true(flat, least, patches, out)
+    compiled_sites.all_true(flat, least, *patches, out)
     return out
 
 
-def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
+def any_bits(bits: IntArray, patches: Around, chosen: BoolArray) -> IntArray:
     """See `plain_sites.any_bits`."""
-    out: IntArray = cast("IntArray", np.empty(len(patches), np.uint8))
-    compiled_sites.any_bits(np.ascontiguousarray(bits).reshape(-1), patches, chosen, out)
+    out: IntArray = cast("IntArray", np.empty(len(chosen), np.uint8))
+    compiled_sites.any_bits(np.ascontiguousarray(bits).reshape(-1), *patches, chosen, out)
     return out
 
 

@@ -13,16 +13,21 @@ LONGEST = 16
 """Columns summed at most."""
 
 
-@compiled("void(f4[::1],i4[:,::1],f4[::1],b1[::1],f4[::1])")
+@compiled("void(f4[::1],i4[::1],i4[::1],f4[::1],b1[::1],f4[::1])")
 def weighted(
-    values: FloatArray, patches: IntArray, weights: FloatArray, chosen: BoolArray, out: FloatArray
+    values: FloatArray,
+    centres: IntArray,
+    offsets: IntArray,
+    weights: FloatArray,
+    chosen: BoolArray,
+    out: FloatArray,
 ) -> None:
     """See `plain_lines.weighted`."""
-    for i in range(len(patches)):
-        total = ZERO
+    for i in range(len(centres)):
+        total, centre = ZERO, centres[i]
         if chosen[i]:
-            for j in range(patches.shape[1]):
-                total += values[np.uint32(patches[i, j])] * weights[j]
+            for j in range(len(offsets)):
+                total += values[np.uint32(centre + offsets[j])] * weights[j]
         out[i] = total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,26 @@ NEIGHBOURS = np.indices((3, 3)).reshape(2, -1).T - 1
 """(9, 2) steps to the cells around a cell, and to itself."""
 NOTABLE_Z = 3.5
 """A patch in which no |z| exceeds this holds no defect worth describing."""
+
+
+class Around(NamedTuple):
+    """Patches of equal shape, told by their centres: a table of all samples would be read anew
+    in every frame, and is larger than the maps it points into.
+    """
+
+    centres: IntArray
+    """(n,) int32 flat indices in maps (P, Q)."""
+    offsets: IntArray
+    """(d,) int32 from a centre to the samples of its patch."""
+
+    @property
+    def samples(self) -> IntArray:
+        """(n, d) int32 flat indices."""
+        return np.asarray(self.centres[:, None] + self.offsets)
+
+    def at(self, chosen: IntArray | BoolArray | slice) -> Around:
+        """Only the `chosen` ones."""
+        return Around(self.centres[chosen], self.offsets)
 
 
 def notable_in(z: FloatArray) -> IntArray:

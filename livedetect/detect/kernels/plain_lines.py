@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.grid import shifted
+from livedetect.detect.kernels.maps import Around
 
 LENGTHS = (4, 6, 8, 12, 16)
 """Columns summed; what is longer contains these."""
 
 
 def weighted(
-    values: FloatArray, patches: IntArray, weights: FloatArray, chosen: BoolArray
+    values: FloatArray, patches: Around, weights: FloatArray, chosen: BoolArray
 ) -> FloatArray:
-    """(n,) float32 weighted sums of patches (n, d) of a map (P, Q), 0 unless `chosen` (n,)."""
-    return np.asarray((values.ravel()[patches] @ weights) * chosen, np.float32)
+    """(n,) float32 weighted sums (d,) of patches of a map (P, Q), 0 unless `chosen` (n,)."""
+    return np.asarray((values.ravel()[patches.samples] @ weights) * chosen, np.float32)
 
 
 def sums(

@@ -8,21 +8,21 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.kernels.maps import NEIGHBOURS, Placement
+from livedetect.detect.kernels.maps import NEIGHBOURS, Around, Placement
 
 
-def all_true(cover: BoolArray | IntArray, patches: IntArray, least: int = 1) -> BoolArray:
-    """(n,) True for patches (n, d) of flat indices that lie where `cover` (P, Q) is enough.
+def all_true(cover: BoolArray | IntArray, patches: Around, least: int = 1) -> BoolArray:
+    """(n,) True for patches that lie where `cover` (P, Q) is enough.
 
     `cover` is a mask, or uint8 of which `least` is enough.
     """
-    return np.asarray((cover.ravel()[patches] >= least).all(axis=1))
+    return np.asarray((cover.ravel()[patches.samples] >= least).all(axis=1))
 
 
-def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray) -> IntArray:
-    """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches (n, d); 0 in others."""
-    result = cast("IntArray", np.zeros(len(patches), np.uint8))
-    result[chosen] = np.bitwise_or.reduce(bits.ravel()[patches[chosen]], axis=1)
+def any_bits(bits: IntArray, patches: Around, chosen: BoolArray) -> IntArray:
+    """(n,) uint8 bits of (P, Q) set anywhere in the `chosen` patches; 0 in others."""
+    result = cast("IntArray", np.zeros(len(chosen), np.uint8))
+    result[chosen] = np.bitwise_or.reduce(bits.ravel()[patches.at(chosen).samples], axis=1)
     return result
 
 

@@ -26,6 +26,8 @@ ZERO = np.float32(0)
 T1, T2, T3, T4 = unsigned(1), unsigned(2), unsigned(3), unsigned(4)
 STRETCH = unsigned(32)
 """Places looked at together where most are empty."""
+STRAIGHT = np.float32(16)
+"""No warp bends a row by so much from one end of a stretch to the other, px."""
 
 
 @compiled("void(f4[:,::1],u2[:,:,::1],u2[:,::1],f4[:,::1],f8[:,::1],f8[::1])")
@@ -217,6 +219,25 @@ def _sum_columns(
         )
 
 
+@compiled("UniTuple(u8,2)(f4[::1],u8,u8,u8,f4[::1])")
+def _in_reach(
+    places: FloatArray, size: int, row: int, columns: int, view: FloatArray
+) -> tuple[int, int]:
+    """First and one past the last place of a row that may lie in `view` (left, top, right, bottom).
+
+    Told by the ends of each stretch: between them a row is straight but for the warp.
+    """
+    first, stop = columns, unsigned(0)
+    for q in range(unsigned(0), columns, STRETCH):
+        end = min(q + STRETCH, columns)
+        a, b = places[row + q], places[row + end - T1]
+        c, d = places[size + row + q], places[size + row + end - T1]
+        across = (max(a, b) >= view[0]) & (min(a, b) <= view[2])
+        if across & (max(c, d) >= view[1]) & (min(c, d) <= view[3]):
+            first, stop = min(first, q), end
+    return min(first, stop), stop
+
+
 @compiled("void(f4[:,::1],f4[:,:,::1],f4,f4,f4,f4[::1],u1[::1])")
 def sample(
     spline: FloatArray,
@@ -234,14 +255,19 @@ def sample(
     columns, size = unsigned(positions.shape[2]), unsigned(len(out_values))
     across, down = np.empty((4, columns), np.float32), np.empty((4, columns), np.float32)
     corner, four = np.empty(columns, np.int32), np.empty(4 * columns, np.float32)
+    near = edge_px - STRAIGHT
+    view = np.array([near - dx, near - dy, right + STRAIGHT - dx, bottom + STRAIGHT - dy])
+    out_covered[:] = np.uint8(0)
+    out_values[:] = ZERO
     for p in range(positions.shape[1]):
         row = unsigned(p) * columns
-        for k in range(row, row + columns):
+        first, stop = _in_reach(places, size, row, columns, view)
+        for k in range(row + first, row + stop):
             x, y = places[k] + dx, places[size + k] + dy
             within = (x >= edge_px) & (y >= edge_px) & (x <= right) & (y <= bottom)
             out_covered[k] = np.uint8(within)
-            out_values[k] = ZERO
-        first, stop = span(out_covered, row, columns)
+        inner, end = span(out_covered, row + first, stop - first)
+        first, stop = first + inner, first + end
         for q in range(first, stop):
             x = min(max(places[row + q] + dx, edge_px), right)
             y = min(max(places[size + row + q] + dy, edge_px), bottom)

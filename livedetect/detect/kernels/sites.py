@@ -12,26 +12,30 @@ ZERO, ONE = np.float32(0), np.float32(1)
 NEXT, TWICE = unsigned(1), unsigned(2)
 
 
-@compiled("void(u1[::1],u1,i4[:,::1],b1[::1])")
-def all_true(cover: IntArray, least: int, patches: IntArray, out: BoolArray) -> None:
+@compiled("void(u1[::1],u1,i4[::1],i4[::1],b1[::1])")
+def all_true(
+    cover: IntArray, least: int, centres: IntArray, offsets: IntArray, out: BoolArray
+) -> None:
     """See `plain.all_true`."""
-    for site in range(len(patches)):
-        whole = True
-        for j in range(patches.shape[1]):
-            if cover[np.uint32(patches[site, j])] < least:
+    for site in range(len(centres)):
+        whole, centre = True, centres[site]
+        for j in range(len(offsets)):
+            if cover[np.uint32(centre + offsets[j])] < least:
                 whole = False
                 break
         out[site] = whole
 
 
-@compiled("void(u1[::1],i4[:,::1],b1[::1],u1[::1])")
-def any_bits(bits: IntArray, patches: IntArray, chosen: BoolArray, out: IntArray) -> None:
+@compiled("void(u1[::1],i4[::1],i4[::1],b1[::1],u1[::1])")
+def any_bits(
+    bits: IntArray, centres: IntArray, offsets: IntArray, chosen: BoolArray, out: IntArray
+) -> None:
     """See `plain_sites.any_bits`."""
-    for site in range(len(patches)):
-        found = np.uint8(0)
+    for site in range(len(centres)):
+        found, centre = np.uint8(0), centres[site]
         if chosen[site]:
-            for j in range(patches.shape[1]):
-                found |= bits[np.uint32(patches[site, j])]
+            for j in range(len(offsets)):
+                found |= bits[np.uint32(centre + offsets[j])]
         out[site] = found
 
 
