@@ -16,6 +16,11 @@ IntArray = NDArray[np.int64]
 """Indices."""
 
 
+def middle(values: FloatArray) -> float:
+    """Median of `values`, of an even number of them the upper one of the two in the middle."""
+    return float(np.partition(values.ravel(), values.size // 2)[values.size // 2])
+
+
 CACHE_LINE = 64
 """Bytes; a vector that lies across two lines takes two loads."""
 

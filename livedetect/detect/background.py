@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, middle
 from livedetect.detect.grid import shifted
 from livedetect.detect.kernels import COMPILED, form
 
@@ -107,4 +107,4 @@ class Background:
         if not full.any():
             return float(np.abs(cell_means).max(initial=0.0))
         rough = np.abs(cell_means - self._smooth(cell_means * weight) / mass)[full]
-        return float(3 * 1.4826 * np.median(rough))
+        return float(3 * 1.4826 * middle(rough))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.judgement import Judgement
 from livedetect.detect.method import Candidate
 from livedetect.detect.phased import Patches, SitePatches
 
+ANGLES = np.arange(8) * np.pi / 4
+DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+"""(8, 2) unit vectors around a place."""
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
 
@@ -45,6 +50,21 @@ def candidates_of(
         )
         for index, score, p_value, frames, column, (kind, confidence) in rows
     ]
+
+
+def may_be_fringe(
+    candidates: Sequence[Candidate], sites: SitePatches, judged: BoolArray, reach_px: float
+) -> BoolArray:
+    """(n,) changes that no defect explains, `reach_px` from a site that is not `judged` (sites,).
+
+    What formed there shows its rim first; it is told of when its own place can be judged.
+    """
+    fringe = np.zeros(len(candidates), bool)
+    for index, entry in enumerate(candidates):
+        if entry.kind == "unknown":
+            around = sites.sites_at(entry.position + reach_px * DIRECTIONS)
+            fringe[index] = not judged[around].all()
+    return fringe
 
 
 def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from livedetect.detect.arrays import FloatArray
+from livedetect.detect.arrays import FloatArray, middle
 
 LEAST_CELLS = 20
 JUDGED_SHARE = 0.5
@@ -47,5 +47,5 @@ def _usual(cells: FloatArray, samples: int) -> float:
     if np.count_nonzero(judged) < LEAST_CELLS:
         return 1.0
     mean = square[judged] / weight[judged] / CLIPPED_Z2_MEAN
-    usual = mean[mean < UNUSUAL * np.median(mean)]
+    usual = mean[mean < UNUSUAL * middle(mean)]
     return max(1.0, float(usual.mean()))

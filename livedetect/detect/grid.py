@@ -16,6 +16,9 @@ from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.lattice import Lattice
 
 SAMPLE_SPACING_PX = 2.0
+"""Fine enough for columns of any width that a frame can show."""
+LEAST_SAMPLES = 4
+"""Of a unit cell, along each axis."""
 MARGIN_CELLS = 4
 """Cells kept beyond the view on every side, room for drift before the grid must move."""
 
@@ -37,7 +40,11 @@ class Grid:
 
     @classmethod
     def covering(
-        cls, lattice: Lattice, shape: tuple[int, ...], origin: FloatArray | None = None
+        cls,
+        lattice: Lattice,
+        shape: tuple[int, ...],
+        origin: FloatArray | None = None,
+        spacing_px: float = SAMPLE_SPACING_PX,
     ) -> Grid:
         """The grid that covers frames of `shape` (H, W); cell corners lie on `origin` (x, y)."""
         height, width = shape
@@ -47,7 +54,7 @@ class Grid:
         low = np.floor(index.min(axis=0)).astype(int) - MARGIN_CELLS
         high = np.ceil(index.max(axis=0)).astype(int) + MARGIN_CELLS
         lengths = np.hypot(*lattice.basis_px.T)
-        samples = np.maximum(4, np.round(lengths / SAMPLE_SPACING_PX)).astype(int)
+        samples = np.maximum(LEAST_SAMPLES, np.round(lengths / spacing_px)).astype(int)
         return cls(
             lattice=lattice,
             cells=(int(high[0] - low[0]), int(high[1] - low[1])),

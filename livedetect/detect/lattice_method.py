@@ -10,7 +10,7 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline
-from livedetect.detect.candidates import candidates_of
+from livedetect.detect.candidates import candidates_of, may_be_fringe
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
@@ -348,7 +348,6 @@ class LatticeMethod:
         return Patches(site=sites, score=score[novel], z=patches, window_frames=frames[row])
 
     def _candidates(self, above: Patches) -> list[Candidate]:
-        """One for each place, with the kind it looks like."""
         return candidates_of(above, self._patches, self._judgement, self.merge_radius_px)
 
     def _within(self, candidates: Sequence[Candidate]) -> tuple[list[Candidate], FloatArray]:
@@ -356,6 +355,7 @@ class LatticeMethod:
         places = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         sites = self._patches.positions[self._patches.nearest(places)]
         watched = self._area.contains(self.to_frame(sites))
+        watched &= ~may_be_fringe(candidates, self._patches, self._ready, self.merge_radius_px)
         inside = [entry for entry, kept in zip(candidates, watched, strict=True) if kept]
         return inside, places[~watched]
 

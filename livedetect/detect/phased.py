@@ -111,12 +111,16 @@ class SitePatches:
         """
         before, sites = self._asked
         if not np.array_equal(before, positions):
-            n1, n2 = self._grid.cells
-            inner = (n1 - 2 * BORDER_CELLS, n2 - 2 * BORDER_CELLS)
-            cells = self.cell_of(positions) - BORDER_CELLS
-            sites = form(COMPILED).nearest_site(positions, cells, self.positions, inner)
+            sites = self.sites_at(positions)
             self._asked = positions.copy(), sites
         return sites
+
+    def sites_at(self, positions: FloatArray) -> IntArray:
+        """As `nearest`, of positions that are asked for once."""
+        n1, n2 = self._grid.cells
+        inner = (n1 - 2 * BORDER_CELLS, n2 - 2 * BORDER_CELLS)
+        cells = self.cell_of(positions) - BORDER_CELLS
+        return form(COMPILED).nearest_site(positions, cells, self.positions, inner)
 
     def notable(self, bits: IntArray, watched: BoolArray) -> IntArray:
         """(sites,) uint8, the `bits` (P, Q) of time windows set anywhere in the watched patches."""

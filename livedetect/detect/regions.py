@@ -128,8 +128,13 @@ class Regions:
 
         A region is told of a little after it was found, when its outline has filled in.
         """
-        labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
         self._settling = [(number, left - 1) for number, left in self._settling if left > 0]
+        if flagged.any():
+            self._take_in(flagged)
+        return [number for number, left in self._settling if left == 0]
+
+    def _take_in(self, flagged: BoolArray) -> None:
+        labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
         large[labels[self.cells]] = True
         large[0] = False
@@ -142,7 +147,6 @@ class Regions:
                 self.number[component] = self._count
                 self._settling.append((self._count, SETTLING_FRAMES))
                 self._count += 1
-        return [number for number, left in self._settling if left == 0]
 
     def claim(self, cells: IntArray, ahead: IntArray) -> int:
         """Make cells (n, 2) a region; returns its number, -1 if a known one has grown.
@@ -274,6 +278,14 @@ class Crowds:
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._age = shifted(self._age, cells)
+
+
+def may_be_wide(flagged: BoolArray) -> bool:
+    """False where `middle_of_wide` finds nothing among the `flagged` cells (n1, n2)."""
+    rows = np.zeros((len(flagged) - 2, flagged.shape[1]), np.int8)
+    for first in range(3):
+        rows += flagged[first : first + len(rows)]
+    return bool((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]).max(initial=0) >= WIDE_CELLS)
 
 
 def middle_of_wide(score: FloatArray) -> BoolArray:

@@ -16,7 +16,7 @@ from scipy import fft
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import Columns, find_columns
-from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.grid import SAMPLE_SPACING_PX, Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FilterScratch, FitGround
 from livedetect.detect.lattice import Lattice, find_lattice
@@ -31,6 +31,8 @@ PROBE_SIGMA = 0.145
 """Matched Gaussian, in units of the column scale (the lattice constant of a simple cell)."""
 FIRST_SIGMA_PX = 1.2
 """Smoothing before the columns are known."""
+FILTERED_SPACING = 1.15
+"""Samples behind the matched filter, in units of its sigma."""
 EDGE_PX = 8.0
 """Samples closer to the frame's edge are not covered."""
 TABLE_SIZE = 32
@@ -163,6 +165,10 @@ class FrontEnd:
         self._place_samples(np.zeros(2))
         self.template = self._mean_cell(frames[: self._few], shifts[: self._few])
         self.columns = find_columns(self.pixel_template().value, lattice)
+        # the matched filter leaves nothing that samples so far apart would not show
+        spacing = max(SAMPLE_SPACING_PX, FILTERED_SPACING * PROBE_SIGMA * self.columns.scale_px)
+        self.grid = Grid.covering(lattice, self.shape, spacing_px=spacing)
+        self._place_samples(np.zeros(2))
 
     @property
     def _few(self) -> int:

@@ -12,7 +12,7 @@ from scipy import ndimage, sparse
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels.maps import NEIGHBOURS
-from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, middle_of_wide
+from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, may_be_wide, middle_of_wide
 
 OWN_FRAMES = 12
 """A point that has stood alone for so long is no first sign of a region."""
@@ -59,7 +59,7 @@ class Solitary:
         theirs = flagged & self.cells
         if not theirs.any():
             return flagged
-        if _largest(flagged) >= MIN_CELLS:
+        if may_be_wide(flagged) and _largest(flagged) >= MIN_CELLS:
             theirs &= ~ndimage.binary_dilation(middle_of_wide(score), EVERYWHERE)
         left = flagged & ~theirs
         while left.any():

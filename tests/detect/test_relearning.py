@@ -191,10 +191,10 @@ def test_widespread_damage_is_never_learnt_by_itself() -> None:
     spec = "mos2?size=256&frames=80&damage=25&max_defects=600&isolated=0&damage_from=20&seed=3"
     stream = watch(spec)
     assert not [e for e in stream.events if e.event == "model_refitted"]
-    (region,) = [e for e in stream.events if e.event == "region_confirmed"]
-    (said,) = [e for e in stream.events if e.event == "model_drifted"]
-    assert "most of the view has changed" in said.values["reason"]
-    assert region.frame < said.frame < 50
+    regions = [e for e in stream.events if e.event == "region_confirmed"]
+    drifted = [e for e in stream.events if e.event == "model_drifted"]
+    (said,) = [e for e in drifted if "most of the view has changed" in e.values["reason"]]
+    assert regions[0].frame < said.frame < 50
 
 
 def test_frames_without_a_lattice_give_no_model() -> None:

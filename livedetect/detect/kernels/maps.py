@@ -23,8 +23,9 @@ NOTABLE_Z = 3.5
 
 
 class Around(NamedTuple):
-    """Patches of equal shape, told by their centres: a table of all samples would be read anew
-    in every frame, and is larger than the maps it points into.
+    """Patches of equal shape, told by their centres.
+
+    A table of all their samples is larger than the maps it points into.
     """
 
     centres: IntArray
