@@ -132,6 +132,11 @@ class Baseline:
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
     @property
+    def history(self) -> IntArray:
+        """(P, Q) uint8, a bit for each frame in which there were data, the latest lowest."""
+        return self._recent.history
+
+    @property
     def notable(self) -> IntArray:
         """(P, Q) uint8, a bit for each time window: where the latest frame's |z| is notable."""
         return self._now.notable
@@ -263,6 +268,7 @@ class Baseline:
         """No time window reaches back beyond now."""
         self._recent = Recent.empty(self._grid.shape)
         self._common = CommonNoise(max(WINDOWS))
+        self.restore_derived()
 
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""

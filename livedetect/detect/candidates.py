@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial import distance
 
-from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.judgement import Judgement
 from livedetect.detect.method import Candidate
@@ -17,6 +19,15 @@ DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 """(8, 2) unit vectors around a place."""
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
+
+
+class Coming(NamedTuple):
+    """Which sites are judged, and which will be."""
+
+    ready: BoolArray
+    """(sites,) True for sites that are judged."""
+    history: IntArray
+    """(P, Q) uint8, the lowest bit set where the latest frame has data."""
 
 
 def candidates_of(
@@ -53,9 +64,9 @@ def candidates_of(
 
 
 def may_be_fringe(
-    candidates: Sequence[Candidate], sites: SitePatches, judged: BoolArray, reach_px: float
+    candidates: Sequence[Candidate], sites: SitePatches, coming: Coming, reach_px: float
 ) -> BoolArray:
-    """(n,) changes that no defect explains, `reach_px` from a site that is not `judged` (sites,).
+    """(n,) changes that no defect explains, `reach_px` from a site that will be judged soon.
 
     What formed there shows its rim first; it is told of when its own place can be judged.
     """
@@ -63,8 +74,17 @@ def may_be_fringe(
     for index, entry in enumerate(candidates):
         if entry.kind == "unknown":
             around = sites.sites_at(entry.position + reach_px * DIRECTIONS)
-            fringe[index] = not judged[around].all()
+            waiting = around[~coming.ready[around]]
+            shown = (sites.take(coming.history, waiting) & 1).all(axis=1)
+            fringe[index] = shown.any()
     return fringe
+
+
+def apart_from(known: FloatArray, places: FloatArray, radius_px: float) -> BoolArray:
+    """(n,) True for places (n, 2) farther than `radius_px` from all `known` ones (m, 2)."""
+    if not len(known):
+        return np.ones(len(places), bool)
+    return np.asarray(distance.cdist(places, known).min(axis=1) > radius_px)
 
 
 def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:

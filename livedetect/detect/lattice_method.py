@@ -10,7 +10,7 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents
 from livedetect.detect.baseline import Baseline
-from livedetect.detect.candidates import candidates_of, may_be_fringe
+from livedetect.detect.candidates import Coming, apart_from, candidates_of, may_be_fringe
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
@@ -82,7 +82,7 @@ class LatticeMethod:
         self._windows: list[Window] = []
         self._marked = np.zeros(self._front.grid.shape, bool)
         self._frozen = self._marked
-        self._beyond = np.zeros((0, 2))
+        self._beyond = self._known = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
@@ -224,12 +224,12 @@ class LatticeMethod:
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
+        self._known = defects
         self._marked = self._patches.footprint(defects, self._frozen_px)
         if inside.any():
             self._marked |= self._front.grid.spread(inside)
-        self._frozen = self._marked
-        if len(self._beyond):
-            self._frozen = self._marked | self._patches.footprint(self._beyond, self._frozen_px)
+        beyond = self._patches.footprint(self._beyond, self._frozen_px)
+        self._frozen = self._marked | beyond if len(self._beyond) else self._marked
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
@@ -309,8 +309,7 @@ class LatticeMethod:
         threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
         best: dict[int, Patches] = {}
         for first, window in steps_in_time(self._baseline.held_out(), len(values)):
-            length = np.array([window.frames])
-            z = window.z[None]
+            z, length = window.z[None], np.array([window.frames])
             patches = self._most_novel(z, length, notable_in(z), threshold)
             if len(patches.site):
                 best[first] = patches
@@ -353,9 +352,10 @@ class LatticeMethod:
     def _within(self, candidates: Sequence[Candidate]) -> tuple[list[Candidate], FloatArray]:
         """Those at sites of the watched area, known or not, and the places (n, 2) of the others."""
         places = np.array([entry.position for entry in candidates]).reshape(-1, 2)
-        sites = self._patches.positions[self._patches.nearest(places)]
+        sites = self._patches.positions[self._patches.sites_at(places)]
         watched = self._area.contains(self.to_frame(sites))
-        watched &= ~may_be_fringe(candidates, self._patches, self._ready, self.merge_radius_px)
+        coming = Coming(self._ready, self._baseline.history)
+        watched &= ~may_be_fringe(candidates, self._patches, coming, self.merge_radius_px)
         inside = [entry for entry, kept in zip(candidates, watched, strict=True) if kept]
         return inside, places[~watched]
 
@@ -370,7 +370,7 @@ class LatticeMethod:
         """Without members of crowds about to become regions; `score` (n1, n2) as for `Crowds`."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
-        new = ~self._patches.values_at(self._marked, positions)
+        new = apart_from(self._known, positions, self.merge_radius_px)
         silent = self._crowds.silent(score * ~self._regions.surroundings, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]

@@ -175,6 +175,7 @@ class Regions:
         unsettled = [number for number, _ in self._settling]
         self.number[np.isin(self.number, [*numbers, *unsettled])] = -1
         self._settling = []
+        self._ahead[...] = False
 
     def inherit(self, earlier: Regions, offset: FloatArray) -> None:
         """Know the regions of another grid whose sample coordinates, plus `offset`, are ours."""
@@ -243,6 +244,9 @@ class Crowds:
 
     def __init__(self, grid: Grid) -> None:
         self._age = np.zeros(grid.cells, np.int64)
+        """(n1, n2) frames for which a crowd has stood there without growing."""
+        self._size = np.zeros(grid.cells, np.int64)
+        """(n1, n2) most cells that it has had."""
 
     def silent(self, score: FloatArray, cells: IntArray, new: BoolArray) -> BoolArray:
         """(n,) markers that are not to be announced in this frame.
@@ -260,24 +264,28 @@ class Crowds:
         of_marker = labels[tuple(cells.T)]
         wide = middle_of_wide(score)
         silent = np.zeros(len(cells), bool)
-        crowded = np.zeros(flagged.shape, bool)
+        ages, sizes = np.zeros_like(self._age), np.zeros_like(self._size)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
             component = (labels == label) & flagged
+            size = int(component.sum())
             members = np.flatnonzero((of_marker == label) & new)
             age = int(self._age[component].max(initial=0))
             if not (age or len(members) >= CROWD_MARKERS or (wide & component).any()):
                 continue
-            crowded |= component
+            largest = int(self._size[component].max(initial=0))
+            # what grows may still become a region, what does not are points after a while
+            ages[component] = max(age, 1) if size > largest else age + 1
+            sizes[component] = max(size, largest)
             if (wide & component).any():
                 silent[members[1:] if age == WIDE_HELD_FRAMES else members] = True
             elif age < HELD_FRAMES:
                 silent[members if age else members[1:]] = True
-        self._age = np.where(crowded, self._age + 1, 0)
+        self._age, self._size = ages, sizes
         return silent
 
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
-        self._age = shifted(self._age, cells)
+        self._age, self._size = shifted(self._age, cells), shifted(self._size, cells)
 
 
 def may_be_wide(flagged: BoolArray) -> bool:

@@ -149,7 +149,8 @@ class Relearning:
             said.append({"reason": change, "outlier_share": scored.outlier_share})
         if change := model.alarm.follow_contrast(contrast):
             said.append({"reason": change, "contrast": contrast})
-        if change := model.alarm.follow_regions(scored.changed_share):
+        believed = 0.0 if model.alarm.regions_too else scored.changed_share
+        if change := model.alarm.follow_regions(believed):
             said.append({"reason": change, "changed_share": scored.changed_share})
         if refusal := self._collect(frame, scored, model, settings):
             said.append(refusal)

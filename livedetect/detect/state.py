@@ -22,6 +22,8 @@ ALLOWED_MODULES = (
     "livedetect.settings",
     "livedetect.calibration",
 )
+LAYOUT = 2
+"""To be raised with every attribute that an engine's class gains or loses."""
 PLAIN = (bool, int, float, str)
 T = TypeVar("T")
 SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}
@@ -29,11 +31,15 @@ SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}
 
 def to_state(value: Any) -> dict[str, Any]:
     """Flatten `value`; raises `TypeError` for what no state should hold."""
-    return dict(_flatten(value, "root"))
+    return {"layout": LAYOUT, **dict(_flatten(value, "root"))}
 
 
 def from_state(state: Mapping[str, Any], kind: type[T]) -> T:
     """Rebuild the `kind` that `to_state` flattened; raises `SettingsError` for anything else."""
+    if state.get("layout") != LAYOUT:
+        raise SettingsError(
+            "this is no state of this version of livedetect; let it learn the crystal anew"
+        )
     try:
         value = _rebuild(state, "root")
     except (KeyError, ValueError, AttributeError, TypeError) as error:

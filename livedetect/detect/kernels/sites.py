@@ -158,7 +158,7 @@ def nearest_site(
 ) -> None:
     """See `plain_sites.nearest_site`."""
     for i in range(len(positions)):
-        least = np.inf
+        least, out[i] = np.inf, 0
         for beside in range(9):
             row = min(max(cells[i, 0] + beside // 3 - 1, 0), rows - 1)
             col = min(max(cells[i, 1] + beside % 3 - 1, 0), cols - 1)
