@@ -80,6 +80,8 @@ def test_other_detectors_and_contrasts() -> None:
 def test_what_forms_beyond_the_watched_area_has_no_marker_at_its_fringe() -> None:
     spec = "mos2?frames=40&size=256&detected_e_per_px=5&prescribed=12&births_until=30&seed=101"
     births = {d.defect_id: d for d in watch(spec).truth[30].values()}
+    assert len(births) == 12
+    told = 0
     for defect in births.values():
         beyond = int(defect.x_px) + 5
         run = watch(spec, Settings(roi=(beyond, 0, 256, 256)))
@@ -89,6 +91,8 @@ def test_what_forms_beyond_the_watched_area_has_no_marker_at_its_fringe() -> Non
             if np.hypot(event.x_px - defect.x_px, event.y_px - defect.y_px) < 8
         ]
         assert not at_fringe
+        told += len(run.named("defect_confirmed"))
+    assert told > 12
 
 
 def test_births_in_the_warm_up_are_told_afterwards() -> None:
@@ -225,8 +229,10 @@ def test_dismissed_defects_are_not_shown() -> None:
 
 
 @pytest.mark.parametrize("method", ["lattice", "patterson", "semantic"])
-def test_state_restores_bit_by_bit(method: str) -> None:
-    stream = frames("mowte2?size=256&frames=30&prescribed=4&births_until=26&seed=2")
+@pytest.mark.parametrize("extra", ["", "&drift_px=1.5&jumps=1&jump_px=8"])
+def test_state_restores_bit_by_bit(method: str, extra: str) -> None:
+    """Also beyond a move of the grid and a jump, after which the time windows begin anew."""
+    stream = frames(f"mowte2?size=256&frames=30&prescribed=4&births_until=26&seed=2{extra}")
     detector = Detector(Settings(method=method))
     for frame in stream[:18]:
         detector.step(frame)
@@ -246,6 +252,8 @@ def comparable(result: livedetect.FrameResult) -> object:
 def test_a_foreign_state_is_refused() -> None:
     with pytest.raises(SettingsError):
         Detector.from_state({"root#": "object:os:system", "root.#names": ""})
+    with pytest.raises(SettingsError, match="no state of this version"):
+        Detector.from_state({**Detector().state(), "layout": 1})
 
 
 def test_equal_streams_give_equal_events() -> None:

@@ -11,7 +11,7 @@ from livedetect.detect.baseline import Baseline
 from livedetect.detect.frame_rows import FrameRows
 from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
-from livedetect.detect.kernels.maps import Around, Placement, Standardised, WarmUp
+from livedetect.detect.kernels.maps import Around, FilterScratch, Placement, Standardised, WarmUp
 from livedetect.detect.residual import FrontEnd
 from tests.detect.streams import frames
 
@@ -177,7 +177,7 @@ def test_experts_agree_and_nothing_that_matters_is_skipped():
         z=z,
         frames=np.array([1, 2, 8]),
         patches=rng.integers(0, 2000, (900, 9)).astype(np.int32),
-        sublattice=rng.integers(0, 3, 900),
+        sublattice=np.sort(rng.integers(0, 3, 900)),  # as sites are; batches of 64 fill
         notable=rng.integers(0, 8, 900).astype(np.uint8),
     )
     (score, row), (compiled, compiled_row) = (
@@ -288,3 +288,26 @@ def test_the_setting_decides_and_slow_kernels_are_told(kernels):
             assert bool(slow) == (kernels == "plain")
             return
     pytest.fail("the model was never ready")
+
+
+def test_frames_of_several_strips_agree():
+    rng = np.random.default_rng(17)
+    frame = rng.poisson(5, (300, 530)).astype(np.float32)
+    by = rng.uniform(-1.5, 1.5, 300).astype(np.float32)
+    scratch = FilterScratch.empty(frame.shape)
+    plain, compiled = (
+        form(name).spline_of_smoothed(frame, by, 2.3, scratch) for name in (PLAIN, COMPILED)
+    )
+    assert np.abs(plain - compiled).max() < 1e-3
+
+
+def test_nothing_is_left_of_windows_that_were_forgotten():
+    """Else what lay elsewhere would be judged where the view has not come to yet."""
+    stream = [f.data.astype(np.float32) for f in frames(f"mos2?{OPTIONS}")]
+    front, baseline = learnt(stream, COMPILED)
+    for _ in followed(front, baseline, stream):
+        pass
+    assert baseline.notable.any()
+    baseline.forget_recent()
+    assert not baseline.notable.any()
+    assert not np.any(baseline.z)
