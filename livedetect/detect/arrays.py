@@ -1,4 +1,4 @@
-"""Names for arrays in annotations; shapes and units stand in the docstrings."""
+"""Arrays: their names in annotations, where they lie in memory, the middle of many values."""
 
 from __future__ import annotations
 

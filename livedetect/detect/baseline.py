@@ -100,7 +100,7 @@ class Baseline:
         self._first_phase = self._ground.phase.copy()
         self._recent = Recent.empty(grid.shape)
         self._common = CommonNoise(max(WINDOWS))
-        self._scored = 0
+        self._learnt = 0
         self._first: FloatArray | None = None  # (2, P, Q) level and where it is known
         self._usual: tuple[float, float] | None = None
         kept = frames >= len(values) - 1
@@ -163,7 +163,7 @@ class Baseline:
 
         Both change slowly and are looked up anew every few frames.
         """
-        if self._usual is None or self._scored % USUAL_FRAMES == 0:
+        if self._usual is None or self._learnt % USUAL_FRAMES == 0:
             self._usual = self._usual_noise()
         return self._usual
 
@@ -250,10 +250,10 @@ class Baseline:
         frozen : (P, Q) where the level must stay, under confirmed defects.
         """
         kernels = form(self._kernels)
-        self._scored += 1
-        if self._scored % VARIANCE_FRAMES == 0:
+        self._learnt += 1
+        if self._learnt % VARIANCE_FRAMES == 0:
             self._follow_variance()
-        if self._scored % PHASE_FRAMES == 0:
+        if self._learnt % PHASE_FRAMES == 0:
             self._follow_phases(frozen)
         kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
         if self._recent.is_full:
@@ -261,7 +261,7 @@ class Baseline:
 
     def _next_rows(self) -> slice:
         """Of the grid, whose systematic noise is worked out this time."""
-        rows, turn = self._grid.shape[0], self._scored % SYSTEMATIC_FRAMES
+        rows, turn = self._grid.shape[0], self._learnt % SYSTEMATIC_FRAMES
         return slice(turn * rows // SYSTEMATIC_FRAMES, (turn + 1) * rows // SYSTEMATIC_FRAMES)
 
     def forget_recent(self) -> None:
@@ -366,7 +366,7 @@ class Baseline:
         own = np.where(weight > 0, self._scale, around / np.maximum(mass, 1e-3))
         ratio = own * mean / np.maximum(mass, 1e-3) / CLIPPED_Z2_MEAN
         ratio = np.where(mass > 0.02, ratio, self._scale)
-        rate = max(VARIANCE_RATE, VARIANCE_FRAMES / (self._scored + 10))
+        rate = max(VARIANCE_RATE, VARIANCE_FRAMES / (self._learnt + 10))
         self._scale = np.maximum((1 - rate) * self._scale + rate * ratio, LEAST_SCALE)
         self._rescale()
 

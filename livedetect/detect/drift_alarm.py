@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 DRIFTED_SHARE = 0.05
-"""Share of sites beyond 3 sigma at which the model no longer describes the crystal."""
+"""Share of samples beyond 3 sigma at which the model no longer describes the crystal."""
 BURST_SHARE = 0.10
 """Share at which not even a single frame's markers are believed."""
 RECOVERED_SHARE = 0.03
 CHANGED_SHARE = 0.5
-"""Share of the watched sites in regions at which hardly anything is left to be judged."""
+"""Share of the watched sites in and beside regions at which hardly anything is left to be judged."""
 PATIENCE_FRAMES = 5
 CONTRAST_FACTOR = 1.6
 """By which the contrast may differ from what was learnt: noise and shape of the columns are
@@ -16,7 +16,7 @@ then no longer those of the model, though every site still follows its own basel
 
 
 class DriftAlarm:
-    """Follows the share of outlying sites from frame to frame."""
+    """Follows the share of outlying samples from frame to frame."""
 
     def __init__(self) -> None:
         self.drifted = False

@@ -46,7 +46,10 @@ class Grid:
         origin: FloatArray | None = None,
         spacing_px: float = SAMPLE_SPACING_PX,
     ) -> Grid:
-        """The grid that covers frames of `shape` (H, W); cell corners lie on `origin` (x, y)."""
+        """The grid that covers frames of `shape` (H, W); cell corners lie on `origin` (x, y).
+
+        Samples lie about `spacing_px` apart, a whole number of them to a lattice vector.
+        """
         height, width = shape
         centre = np.array([width / 2, height / 2]) if origin is None else origin
         corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) - centre

@@ -8,6 +8,8 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 
+UNROLLED = 4
+"""Samples of a patch taken at a time: filters are filled up with zeros to a multiple of it."""
 MIN_SKEWNESS = 1e-3
 MIN_RELATIVE = -0.999
 """Change relative to all counts there are: no fewer than none can be lost."""
@@ -55,7 +57,7 @@ class Experts:
     """(2,) float64: below these, height and displacement say nothing worth a marker."""
     lowest: float
     """Surprise from which on a site is worth a marker."""
-    lines: FloatArray = field(init=False)
+    projections: FloatArray = field(init=False)
     """(s, c + k, 4 n) float32: projection and filters of each site, with zeros behind them."""
 
     def __post_init__(self) -> None:
@@ -63,10 +65,11 @@ class Experts:
         filters = self.matched.filters
         sites, count, samples = filters.shape
         across = self.novelty.whitening.T
-        lines = np.zeros((sites, len(across) + count, -(-samples // 4) * 4), np.float32)
-        lines[:, : len(across), :samples] = across
-        lines[:, len(across) :, :samples] = filters
-        object.__setattr__(self, "lines", lines)
+        filled = -(-samples // UNROLLED) * UNROLLED
+        projections = np.zeros((sites, len(across) + count, filled), np.float32)
+        projections[:, : len(across), :samples] = across
+        projections[:, len(across) :, :samples] = filters
+        object.__setattr__(self, "projections", projections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

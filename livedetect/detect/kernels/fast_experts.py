@@ -44,7 +44,7 @@ def most_novel(looked: Looked, experts: Experts) -> tuple[FloatArray, IntArray]:
         looked.patches,
         looked.sublattice,
         looked.notable,
-        experts.lines,
+        experts.projections,
         novel.mean @ novel.whitening,
         np.ascontiguousarray(novel.vectors.T),
         novel.weights,

@@ -7,17 +7,15 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels.compile import compiled, unsigned
+from livedetect.detect.kernels.experts import MIN_RELATIVE, MIN_SKEWNESS, UNROLLED
 
 ZERO, ONE = np.float32(0), np.float32(1)
 BATCH = unsigned(64)
 """Patches filtered together, one beside the other."""
-UNROLLED = 4
-"""Samples of a patch taken at a time."""
 FARTHEST = np.float32(-20)
 """Exponents below this add nothing that could be seen."""
 SHARE = np.float32(1 / 64)
 E2, E3, E4, E5 = (np.float32(1 / n) for n in (2, 6, 24, 120))
-MIN_SKEWNESS, MIN_RELATIVE = 1e-3, -0.999
 BOUND = 1.001
 """Room for rounding in an upper bound."""
 LARGEST_ROOT = 1.4143
@@ -181,13 +179,13 @@ def _about_their_mean(vectors: FloatArray, weights: FloatArray, out_mean: FloatA
 
 
 @compiled("void(f4[::1],f4[:,::1],f4[::1])")
-def _respond(batch: FloatArray, lines: FloatArray, out: FloatArray) -> None:
-    """Outputs (r, BATCH) of filters `lines` (r, 4 n) for the patches of a batch (4 n, BATCH)."""
-    for r in range(lines.shape[0]):
-        line, first = lines[r], unsigned(r) * BATCH
+def _respond(batch: FloatArray, projections: FloatArray, out: FloatArray) -> None:
+    """Outputs (r, BATCH) of `projections` (r, 4 n) for the patches of a batch (4 n, BATCH)."""
+    for r in range(projections.shape[0]):
+        line, first = projections[r], unsigned(r) * BATCH
         for b in range(BATCH):
             out[first + b] = ZERO
-        for j in range(0, lines.shape[1], UNROLLED):
+        for j in range(0, projections.shape[1], UNROLLED):
             t0, t1, t2, t3 = line[j], line[j + 1], line[j + 2], line[j + 3]
             j0 = unsigned(j) * BATCH
             j1, j2, j3 = j0 + BATCH, j0 + BATCH + BATCH, j0 + BATCH + BATCH + BATCH
@@ -238,7 +236,7 @@ def most_novel(
     patches: IntArray,
     sublattice: IntArray,
     notable: IntArray,
-    lines: FloatArray,
+    projections: FloatArray,
     centre: FloatArray,
     vectors: FloatArray,
     weights: FloatArray,
@@ -251,13 +249,13 @@ def most_novel(
     out_score: FloatArray,
     out_row: IntArray,
 ) -> None:
-    """See `plain_experts.most_novel`; `lines` as in `Experts`, `vectors` (c, v).
+    """See `plain_experts.most_novel`; `projections` as in `Experts`, `vectors` (c, v).
 
     `centre` (c,) is the projection of the patches' mean.
     """
     components = len(centre)
-    batch = np.zeros(lines.shape[2] * BATCH, np.float32)
-    outputs = np.empty(lines.shape[1] * BATCH, np.float32)
+    batch = np.zeros(projections.shape[2] * BATCH, np.float32)
+    outputs = np.empty(projections.shape[1] * BATCH, np.float32)
     site, row = np.empty(BATCH, np.int64), np.empty(BATCH, np.int64)
     x, square = np.empty(components, np.float32), np.empty(len(weights), np.float32)
     middle = np.zeros(components, np.float32)
@@ -267,14 +265,11 @@ def most_novel(
     while begin[0] < len(patches):
         s = sublattice[begin[0]]
         filled = _gather(z, patches, sublattice, notable, begin, batch, site, row)
-        _respond(batch, lines[s], outputs)
+        _respond(batch, projections[s], outputs)
         for b in range(filled):
             i, root = site[b], np.sqrt(np.float64(frames[row[b]]))
-            first, least, further = (
-                unsigned(components) * BATCH + unsigned(b),
-                deviates[0],
-                deviates[1],
-            )
+            first = unsigned(components) * BATCH + unsigned(b)
+            least, further = deviates[0], deviates[1]
             height, moved = _deviates(
                 outputs, first, BATCH, skewness[s], sign[s], root, least, further
             )

@@ -27,7 +27,8 @@ T1, T2, T3, T4 = unsigned(1), unsigned(2), unsigned(3), unsigned(4)
 STRETCH = unsigned(32)
 """Places looked at together where most are empty."""
 STRAIGHT = np.float32(16)
-"""No warp bends a row by so much from one end of a stretch to the other, px."""
+"""No warp bends a row by so much from one end of a stretch to the other, px: a stretch is some
+85 px long, and no lattice is taken to be strained by more than 0.15 (`warp.LARGEST_STRAIN`)."""
 
 
 @compiled("void(f4[:,::1],u2[:,:,::1],u2[:,::1],f4[:,::1],f8[:,::1],f8[::1])")
