@@ -8,7 +8,7 @@ BURST_SHARE = 0.10
 """Share at which not even a single frame's markers are believed."""
 RECOVERED_SHARE = 0.03
 CHANGED_SHARE = 0.5
-"""Share of the watched sites in and beside regions at which hardly anything is left to be judged."""
+"""Share of the watched sites in and beside regions at which hardly anything is left to judge."""
 PATIENCE_FRAMES = 5
 CONTRAST_FACTOR = 1.6
 """By which the contrast may differ from what was learnt: noise and shape of the columns are
