@@ -132,6 +132,11 @@ class Baseline:
         return np.asarray(self.frames >= NEW_SITE_FRAMES)
 
     @property
+    def levels(self) -> tuple[FloatArray, BoolArray]:
+        """`level` and where it is `known`."""
+        return self.level, self.known
+
+    @property
     def history(self) -> IntArray:
         """(P, Q) uint8, a bit for each frame in which there were data, the latest lowest."""
         return self._recent.history
@@ -234,6 +239,17 @@ class Baseline:
         if max(excess) > 1.0:
             now.z /= np.array(excess, np.float32)[:, None, None]
             now.notable[...] = notable_in(now.z)
+
+    def lately(self, frames: int) -> tuple[FloatArray, BoolArray, float]:
+        """Mean residual (P, Q) of the last frames, levels not taken out; where it is one; noise.
+
+        The last is the variance of such a mean, averaged over the map.
+        """
+        count = len(self._recent.past)
+        latest = [(self._recent.newest - back) % count for back in range(frames)]
+        bits = window_bits(frames)
+        mean, noise = self._recent.past[latest].mean(axis=0), float(self.variance().mean()) / frames
+        return mean, self.history & bits == bits, noise
 
     def change(self) -> FloatArray:
         """(P, Q) how the latest frame differs from the baseline, data units."""

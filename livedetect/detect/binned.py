@@ -165,6 +165,11 @@ class BinnedMethod:
         inner = earlier._inner if isinstance(earlier, BinnedMethod) else earlier
         self._inner.succeed(inner, offset / self._factor, self._inward(defects))
 
+    def slip(self, frames: int) -> FloatArray | None:
+        """As binned, px."""
+        slip = self._inner.slip(frames)
+        return None if slip is None else self._factor * slip
+
     def sensitivity(self) -> Mapping[str, int | None]:
         """As binned."""
         return self._inner.sensitivity()

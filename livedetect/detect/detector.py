@@ -74,8 +74,7 @@ class Detector:
         self._latest: Frame | None = None
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
         self._check: PlaceCheck | None = None
-        self._crowds = Crowds()
-        self._relearning = Relearning()
+        self._crowds, self._relearning = Crowds(), Relearning()
         self._book = DefectBook()
         self._looks = Looks()
 
@@ -259,13 +258,12 @@ class Detector:
             model.method.restart()
             self._check = self._check or self._places.check("pause", settling=1)
         scored = model.method.score(self._admission.rows.image)
-        stamp = self._stamp(frame.index, frame.time_s)
         if scored.suspect:
             return self._refuse(frame, scored.suspect, events)
         self._looks.add(frame, scored.shift)
         if scored.slip_px:
             jump = {"reason": "jump", "jump_px": scored.slip_px}
-            events.append(notice_event("slip_possible", stamp, jump))
+            events += self._stamped(frame, [("slip_possible", jump)])
         jumped = self._jumps.step(scored.innovation_px, model.cell_px)
         if frozen or self._sharpness.changing:
             self._relearning.drop()
@@ -275,7 +273,7 @@ class Detector:
                 self._check = self._places.check("refocus")
             return self._quiet_result(frame, scored, events)
         if jumped and (self._check is None or self._check.cause == "jump"):
-            self._check = self._places.check("jump")
+            self._check = self._places.check("jump", after=self._check)
         now = Judged(frame, model, scored)
         if self._check is not None:
             self._relearning.drop()
@@ -313,6 +311,8 @@ class Detector:
         frame, model, scored = now
         check.note(scored)
         settling = check.settling
+        if slipped := self._places.put_right(check):
+            return self._quiet_result(frame, scored, events + self._stamped(frame, [slipped]))
         if not check.add(self._admission.rows.image, scored.shift, scored.outlier_share):
             if settling:
                 model.method.restart()
@@ -393,8 +393,8 @@ class Detector:
         standing = Standing(
             phase=self.phase,
             model=model,
-            view=self._view(model) if model is not None else None,
+            view=self._view(model) if model else None,
             tracker=self._tracker,
-            warm_up=(len(self._warm_up) if model is None else wanted, wanted),
+            warm_up=(wanted if model else len(self._warm_up), wanted),
         )
         return frame_result(standing, stamp, disposition, events, scored)

@@ -18,6 +18,7 @@ from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
 from livedetect.detect.kernels.maps import notable_in
 from livedetect.detect.lattice import Lattice
+from livedetect.detect.level_slip import slip_of_levels
 from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
@@ -98,8 +99,8 @@ class LatticeMethod:
         some = SitePatches(middle, self._front.columns)
         held_out = self._baseline.held_out(places).windows()
         self._rows.calibrate(held_out, some, self._site_probability)
-        ground = (self._baseline.level, self._baseline.known)
-        self._phases = phases_of_cells(self._front.grid, *ground, settings.random_seed)
+        levels = self._baseline.levels
+        self._phases = phases_of_cells(self._front.grid, *levels, settings.random_seed)
         self._front.other_phases = carried_on(self._phases) > 0
         self._baseline.end_warm_up(keep_level=self._front.warp.undecided)
 
@@ -124,20 +125,14 @@ class LatticeMethod:
         beside = np.asarray(self._patches.of_cell(beside_boundaries(phases)), bool)
         # also those beyond what is watched: the fringe of a defect there is none of its own
         sites = np.flatnonzero(self._patches.all_true(self._baseline.known) & ~beside)
-        ground = Ground(
-            self._front.grid,
-            self._patches,
-            self._baseline,
-            self._judgement.filters,
-            phases,
-        )
-        patches = unlike_equivalents(sites, ground, self._settings)
+        known = (self._front.grid, self._patches, self._baseline, self._judgement.filters)
+        patches = unlike_equivalents(sites, Ground(*known, phases), self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
         found = self._candidates(self._outside_regions(patches.select(novel)))
         return self._within(found)[0]
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
-        """Defects born within the warm-up, with the position of their first frame."""
+        """See `Method`."""
         return self._births
 
     def findings(self) -> Findings:
@@ -272,6 +267,11 @@ class LatticeMethod:
         """Frames that a defect of each kind needs at the present signal; None: not reliably."""
         noise, frames = self._baseline.usual_noise
         return frames_needed(self._judgement, self._site_probability, frames, noise)
+
+    def slip(self, frames: int) -> FloatArray | None:
+        """See `Method`."""
+        seen, levels = self._baseline.lately(frames), self._baseline.levels
+        return slip_of_levels(self._front.grid, seen, levels)
 
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""

@@ -164,6 +164,13 @@ class Method(Protocol):
         """
         ...
 
+    def slip(self, frames: int) -> FloatArray | None:
+        """Lattice vector (x, y), px, by which the drift of the latest frames, 1 to 8, is misjudged.
+
+        (0, 0) if it is not; None if that cannot be told.
+        """
+        ...
+
     def sensitivity(self) -> Mapping[str, int | None]:
         """Frames that a defect of each kind needs at the present signal; None: not reliably."""
         ...

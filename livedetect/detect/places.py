@@ -39,6 +39,8 @@ SAME_PLACE = 0.25
 
 Said = tuple[str, Mapping[str, Any]]
 Cause = Literal["jump", "crowd", "pause", "refocus", "return"]
+SLIPPING: tuple[Cause, ...] = ("jump", "crowd")
+"""After these the lattice may have been taken for its neighbour."""
 Verdict = Literal["stays", "elsewhere"]
 
 
@@ -56,6 +58,8 @@ class PlaceCheck:
     """Taken in."""
     refused: int = 0
     """In which the crystal was not found."""
+    at_home: bool = False
+    """The latest frame shows that the registration has not slipped."""
     outliers: float = 0.0
     """Sum of the shares of outlying samples."""
     regions: list[Region] = field(default_factory=list)
@@ -161,19 +165,41 @@ class Places:
             said += self._offer(new)
         return said
 
-    def check(self, cause: Cause, *, settling: int = 0) -> PlaceCheck:
-        """Begin to doubt the place, with the latest frame."""
+    def check(
+        self, cause: Cause, *, settling: int = 0, after: PlaceCheck | None = None
+    ) -> PlaceCheck:
+        """Begin to doubt the place, with the latest frame; `after` another doubt, not cleared."""
         model = self.area.model
         assert model is not None and self.setting is not None  # noqa: PT018, S101
+        if after is not None:  # nobody knows where the frames between lay
+            model.method.restart(model.method.shift)
         if cause != "return":
             self.area.dose.mark()
         mean = StoredMean(self.setting.shape, model.cell_px)
         return PlaceCheck(cause=cause, mean=mean, settling=settling)
 
+    def put_right(self, check: PlaceCheck) -> Said | None:
+        """What is said if the latest frame shows that the registration has slipped; it is told."""
+        model = self.area.model
+        assert model is not None  # noqa: S101 - a check needs one
+        if check.cause not in SLIPPING:
+            return None
+        slip = model.method.slip(1)
+        if slip is None and check.frames:
+            slip = model.method.slip(check.frames + 1)
+        check.at_home = slip is not None and not slip.any()
+        if slip is None or check.at_home:
+            return None
+        model.method.restart(model.method.shift + slip)
+        check.frames, check.mean = 0, self.check(check.cause).mean
+        return "source_changed", _slipped(model, slip, check.cause)
+
     def conclude(self, check: PlaceCheck) -> tuple[Verdict, list[Said]]:
         """Where the checked frames come from; the registration is put right if need be."""
         model = self.area.model
         assert model is not None  # noqa: S101 - a check needs one
+        if check.at_home:
+            return "stays", []
         slip = self._slip(model, check)
         if slip is not None:
             model.method.restart(model.method.shift + slip)
@@ -194,9 +220,9 @@ class Places:
         return "stays", [("source_changed", _moved(model, match, check.cause))]
 
     def _slip(self, model: CrystalModel, check: PlaceCheck) -> FloatArray | None:
-        """(x, y) lattice vector by which a jump was misjudged, px; None if by none."""
+        """(x, y) lattice vector by which a jump was misjudged, px; None if that is not known."""
         basis = model.method.lattice_px
-        if basis is None or check.cause not in ("jump", "crowd"):
+        if basis is None or check.cause not in SLIPPING:
             return None
         known = positions_of(self.area.tracker.newcomers())
         return slipped_by(known, check.candidates, basis, SAME_PLACE * model.cell_px)

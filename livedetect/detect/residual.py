@@ -44,7 +44,7 @@ TEMPLATE_CELLS = 14_000
 """More than in so many cells, and frames, the template gains nothing: what it is wrong by is
 the same in all frames and goes with the level of each site."""
 WARP_TEST_FRAMES = 4
-WARP_MARGIN_CELLS = 4.0
+WARP_MARGIN_CELLS = 2.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
 SLIP_CELLS = 0.4
 LEVEL_FRAMES = 16

@@ -139,6 +139,11 @@ class SegmentMethod(ABC):
         """Nothing is known of what the descriptors of single kinds would be."""
         return {}
 
+    def slip(self, frames: int) -> FloatArray | None:
+        """None: windows of an image know nothing of single sites."""
+        del frames
+        return None
+
     def miss(self, frames: int) -> None:
         """Note frames that were not seen: the specimen went on drifting meanwhile."""
         if self._registration:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from skimage import measure
@@ -200,7 +200,7 @@ class Tracker:
         near = distance < self.merge_radius_px
         better = near and not defect.at_start and candidate.score > defect.candidate.score
         if better:
-            defect.candidate = candidate
+            defect.candidate = _of_first_kind(defect.candidate, candidate)
             defect.position = candidate.position
         return better
 
@@ -213,6 +213,16 @@ class Tracker:
             return False
         defect.weak_frames = defect.weak_frames + 1 if amplitude < HEALED_AMPLITUDE else 0
         return defect.weak_frames >= HEALED_FRAMES
+
+
+def _of_first_kind(first: Candidate, later: Candidate) -> Candidate:
+    """A clearer look at a defect; what it was called stays.
+
+    The longer it has been there, the more of it the level has taken up: half a change remains.
+    """
+    if first.kind == "unknown":
+        return later
+    return replace(later, kind=first.kind, confidence=first.confidence)
 
 
 def _amplitudes(signals: FloatArray, defects: Sequence[Defect]) -> list[float]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from livedetect.detect.drift_alarm import DriftAlarm
@@ -38,6 +40,17 @@ def test_a_defect_seen_again_is_no_new_one() -> None:
     assert tracker.unexplained([candidate(54, 53, 150)], 7) == []
     assert tracker.defects[0].last_seen_frame == 7
     assert tracker.defects[0].position.tolist() == [54, 53]
+
+
+def test_what_a_defect_was_called_stays_but_unknown_is_no_name() -> None:
+    later = replace(candidate(51, 50, 150), kind="antisite", confidence=0.9)
+    named = tracker_with(candidate(50, 50))
+    named.unexplained([later], 7)
+    assert named.defects[0].candidate.kind == "vacancy"
+    assert named.defects[0].candidate.score == 150
+    nameless = tracker_with(replace(candidate(50, 50), kind="unknown", confidence=0.0))
+    nameless.unexplained([later], 7)
+    assert nameless.defects[0].candidate.kind == "antisite"
 
 
 def test_a_weak_marker_beside_a_strong_defect_is_its_fringe() -> None:
