@@ -14,6 +14,8 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 
+MOST_SURE = 0.95
+"""Other kinds than these exist, and columns that are no Gaussians: a kind remains a hint."""
 LOCATING = 3
 """Rows of the filters that estimate a height, and height x place (x, y)."""
 
@@ -69,7 +71,7 @@ class Explanations:
         best, most = strongest.argmax(axis=1), strongest.max(axis=1)
         share = 1 / np.exp(strongest - most[:, None]).sum(axis=1)
         return [
-            (self._names[index], round(probable, 3)) if explains > 0 else ("unknown", 0.0)
+            (self._names[index], round(min(probable, MOST_SURE), 3)) if explains > 0 else ("unknown", 0.0)
             for index, probable, explains in zip(
                 best.tolist(), share.tolist(), most.tolist(), strict=True
             )
