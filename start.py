@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -55,10 +56,27 @@ ONE_THREAD = (
 WORKERS = ["-n", "2", "--dist", "loadgroup"]
 # Without its cache, which was seen to hold on to a verdict after the imports had changed.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command as c; c()"
+# An interrupted session writes its report and closes its viewer, mostly within two seconds.
+CLOSING_S = 20.0
+# SIGTERM often goes to the whole group; a second one would keep a session from closing properly.
+REACHED_S = 3.0
+INTERRUPTED = 130
 
 
 class SetupError(Exception):
     """Something is missing that this script may not or cannot bring; the text says what to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which unlike Ctrl-C may have reached this script alone."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; the program that was running has had the time to close."""
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
 
 
 def main(arguments):
@@ -67,6 +85,7 @@ def main(arguments):
         say(__doc__)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     command, rest = arguments[0], arguments[1:]
+    signal.signal(signal.SIGTERM, on_terminate)
     try:
         ensure_environment()
         ensure_installed(EXTRAS[command])
@@ -75,7 +94,7 @@ def main(arguments):
         say(f"start.py: {error}")
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
 
 
 def demo(arguments):
@@ -83,7 +102,10 @@ def demo(arguments):
     if has_display():
         ensure_apt(missing_libraries(), "the viewer's window")
     say("demo: livedetect demo " + " ".join(arguments))
-    return run([venv_python(), "-m", "livedetect", "demo", *arguments])
+    try:
+        return run([venv_python(), "-m", "livedetect", "demo", *arguments])
+    except Interrupted as interruption:
+        return interruption.code
 
 
 def check(arguments):
@@ -246,14 +268,52 @@ def run(command, env=None, output=None, quiet=False):
     command = [str(word) for word in command]
     if not quiet:
         error = subprocess.STDOUT if output is not None else None
-        return subprocess.call(command, cwd=ROOT, env=env, stdout=output, stderr=error)
-    done = subprocess.run(
-        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL, text=True, errors="replace", check=False,
+        return call(command, env=env, stdout=output, stderr=error)[0]
+    code, said = call(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL, text=True, errors="replace",
     )  # fmt: skip
-    if done.returncode:
-        say(done.stdout.rstrip())
-    return done.returncode
+    if code:
+        say(said.rstrip())
+    return code
+
+
+def call(command, **options):
+    """A program's exit code and output; raises `Interrupted` when it has closed after Ctrl-C."""
+    child = subprocess.Popen(command, cwd=ROOT, **options)
+    try:
+        said, _ = child.communicate()
+    except KeyboardInterrupt as interruption:
+        raise Interrupted(closed(child, interruption)) from None
+    return child.returncode, said
+
+
+def closed(child, interruption):
+    """Wait for a program that the same Ctrl-C has reached; a second one ends the wait."""
+    try:
+        if isinstance(interruption, Terminated) and not ends_within(child, REACHED_S):
+            child.terminate()
+        if not ends_within(child, CLOSING_S):
+            child.terminate()
+    except (KeyboardInterrupt, PermissionError):  # what runs as root is not ours to end
+        pass
+    own = child.returncode
+    return INTERRUPTED if own is None or own < 0 else own
+
+
+def ends_within(child, seconds):
+    """Whether a program ends in that time."""
+    try:
+        child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def on_terminate(number, _frame):
+    """Take the first SIGTERM as an interruption; the same one may come to us twice."""
+    signal.signal(number, signal.SIG_IGN)
+    raise Terminated
 
 
 def say(text):

@@ -1,13 +1,52 @@
+import contextlib
 import hashlib
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
+
 ROOT = Path(__file__).resolve().parents[1]
+
+# A stand-in for `livedetect demo`: an interruption makes it close, which takes a moment.
+SLOW_TO_CLOSE = """
+import signal, sys, time
+from pathlib import Path
+
+def close(number, _frame):
+    signal.signal(number, lambda *_: sys.exit(9))  # a second one keeps it from closing
+    time.sleep(1.0)
+    Path("report").write_text("complete")
+    sys.exit(130)
+
+def ignore(number, _frame):
+    with Path("ignored").open("a") as told:
+        told.write("x")
+
+signal.signal(signal.SIGINT, ignore if "deaf" in sys.argv else close)
+signal.signal(signal.SIGTERM, close)
+Path("ready").touch()
+for _ in range(300):
+    time.sleep(0.1)
+"""
+DEMO = """
+import sys
+import start
+from pathlib import Path
+
+start.ROOT = Path.cwd()
+start.ensure_environment = lambda: None
+start.ensure_installed = lambda extras: None
+start.has_display = lambda: False
+start.venv_python = lambda: sys.executable
+sys.exit(start.main(["demo", *sys.argv[1:]]))
+"""
 
 
 @pytest.fixture
@@ -26,6 +65,27 @@ def start(tmp_path, monkeypatch):
         monkeypatch.setattr(module, name, value)
     (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     return module
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Starts ``start.py demo`` with the stand-in, in a process group of its own."""
+    (tmp_path / "livedetect.py").write_text(SLOW_TO_CLOSE, encoding="utf-8")
+    begun = []
+
+    def begin(*arguments):
+        command = [sys.executable, "-c", DEMO, *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        begun.append(
+            subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+        )
+        until((tmp_path / "ready").exists)
+        return begun[0]
+
+    yield begin
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(begun[0].pid, signal.SIGKILL)
+    begun[0].wait()
 
 
 @pytest.mark.parametrize(("arguments", "code"), [([], 2), (["install"], 2), (["--help"], 0)])
@@ -114,3 +174,59 @@ def test_a_file_stays_with_one_of_several_test_processes(request):
     if not request.config.getoption("loadgroup", default=False):
         pytest.skip("the tests are not shared out")
     assert request.node.nodeid.endswith("@test_start.py")
+
+
+on_posix = pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
+
+
+@on_posix
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGTERM, False)],
+)
+def test_an_interrupted_demo_is_given_the_time_to_close(demo, tmp_path, number, to_all):
+    running = demo()
+    (os.killpg if to_all else os.kill)(running.pid, number)
+    assert running.wait(20) == 130
+    assert (tmp_path / "report").read_text() == "complete"
+
+
+@on_posix
+def test_a_second_ctrl_c_ends_the_wait(demo, tmp_path):
+    running = demo("deaf")
+    os.killpg(running.pid, signal.SIGINT)
+    until((tmp_path / "ignored").exists)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(1)
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(5) == 130
+
+
+@on_posix
+def test_a_program_that_does_not_close_is_ended(start, monkeypatch):
+    monkeypatch.setattr(start, "CLOSING_S", 0.1)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert start.closed(child, KeyboardInterrupt()) == 130
+    assert child.wait(5) == -signal.SIGTERM
+
+
+def test_what_follows_an_interrupted_step_is_left_out(start, monkeypatch):
+    monkeypatch.setattr(start, "ensure_environment", lambda: start.call(["pip"]))
+    monkeypatch.setattr(start, "ensure_installed", lambda _: pytest.fail("it went on"))
+    monkeypatch.setattr(start.subprocess, "Popen", InterruptedChild)
+    monkeypatch.setattr(start.signal, "signal", lambda *_: None)
+    assert start.main(["check"]) == 130
+
+
+class InterruptedChild:
+    """Ctrl-C comes while it runs; it ends well all the same."""
+
+    returncode = 0
+
+    def __init__(self, *_arguments, **_options):
+        pass
+
+    def communicate(self, timeout=None):
+        if timeout is None:
+            raise KeyboardInterrupt
+        return None, None
