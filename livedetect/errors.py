@@ -11,6 +11,10 @@ class SettingsError(LivedetectError, ValueError):
     """A setting is unknown or has a value that is not allowed (exit code 2)."""
 
 
+class CalibrationError(LivedetectError, ValueError):
+    """A frame is said to have been scanned in a way that cannot be, as with pixels of no size."""
+
+
 class SourceError(LivedetectError, OSError):
     """A source cannot be opened or has failed for good (exit code 1)."""
 

@@ -75,12 +75,12 @@ class Frame:
         array : (H, W) array of real numbers; it is copied.
         index : position in the stream, from 0.
         time_s : acquisition time since the first frame, s.
-        pixel_size_nm : shorthand for ``Calibration(pixel_size_nm=...)``.
+        pixel_size_nm : shorthand for ``Calibration(pixel_size_nm=...)``, checked like it.
         calibration : the full calibration; `pixel_size_nm`, if given, wins over its entry.
         """
         calibration = calibration or Calibration()
         if pixel_size_nm is not None:
-            calibration = dataclasses.replace(calibration, pixel_size_nm=float(pixel_size_nm))
+            calibration = dataclasses.replace(calibration, pixel_size_nm=pixel_size_nm)
         data = np.array(array, order="C", copy=True)
         data.setflags(write=False)
         return cls(data=data, index=int(index), time_s=float(time_s), calibration=calibration)

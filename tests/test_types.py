@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from livedetect.errors import CalibrationError, LivedetectError
 from livedetect.types import (
     Calibration,
     DefectEvent,
@@ -32,6 +33,40 @@ def test_pixel_size_wins_over_the_calibration_and_keeps_the_rest():
     calibration = Calibration(pixel_size_nm=1.0, dwell_us=8.0)
     frame = Frame.from_array(np.zeros((2, 2)), calibration=calibration, pixel_size_nm=0.5)
     assert frame.calibration == Calibration(pixel_size_nm=0.5, dwell_us=8.0)
+
+
+@pytest.mark.parametrize("size", [0, -0.02, float("nan"), float("inf"), "0.02", True, [0.02]])
+def test_a_pixel_that_cannot_be_is_refused(size):
+    with pytest.raises(CalibrationError, match=r"pixel_size_nm = .* number above 0") as caught:
+        Frame.from_array(np.zeros((2, 2)), pixel_size_nm=size)
+    assert isinstance(caught.value, (LivedetectError, ValueError))
+    with pytest.raises(CalibrationError, match="or None where it is not known"):
+        Calibration(pixel_size_nm=size)
+
+
+@pytest.mark.parametrize("name", ["dwell_us", "current_pA", "high_tension_kv"])
+def test_a_scan_that_cannot_be_is_refused(name):
+    assert getattr(Calibration(**{name: 0}), name) == 0  # the beam may be blanked
+    for value in (-1, float("nan"), "8"):
+        with pytest.raises(CalibrationError, match=rf"{name} = .*at least 0"):
+            Calibration(**{name: value})
+
+
+@pytest.mark.parametrize("aspect", [0, -1, float("nan"), None])
+def test_a_pixel_has_a_height(aspect):
+    with pytest.raises(CalibrationError, match=r"pixel_aspect = .*above 0 is needed$"):
+        Calibration(pixel_aspect=aspect)
+
+
+@pytest.mark.parametrize("size", [1, np.float32(0.5), np.int64(2)])
+def test_numbers_of_numpy_are_numbers(size):
+    frame = Frame.from_array(np.zeros((2, 2)), pixel_size_nm=size)
+    assert type(frame.calibration.pixel_size_nm) is float
+    assert frame.calibration.pixel_size_nm == size
+
+
+def test_a_frame_without_calibration_is_a_frame():
+    assert Frame.from_array(np.zeros((2, 2))).calibration == Calibration(pixel_size_nm=None)
 
 
 def test_values_cannot_be_changed():

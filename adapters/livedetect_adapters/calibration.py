@@ -47,7 +47,9 @@ def length_nm(value: Any, units: Any) -> float | None:
     name = str(units).strip().replace("\\u00B5", "µ").replace("\u03bc", "µ")
     name = name.replace("A\u030a", "Å").replace("\u212b", "Å").lower()
     number = positive(value)
-    return None if number is None or name not in _NM_PER_UNIT else number * _NM_PER_UNIT[name]
+    if number is None or name not in _NM_PER_UNIT:
+        return None
+    return positive(number * _NM_PER_UNIT[name])
 
 
 def positive(value: Any) -> float | None:
@@ -64,7 +66,7 @@ def spatial(x: tuple[Any, Any], y: tuple[Any, Any]) -> Calibration:
     width, height = length_nm(*x), length_nm(*y)
     if width is None:
         return Calibration(pixel_size_nm=height)
-    return Calibration(pixel_size_nm=width, pixel_aspect=(height or width) / width)
+    return Calibration(pixel_size_nm=width, pixel_aspect=positive((height or width) / width) or 1.0)
 
 
 def scanned(calibration: Calibration, found: Mapping[str, Any]) -> Calibration:

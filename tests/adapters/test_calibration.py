@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from livedetect import Calibration, Settings
-from livedetect_adapters.calibration import beside, completed, length_nm, merged
+from livedetect_adapters.calibration import beside, completed, length_nm, merged, spatial
 
 OPERATOR = Settings(pixel_size_nm=0.5, dwell_us=8, current_pA=50, high_tension_kv=100)
 
@@ -28,11 +28,21 @@ OPERATOR = Settings(pixel_size_nm=0.5, dwell_us=8, current_pA=50, high_tension_k
         (-1, "nm", None),
         (float("nan"), "nm", None),
         ("x", "nm", None),
+        (1e308, "m", None),
         (None, "nm", None),
     ],
 )
 def test_lengths(value, units, nm):
     assert length_nm(value, units) == (None if nm is None else pytest.approx(nm))
+
+
+@pytest.mark.parametrize("scale", [None, 0, -1, float("nan"), float("inf"), 1e308])
+def test_scales_that_cannot_be_are_not_known(scale):
+    assert spatial((scale, "m"), (scale, "m")) == Calibration()
+
+
+def test_an_aspect_that_cannot_be_is_taken_as_square():
+    assert spatial((1e-300, "nm"), (1e300, "nm")).pixel_aspect == 1.0
 
 
 def test_the_operator_fills_what_is_missing():
