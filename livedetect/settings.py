@@ -97,6 +97,8 @@ class Settings:
     alarm: AlarmSettings = field(default_factory=AlarmSettings)
 
     def __post_init__(self) -> None:
+        for name in ("roi", "exclude"):
+            object.__setattr__(self, name, _tuples(getattr(self, name)))
         _check(self)
         if isinstance(self.integrate, str) and self.integrate != "auto":
             raise SettingsError(f"integrate = {self.integrate!r}: a number of frames, or auto")
@@ -150,7 +152,7 @@ class Settings:
 _KINDS = {
     "<class 'int'>": "a whole number (int)",
     "<class 'float'>": "a number",
-    "int | str": "a whole number (int), or auto",
+    "int | str": "a whole number from {minimum:g} to {maximum:g}, or auto",
     "float | None": "a number",
     "str | None": "a name",
     "tuple[int, ...] | None": "a rectangle [x0, y0, x1, y1] of whole numbers",
@@ -267,5 +269,7 @@ def _within(value: Any, limits: Mapping[str, Any]) -> bool:
 def _allowed(cls: type, entry: dataclasses.Field[Any]) -> str:
     if entry.metadata["choices"]:
         return "one of " + ", ".join(entry.metadata["choices"])
-    kind = typing.get_type_hints(cls)[entry.name]
-    return " ".join([_KINDS[str(kind)], *limits_of(entry)])
+    words = _KINDS[str(typing.get_type_hints(cls)[entry.name])]
+    if "{" in words:
+        return words.format_map(entry.metadata)
+    return " ".join([words, *limits_of(entry)])

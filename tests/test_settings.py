@@ -35,6 +35,21 @@ def test_assignments_are_read_as_toml(assignment, expected):
     assert {key: getattr(settings, key) for key in expected} == expected
 
 
+@pytest.mark.parametrize("make", [list, tuple])
+def test_rectangles_may_be_lists(make):
+    rectangle = make([0, 0, 200, 100])
+    settings = Settings(roi=rectangle, exclude=make([rectangle]))
+    assert settings.roi == (0, 0, 200, 100)
+    assert settings.exclude == ((0, 0, 200, 100),)
+    assert hash(settings) == hash(Settings(roi=settings.roi, exclude=settings.exclude))
+
+
+@pytest.mark.parametrize("wrong", [[0, 0, 9], [0, 0, 9, 9.5], [[0, 0, 9, 9]], [0, 0, -9, 9]])
+def test_a_list_that_is_no_rectangle_is_refused(wrong):
+    with pytest.raises(SettingsError, match="roi"):
+        Settings(roi=wrong)
+
+
 def test_dotted_and_nested_keys_mean_the_same():
     dotted = Settings().with_assignments(["alarm.rule=count", "alarm.limit=5"])
     nested = Settings().with_values({"alarm": {"rule": "count", "limit": 5}})
@@ -52,6 +67,7 @@ def test_dotted_and_nested_keys_mean_the_same():
         ("pixel_size_nm=nan", ["pixel_size_nm", "nan"]),
         ("pixel_size_nm=0", ["pixel_size_nm", ">= 1e-06"]),
         ("nu=0.6", ["nu", "<= 0.5"]),
+        ("integrate=0", ["integrate = 0", "a whole number from 1 to 1000, or auto"]),
         ("alarm.action=explode", ["alarm.action", "explode", "stop_scan"]),
         ("alarm=count", ["alarm is a table"]),
         ("roi=[0, 0, 0, 20]", ["rectangle", "x1 > x0"]),
