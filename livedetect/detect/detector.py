@@ -75,8 +75,7 @@ class Detector:
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
         self._check: PlaceCheck | None = None
         self._crowds, self._relearning = Crowds(), Relearning()
-        self._book = DefectBook()
-        self._looks = Looks()
+        self._book, self._looks = DefectBook(), Looks()
 
     @property
     def phase(self) -> Phase:
@@ -97,6 +96,8 @@ class Detector:
             return self._reject(item, [])
         if isinstance(item, PartialFrame):
             return self.look(item)
+        if not isinstance(item, SourceItem):
+            raise TypeError(f"{type(item).__name__} is no Frame: wrap it with Frame.from_array")
         stamp = self._stamp(item.index, item.time_s)
         return self._result(stamp, "none", [notice_event(item.event, stamp, item.values)])
 

@@ -54,6 +54,13 @@ def test_markers_stay_where_the_defect_is_while_the_specimen_drifts() -> None:
             assert min(distance) < 3.0
 
 
+@pytest.mark.parametrize("integrate", [1, 4])
+def test_a_bare_array_is_told_to_be_wrapped(integrate: int) -> None:
+    engine = livedetect.engine_for(Settings(integrate=integrate))
+    with pytest.raises(TypeError, match=r"ndarray is no Frame: wrap it with Frame\.from_array"):
+        engine.step(np.zeros((64, 64)))  # type: ignore[arg-type]
+
+
 def apart(one: object, other: object) -> float:
     return float(np.hypot(one.x_px - other.x_px, one.y_px - other.y_px))  # type: ignore[attr-defined]
 
