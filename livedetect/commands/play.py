@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from livedetect.commands.dose_hint import DoseHint
 from livedetect.commands.folders import make_folder_for
 from livedetect.commands.options import RunOptions
+from livedetect.commands.overwriting import spare_all_but_events, spare_all_but_logs
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"success": 0, "fail": 1, "abort": 130}
 NOWHERE = "none"
+STANDARD_OUTPUT = "-"
 
 OpenSource = Callable[[Settings, threading.Event], "Source"]
 
@@ -118,6 +120,7 @@ def play(
 
     if options.log is not None:
         make_folder_for(options.log, "--log", tell)
+        spare_all_but_logs(options.log)
     options.start_log()
     settings = options.settings(recorded.recording.settings if recorded else None)
     view = wants_view(viewing(options))
@@ -206,6 +209,8 @@ def listeners_of(options: RunOptions) -> Listeners:
     listeners = Listeners()
     if options.events is not None:
         make_folder_for(Path(options.events), "--events", tell)
+        if options.events != STANDARD_OUTPUT:
+            spare_all_but_events(Path(options.events))
         listeners.sinks.append(JsonLinesSink(options.events))
     listeners.sinks.append(console_sink(sys.stderr))
     if options.report is not None:
