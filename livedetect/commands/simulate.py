@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import typer
 
 from livedetect.commands.play import tell
-from livedetect.errors import SettingsError
+from livedetect.errors import LivedetectError, RecordingError, SettingsError
 
 if TYPE_CHECKING:
     from livedetect.stream.frame_publisher import FramePublisher
@@ -59,16 +59,30 @@ def simulate(
     To an address they are published instead, at fps (10 where SPEC does not say). The keys of
     SPEC are listed by `livedetect sources` under sim:.
     """
-    from livedetect.stream.registry import open_simulator
-
     wanted = spec if frames is None else with_option(spec, "frames", frames)
     if _ADDRESS.match(to):
         raise typer.Exit(publish(wanted, to, USUAL_WAIT_S if wait is None else wait, row_blocks))
     if wait is not None or row_blocks > 1:
         wrong = "--row-blocks" if wait is None else "--wait"
         raise SettingsError(f"{wrong} is for addresses; {to} is none")
-    open_simulator(wanted).write(Path(to), progress=tell_progress)
+    write(wanted, Path(to))
     tell(f"Written to {to}, with the truth beside it.")
+
+
+def write(spec: str, destination: Path) -> None:
+    """Write the frames of `spec`; raises `RecordingError` where `destination` takes none."""
+    from livedetect.stream.registry import open_simulator
+
+    simulator = open_simulator(spec)
+    try:
+        simulator.write(destination, progress=tell_progress)
+    except LivedetectError:
+        raise
+    except OSError as error:
+        raise RecordingError(
+            f"--to {destination} cannot be written: {error.strerror or error}; "
+            "name a place that you may write to and that has room"
+        ) from error
 
 
 def publish(spec: str, address: str, wait_s: float, row_blocks: int = 1) -> int:

@@ -47,20 +47,16 @@ class CurveKeys:
 def create_keys(directory: Path) -> tuple[Path, Path]:
     """Write ``producer.key`` and ``subscriber.key``, readable for their owner only.
 
-    Existing keys are never overwritten: raises `SettingsError`.
+    Existing keys are never overwritten: raises `SettingsError`, as it does where the directory
+    cannot be written to.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    pairs = {role: zmq.curve_keypair() for role in ROLES}
-    paths = {role: directory / f"{role}.key" for role in ROLES}
-    for path in paths.values():
-        if path.exists():
-            raise SettingsError(f"{path} exists; take another directory, or remove the old keys")
-    for role, other in (ROLES, ROLES[::-1]):
-        public, secret = pairs[role]
-        keys = {"public": public, "secret": secret, "peer": pairs[other][0]}
-        content = {"role": role} | {name: key.decode("ascii") for name, key in keys.items()}
-        _write_privately(paths[role], json.dumps(content, indent=2) + "\n")
-    return paths["producer"], paths["subscriber"]
+    try:
+        return _written_keys(directory)
+    except OSError as error:
+        raise SettingsError(
+            f"{directory}: keys cannot be written there: {error.strerror}; "
+            "name a folder that you may write to"
+        ) from error
 
 
 def load_keys(path: str | Path, role: str) -> CurveKeys:
@@ -124,6 +120,21 @@ class Doorman:
     def close(self) -> None:
         """Release the socket."""
         self.socket.close(0)
+
+
+def _written_keys(directory: Path) -> tuple[Path, Path]:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    pairs = {role: zmq.curve_keypair() for role in ROLES}
+    paths = {role: directory / f"{role}.key" for role in ROLES}
+    for path in paths.values():
+        if path.exists():
+            raise SettingsError(f"{path} exists; take another directory, or remove the old keys")
+    for role, other in (ROLES, ROLES[::-1]):
+        public, secret = pairs[role]
+        keys = {"public": public, "secret": secret, "peer": pairs[other][0]}
+        content = {"role": role} | {name: key.decode("ascii") for name, key in keys.items()}
+        _write_privately(paths[role], json.dumps(content, indent=2) + "\n")
+    return paths["producer"], paths["subscriber"]
 
 
 def _key(text: str) -> bytes:

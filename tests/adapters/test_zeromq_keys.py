@@ -67,6 +67,12 @@ def test_they_are_not_overwritten_nor_mixed_up(keys):
         load_keys(keys[0], "producer")
 
 
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="keys cannot be written there"):
+        create_keys(tmp_path / "file" / "keys")
+
+
 def test_the_secret_is_not_shown(keys):
     loaded = load_keys(keys[0], "producer")
     assert loaded.secret.decode() not in repr(loaded)

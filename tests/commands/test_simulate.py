@@ -1,10 +1,17 @@
 """Publishing simulated frames: the first of them wait for somebody to see them."""
 
+import errno
 import subprocess
 import sys
 from contextlib import contextmanager
 
+import pytest
+from typer.testing import CliRunner
+
 import livedetect
+from livedetect.cli import app
+from livedetect.commands.simulate import write
+from livedetect.errors import RecordingError
 from livedetect.types import Frame, PartialFrame
 
 
@@ -80,3 +87,21 @@ def test_blocks_of_rows_make_no_sense_for_a_folder(tmp_path):
     )
     assert done.returncode == 2
     assert "--row-blocks is for addresses" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["sub", "sub/f.npy", "f.tif"])
+def test_a_place_that_cannot_be_written_to_is_told(name, tmp_path):
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / name
+    done = CliRunner().invoke(app, ["simulate", "square?size=64&frames=2", "--to", str(place)])
+    assert isinstance(done.exception, RecordingError)
+    assert f"--to {place} cannot be written" in str(done.exception)
+
+
+def test_frames_that_find_no_room_are_told(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tifffile.imwrite", full)
+    with pytest.raises(RecordingError, match="No space left"):
+        write("square?size=64&frames=2", tmp_path / "f.tif")
