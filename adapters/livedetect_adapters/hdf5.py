@@ -58,10 +58,14 @@ class H5Array:
 def open_hdf5(path: Path) -> h5py.File:
     """The file, without a lock: reading must never stop the program that writes.
 
-    Raises `SourceError` if it is no HDF5 file and `FrameReadError` if it is incomplete.
+    Raises `SourceError` if it is no HDF5 file and `FrameReadError` if it is incomplete or cannot
+    be read.
     """
-    with path.open("rb") as file:
-        start = file.read(8)
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise FrameReadError(f"{path.name} cannot be read: {error}") from error
     if start != SIGNATURE and start.strip(b"\0"):
         raise SourceError(f"{path.name} is no HDF5 file, whatever its name says")
     problem: Exception | None = None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from livedetect.errors import FrameReadError, SettingsError, SourceError
 from livedetect.protocols import ItemReader, SourceRequest, Stack
+from livedetect.stream.permissions import forbidden, was_forbidden
 from livedetect.stream.registry import reader_for
 from livedetect.types import Calibration, Frame, Gap, Rejection, SourceInfo, SourceItem
 from livedetect_adapters import calibration as cal
@@ -79,6 +80,8 @@ class StackSource:
                 raise SourceError(f"{self._path} does not exist") from error
             except FrameReadError as error:
                 if self._gives_up(deadline):
+                    if was_forbidden(error):
+                        raise forbidden(self._path) from error
                     raise SourceError(f"{error}; copy or export the file again") from error
                 continue
             if self._following or not _torn(stack) or self._gives_up(deadline):

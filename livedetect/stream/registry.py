@@ -31,6 +31,7 @@ from livedetect.protocols import (
     SourceRequest,
 )
 from livedetect.settings import Settings
+from livedetect.stream.permissions import permitted
 from livedetect.types import Frame, SourceInfo, SourceItem
 
 _log = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def open_source(
     Raises
     ------
     SourceError
-        The source does not exist, is of no known kind, or cannot be opened.
+        The source does not exist, is of no known kind, may not be read, or cannot be opened.
     SettingsError
         An option behind ``?`` is not understood.
     """
@@ -129,19 +130,15 @@ def open_source(
         stop=stop or threading.Event(),
         live=live,
     )
-    return OpenedSource(_factory(scheme)(request))
+    factory = _factory(scheme)
+    with permitted(target):
+        return OpenedSource(factory(request))
 
 
 def resolve(source: str | Path) -> tuple[str, str, dict[str, str]]:
     """Scheme, target (without a leading ``//``) and options of a SOURCE."""
-    text = str(source)
-    named = _SCHEME.fullmatch(text) if isinstance(source, str) else None
-    if named and (named[1].lower() in _points("sources") or not Path(text).exists()):
-        return named[1].lower(), *_split_options(named[2])
-    if Path(text).exists() or isinstance(source, Path):
-        return scheme_of_path(Path(text)), text, {}
-    target, options = _split_options(text)
-    return scheme_of_path(Path(target)), target, options
+    with permitted(source):
+        return _resolved(source)
 
 
 def scheme_of_path(path: Path) -> str:
@@ -198,6 +195,17 @@ def open_simulator(spec: str) -> Simulator:
 def list_sources() -> list[SourceDescription]:
     """Every installed scheme, described; one that cannot be loaded says why."""
     return [_described(name, point) for name, point in _points("sources").items()]
+
+
+def _resolved(source: str | Path) -> tuple[str, str, dict[str, str]]:
+    text = str(source)
+    named = _SCHEME.fullmatch(text) if isinstance(source, str) else None
+    if named and (named[1].lower() in _points("sources") or not Path(text).exists()):
+        return named[1].lower(), *_split_options(named[2])
+    if Path(text).exists() or isinstance(source, Path):
+        return scheme_of_path(Path(text)), text, {}
+    target, options = _split_options(text)
+    return scheme_of_path(Path(target)), target, options
 
 
 def _described(name: str, point: EntryPoint) -> SourceDescription:
