@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livedetect.commands.dose_hint import DoseHint
-from livedetect.commands.folders import make_folder_for
+from livedetect.commands.folders import make_folder_for, make_folder_to_fill
 from livedetect.commands.options import RunOptions
 from livedetect.commands.overwriting import spare_all_but_events, spare_all_but_logs
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
@@ -71,15 +71,10 @@ class Listeners:
         self.sinks.append(commands)
 
     def add_report(self, directory: Path) -> None:
-        """Leave a report in `directory`; raises `SettingsError` if it cannot be made."""
-        from livedetect.errors import SettingsError
+        """Leave a report in `directory`; raises `SettingsError` if nothing can be put there."""
         from livedetect.report.collector import ReportCollector
 
-        make_folder_for(directory, "--report", tell)
-        try:
-            directory.mkdir(exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"--report {directory} cannot be made: {error.strerror}") from error
+        make_folder_to_fill(directory, "--report", tell)
         collector = ReportCollector(directory)
         self.taps.append(collector)
         self.sinks.append(collector)
