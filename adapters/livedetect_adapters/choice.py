@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from livedetect.errors import SourceError
+from livedetect.setting_fields import did_you_mean
 
 SHORTEST_KEY = 4
 _LISTED = 40
@@ -47,9 +47,8 @@ def chosen(items: Sequence[Item], wanted: str, name: str) -> Item:
     if len(fitting) == 1:
         return fitting[0]
     if not fitting:
-        close = difflib.get_close_matches(wanted, [item.title for item in items], n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise SourceError(f"{name} holds nothing called {wanted!r}{hint} It holds\n{_list(items)}")
+        hint = did_you_mean(wanted, [item.title for item in items])
+        raise SourceError(f"{name} holds nothing called {wanted!r}{hint} It holds:\n{_list(items)}")
     what = f"several items called {wanted!r}" if wanted else f"{len(items)} items"
     raise SourceError(
         f'{name} holds {what}: choose one, for example "{name}?item={_short(fitting[0], items)}"\n'

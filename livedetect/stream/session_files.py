@@ -10,11 +10,13 @@ from typing import Any
 
 from livedetect.errors import SourceError
 from livedetect.stream.open_files import despite_readers
+from livedetect.stream.permissions import forbidden
 
 SCHEMA_VERSION = 1
 SESSION_FILE = "session.json"
 END_FILE = "END.json"
 JOURNAL_FILE = "events.sqlite"
+A_SESSION = "a session is the folder that a run leaves with --record DIR"
 
 
 def array_name(number: int) -> str:
@@ -60,8 +62,13 @@ def read_json(path: Path) -> dict[str, Any]:
     """The mapping in `path`; raises `SourceError` saying what is wrong with the file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SourceError(f"{path} does not exist: {path.parent} is no session") from None
+    except PermissionError as error:
+        raise forbidden(path) from error
+    except (FileNotFoundError, NotADirectoryError):
+        what = f"{path} does not exist: {path.parent} is"
+        if path.parent.is_file():
+            what = f"{path.parent} is a file and"
+        raise SourceError(f"{what} no session; {A_SESSION}") from None
     except (OSError, ValueError) as error:
         raise SourceError(f"{path} is damaged or cannot be read: {error}") from error
     if not isinstance(values, dict):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from livedetect.commands.session import contents
-from livedetect.errors import LivedetectError
+from livedetect.errors import LivedetectError, SourceError
 from livedetect.protocols import SourceRequest
 from livedetect.stream.pack import pack
 from livedetect.stream.playback import SessionSource
@@ -180,3 +180,23 @@ def test_an_undamaged_one_passes_all_of_it(whole, tmp_path):
     shutil.copytree(whole, tmp_path / "s")
     use(tmp_path / "s", tmp_path)
     assert recover(tmp_path / "s").frames == 12
+
+
+def test_a_file_of_events_is_no_session(tmp_path):
+    events = tmp_path / "e.jsonl"
+    events.write_text('{"event": "run_started"}\n', encoding="utf-8")
+    with pytest.raises(SourceError) as caught:
+        Recording(events)
+    assert str(caught.value) == (
+        f"{events} is a file and no session; "
+        "a session is the folder that a run leaves with --record DIR"
+    )
+
+
+def test_a_session_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+    with pytest.raises(SourceError, match=r"permission .* is missing"):
+        Recording(tmp_path)
