@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livedetect.errors import MissingExtraError, ProtocolError
+from livedetect.installing import pip_install
 from livedetect.stream import wire_frames as wire
 from livedetect.stream.wire import check_keys
 from livedetect_adapters.dialects import Message, Part
@@ -116,7 +117,7 @@ def _decoded(part: Part) -> dict[str, Any]:
     except ImportError as error:
         raise MissingExtraError(
             "frames of DECTRIS Stream V2 need the package cbor2: "
-            'pip install "livedetect[dectris]" or pip install cbor2'
+            f"{pip_install('livedetect[dectris]')}"
         ) from error
     try:
         message = cbor2.CBORDecoder(io.BytesIO(part), tag_hook=_tagged).decode()

@@ -18,6 +18,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from livedetect.errors import FrameReadError, SourceError
+from livedetect.installing import pip_install
 from livedetect.types import Calibration, Frame
 from livedetect_adapters import calibration as cal
 from livedetect_adapters import nion_properties as swift
@@ -224,7 +225,8 @@ def _check_codec(page: tifffile.TiffPage, name: str) -> None:
     except ValueError as error:
         if "imagecodecs" in str(error):
             raise SourceError(
-                f"{name} is compressed ({error}): pip install imagecodecs, or save it uncompressed"
+                f"{name} is compressed ({error}): {pip_install('imagecodecs')}, "
+                "or save it uncompressed"
             ) from error
     except (*READ_ERRORS, TypeError, AttributeError):
         return  # this page alone may be broken; reading it says so

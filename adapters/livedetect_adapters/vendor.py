@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from livedetect.errors import FrameReadError, MissingExtraError, SourceError
+from livedetect.installing import pip_install
 from livedetect.types import Calibration
 from livedetect_adapters import calibration as cal
 from livedetect_adapters.choice import Item, chosen
@@ -68,7 +69,7 @@ def _format(suffix: str) -> Any:
         return importlib.import_module(f"rsciio.{_MODULES[suffix]}")
     except ImportError as error:
         raise MissingExtraError(
-            f'{suffix} files need RosettaSciIO: pip install "livedetect[formats]" ({error})'
+            f"{suffix} files need RosettaSciIO: {pip_install('livedetect[formats]')} ({error})"
         ) from error
 
 

@@ -13,6 +13,7 @@ import typer
 
 from livedetect.commands.viewer_program import has_display, has_napari
 from livedetect.errors import MissingExtraError, SourceError
+from livedetect.installing import pip_install
 
 _MARKERS = (50, 500, 2000)
 _COMPARED_MARKERS = 500
@@ -63,7 +64,7 @@ def viewer(
 def _display() -> list[str]:
     """What has to stand before the command; raises `MissingExtraError` without any display."""
     if not has_napari():
-        raise MissingExtraError('the viewer is not installed: pip install "livedetect[viewer]"')
+        raise MissingExtraError(f"the viewer is not installed: {pip_install('livedetect[viewer]')}")
     if has_display():
         return []
     program = shutil.which("xvfb-run")

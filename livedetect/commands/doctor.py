@@ -15,6 +15,7 @@ import typer
 import livedetect
 from livedetect.commands.dose_hint import DOSE_KEYS
 from livedetect.commands.viewer_program import has_display
+from livedetect.installing import pip_install
 
 DOSE = (
     f"A dose in e/Å² needs {', '.join(DOSE_KEYS)}; what the files do not say, the settings do:\n"
@@ -109,9 +110,9 @@ def advice(needed: list[Requirement]) -> list[str]:
 def _pip_line(extra: str, missing: list[Requirement]) -> str:
     if not missing:
         return ""
-    wanted = " ".join(f'"{entry.name}{entry.wanted}"' for entry in missing)
+    command = pip_install(*(f"{entry.name}{entry.wanted}" for entry in missing))
     purpose = _EXTRAS.get(extra, "running at all")
-    return f"Missing for {purpose}:\n  {sys.executable} -m pip install {wanted}"
+    return f"Missing for {purpose}:\n  {command}"
 
 
 def _apt_line() -> str:

@@ -9,17 +9,18 @@ import os
 import sys
 import threading
 
+from livedetect.installing import pip_install
+
 TRIALS = 4
 PAUSE_S = 0.25
 """A virtual X server begins anew, and is deaf meanwhile, when its last client has left."""
-_INSTALL = 'pip install "livedetect[viewer]"'
 
 
 def display_problem() -> str | None:
     """What keeps the viewer from opening a window, as a sentence, or None."""
     missing = _missing()
     if missing:
-        return f"the viewer needs {', '.join(missing)}: {_INSTALL}"
+        return f"the viewer needs {', '.join(missing)}: {pip_install('livedetect[viewer]')}"
     return _no_display()
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import livedetect
 from livedetect.errors import FrameReadError, MissingExtraError, SourceError
+from livedetect.installing import pip_install
 from livedetect_adapters.vendor import READER, calibration_of
 from tests.adapters.reader_contract import FRAMES
 
@@ -66,8 +67,9 @@ def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "rsciio", None)
     monkeypatch.delitem(sys.modules, "rsciio.digitalmicrograph", raising=False)
     (tmp_path / "x.dm4").write_bytes(b"1234")
-    with pytest.raises(MissingExtraError, match=r'pip install "livedetect\[formats\]"'):
+    with pytest.raises(MissingExtraError, match=r'pip install "livedetect\[formats\]"') as caught:
         livedetect.open_source(tmp_path / "x.dm4")
+    assert pip_install("livedetect[formats]") in str(caught.value)
 
 
 def test_spectra_are_no_images(tmp_path):
