@@ -68,8 +68,7 @@ class Detector:
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = one_by_one(settings or Settings())
         is_available()  # compiled before the first frame, never during a run
-        self._places = Places()
-        self._admission = Admission()
+        self._places, self._admission = Places(), Admission()
         self._warm_up: list[Frame] = []
         self._latest: Frame | None = None
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()

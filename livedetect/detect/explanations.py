@@ -71,7 +71,9 @@ class Explanations:
         best, most = strongest.argmax(axis=1), strongest.max(axis=1)
         share = 1 / np.exp(strongest - most[:, None]).sum(axis=1)
         return [
-            (self._names[index], round(min(probable, MOST_SURE), 3)) if explains > 0 else ("unknown", 0.0)
+            (self._names[index], round(min(probable, MOST_SURE), 3))
+            if explains > 0
+            else ("unknown", 0.0)
             for index, probable, explains in zip(
                 best.tolist(), share.tolist(), most.tolist(), strict=True
             )
