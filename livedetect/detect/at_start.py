@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
+from livedetect.detect.candidates import Coming, may_be_fringe
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.grid import Grid
 from livedetect.detect.matched import MatchedFilters
+from livedetect.detect.method import Candidate
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.warm_up import against_equivalents, bulk_tail
@@ -37,6 +40,15 @@ class Ground:
     filters: MatchedFilters
     phases: IntArray
     """(n1, n2) of every cell."""
+
+
+def well_inside(
+    found: Sequence[Candidate], patches: SitePatches, ready: BoolArray, reach_px: float
+) -> list[Candidate]:
+    """Without what may be the fringe of a defect in places that are not `ready` (sites,)."""
+    seen_anywhere = Coming(ready, np.ones(patches.shape, np.uint8))
+    fringe = may_be_fringe(found, patches, seen_anywhere, reach_px)
+    return [entry for entry, beside in zip(found, fringe, strict=True) if not beside]
 
 
 def unlike_equivalents(sites: IntArray, ground: Ground, settings: Settings) -> Patches:

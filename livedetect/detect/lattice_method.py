@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
-from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents
+from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents, well_inside
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.candidates import Coming, apart_from, candidates_of, may_be_fringe
 from livedetect.detect.common_change import require_same_cell, unlike_share
@@ -129,7 +129,7 @@ class LatticeMethod:
         patches = unlike_equivalents(sites, Ground(*known, phases), self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
         found = self._candidates(self._outside_regions(patches.select(novel)))
-        return self._within(found)[0]
+        return self._within(well_inside(found, self._patches, self._ready, self.merge_radius_px))[0]
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
         """See `Method`."""

@@ -22,6 +22,9 @@ INDEPENDENT = 10
 """Samples behind the matched filter for one that is independent."""
 CONVINCING = 40.0
 """Twice the logarithm of a likelihood ratio that chance does not give one of 289 vectors."""
+INFLUENCE = 2.0
+"""Standard deviations of the noise that a sample counts for at most: one defect that happens to
+stand where another one was is not enough, it takes two."""
 EXPLAINED = 2.0
 """In units of the noise: what is left of the levels at the right vector is below this."""
 
@@ -42,7 +45,10 @@ def slip_of_levels(
     levels : those learnt (P, Q), and where they are known (P, Q).
     """
     values, shown, noise = seen
-    apart, overlap = _misfit(grid, (values, shown), levels)
+    whole, _ = _misfit(grid, (values, shown), levels)
+    limit = INFLUENCE * noise**0.5
+    clipped, level = (np.clip(entry, -limit, limit) for entry in (values, levels[0]))
+    apart, overlap = _misfit(grid, (clipped, shown), (level, levels[1]))
     if overlap.max() < INDEPENDENT:
         return None
     apart = np.where(overlap >= LEAST_OVERLAP * overlap.max(), apart, np.inf)
@@ -51,7 +57,7 @@ def slip_of_levels(
     others[best] = np.inf
     least = float(apart[best])
     gain = (float(others.min()) / max(least, 1e-12) - 1) * float(overlap[best]) / INDEPENDENT
-    if gain < CONVINCING or least > EXPLAINED * noise:
+    if gain < CONVINCING or whole[best] > EXPLAINED * noise:
         return None
     return np.asarray((np.array(best) - REACH) @ grid.lattice.basis_px, float)
 

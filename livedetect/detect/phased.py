@@ -80,6 +80,11 @@ class SitePatches:
         """(n1, n2) of the grid."""
         return self._grid.cells
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(P, Q) of the maps that the patches lie in."""
+        return self._grid.shape
+
     def move(self, grid: Grid) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
