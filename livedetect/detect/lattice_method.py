@@ -219,12 +219,12 @@ class LatticeMethod:
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
-        self._known = defects
-        self._marked = self._patches.footprint(defects, self._frozen_px)
+        self._known, footprint, reach = defects, self._patches.footprint, self._frozen_px
+        self._marked = footprint(defects, reach)
         if inside.any():
             self._marked |= self._front.grid.spread(inside)
-        beyond = self._patches.footprint(self._beyond, self._frozen_px)
-        self._frozen = self._marked | beyond if len(self._beyond) else self._marked
+        beyond = len(self._beyond) > 0
+        self._frozen = self._marked | footprint(self._beyond, reach) if beyond else self._marked
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
