@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import distance
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.judgement import Judgement
 from livedetect.detect.method import Candidate
 from livedetect.detect.phased import Patches, SitePatches
+from livedetect.detect.tracking import distances
 
 ANGLES = np.arange(8) * np.pi / 4
 DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
@@ -82,9 +82,7 @@ def may_be_fringe(
 
 def apart_from(known: FloatArray, places: FloatArray, radius_px: float) -> BoolArray:
     """(n,) True for places (n, 2) farther than `radius_px` from all `known` ones (m, 2)."""
-    if not len(known):
-        return np.ones(len(places), bool)
-    return np.asarray(distance.cdist(places, known).min(axis=1) > radius_px)
+    return np.asarray(distances(places, known).min(axis=1, initial=np.inf) > radius_px)
 
 
 def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:

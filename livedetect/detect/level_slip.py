@@ -80,18 +80,21 @@ def _powers(
     grid: Grid, values: FloatArray, where: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Spectra over the cells of a map (P, Q) to the powers 0, 1 and 2, 0 but `where` (P, Q)."""
-    room = [fft.next_fast_len(cells + REACH, real=True) for cells in grid.cells]
     masked = np.where(where, values, 0).astype(np.float32)
     maps = (where.astype(np.float32), masked, masked**2)
     first, second, third = (
-        fft.rfft2(grid.by_cell(entry).transpose(1, 3, 0, 2), s=room) for entry in maps
+        fft.rfft2(grid.by_cell(entry).transpose(1, 3, 0, 2), s=_room(grid)) for entry in maps
     )
     return first, second, third
 
 
 def _moved(grid: Grid, seen: FloatArray, levels: FloatArray) -> FloatArray:
     """Sums over all samples of one map times another one moved by 0 to `REACH` cells either way."""
-    room = [fft.next_fast_len(cells + REACH, real=True) for cells in grid.cells]
-    sums = fft.irfft2((seen * np.conj(levels)).sum(axis=(0, 1)), s=room)
+    sums = fft.irfft2((seen * np.conj(levels)).sum(axis=(0, 1)), s=_room(grid))
     cells = np.arange(-REACH, REACH + 1)
     return np.asarray(sums[np.ix_(cells, cells)], float)
+
+
+def _room(grid: Grid) -> list[int]:
+    """Cells along each axis with as many empty ones as a map may be moved by."""
+    return [fft.next_fast_len(cells + REACH, real=True) for cells in grid.cells]

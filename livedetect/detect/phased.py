@@ -174,12 +174,6 @@ class SitePatches:
         last = np.array(self._grid.cells) - 1
         return np.asarray(np.clip(np.floor(cells), 0, last), dtype=np.int64)
 
-    def values_at(self, values: BoolArray, positions: FloatArray) -> BoolArray:
-        """(n,) value of a map (P, Q) at the sample nearest to each position (n, 2)."""
-        samples = np.round((positions - self._grid.origin) @ np.linalg.inv(self._grid.steps))
-        last = np.array(self._grid.shape) - 1
-        return np.asarray(values[tuple(np.clip(samples, 0, last).astype(np.int64).T)])
-
     def of_cell(self, cells: BoolArray | IntArray) -> FloatArray:
         """(sites,) value of a map of unit cells (n1, n2) at every site."""
         inner = cells[BORDER_CELLS:-BORDER_CELLS, BORDER_CELLS:-BORDER_CELLS].ravel()

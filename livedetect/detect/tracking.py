@@ -120,7 +120,7 @@ class Tracker:
         """
         fresh: list[Candidate] = []
         known, places = self._owners(), positions_of(candidates)
-        apart = _distances(places, positions_of(known))
+        apart = distances(places, positions_of(known))
         nearest, least = _nearest_of(apart)
         for row, candidate in enumerate(candidates):
             index = nearest[row] if least[row] < self.merge_radius_px else None
@@ -140,7 +140,7 @@ class Tracker:
         """As `unexplained`, but no note is taken of what was seen."""
         fresh: list[Candidate] = []
         known = self._owners()
-        apart = _distances(positions_of(candidates), positions_of(known))
+        apart = distances(positions_of(candidates), positions_of(known))
         for row, candidate in enumerate(candidates):
             near = apart[row].min(initial=np.inf) < self.merge_radius_px
             owned = near or self._in_reach(candidate, known, apart[row]) is not None
@@ -246,7 +246,7 @@ def positions_of(defects: Sequence[Defect | Candidate]) -> FloatArray:
     return np.concatenate([defect.position for defect in defects]).reshape(-1, 2)
 
 
-def _distances(candidates: FloatArray, defects: FloatArray) -> FloatArray:
+def distances(candidates: FloatArray, defects: FloatArray) -> FloatArray:
     """(n, m) of positions (n, 2) and (m, 2), px."""
     across, down = (np.subtract.outer(candidates[:, axis], defects[:, axis]) for axis in (0, 1))
     return np.asarray(np.sqrt(across * across + down * down))
