@@ -21,6 +21,11 @@ ROUGH_FRAMES = 4
 ROUGH_LEVEL, ROUGH_SLOPE = 0.008, 0.2
 """Share lost every so many frames of what smoothing cannot see in level and growth. Nothing
 else holds it: what the moving edge of the view leaves there would grow for ever."""
+SMOOTH_BEGINNING = 3
+"""Times that the first level is smoothed: what is rough in it is the specimen's, and would be lost
+again little by little."""
+FULL = 0.9
+"""Share of a cell that must be covered for its level to be kept from frame to frame."""
 SETTLED_FRAMES = 6
 """Frames after which the level of new territory is trusted."""
 
@@ -43,20 +48,38 @@ class Background:
         """(n1, n2) True where the level can be trusted."""
         return np.asarray(self._frames >= SETTLED_FRAMES)
 
-    def step(self, cell_means: FloatArray, coverage: FloatArray) -> FloatArray:
+    @property
+    def expected(self) -> FloatArray:
+        """(n1, n2) float32 level of the next frame, as far as anything is known."""
+        return (self._level + self._slope).astype(np.float32)
+
+    def begin(self, level: FloatArray) -> FloatArray:
+        """Go on from the smooth part of `level` (n1, n2), which is returned."""
+        weight = np.where(self._frames > 0, 1.0, 0.0)
+        mass = np.maximum(self._smooth(weight), 1e-3)
+        for _ in range(SMOOTH_BEGINNING):
+            level = self._twiced(level, weight, mass)
+        self._level, self._slope = level, np.zeros_like(level)
+        return level
+
+    def step(
+        self, cell_means: FloatArray, coverage: FloatArray, new: BoolArray | None = None
+    ) -> FloatArray:
         """Take in the mean residual of each cell and return the background, both (n1, n2).
 
         `coverage` is the covered fraction of each cell, 0 to 1; cells covered by less
-        than half are ignored.
+        than half are ignored. So are those that are `new` (n1, n2), in a specimen that is known
+        elsewhere: nobody can tell what of their level is their own, so they go with what lies
+        beside them.
         """
-        weight = np.where(coverage > 0.5, coverage, 0.0)
-        used = weight > 0
+        seen = coverage > 0.5
+        weight = np.where(seen if new is None else seen & ~new, coverage, 0.0)
         mass = np.maximum(self._smooth(weight), 1e-3)
-        level = self._expected(cell_means, weight, mass, used)
+        level = self._expected(cell_means, coverage, weight, mass)
         limit = self._clip_limit(cell_means, weight, mass)
-        innovation = np.where(used, np.clip(cell_means - level, -limit, limit), 0.0)
+        innovation = np.where(weight > 0, np.clip(cell_means - level, -limit, limit), 0.0)
         change = self._twiced(innovation, weight, mass)
-        kept = used | ((self._frames > 0) & (coverage > 0))
+        kept = seen | ((self._frames > 0) & (coverage > 0))
         rate = np.where(kept, np.maximum(MIN_RATE, 1 / (self._frames + 1)), 0.0)
         self._level = level + rate * change
         settled = self._frames >= SETTLED_FRAMES
@@ -66,7 +89,7 @@ class Background:
             self._lose_roughness(weight, mass)
         # out of view nothing holds a growth: what comes back is new territory
         self._slope = np.where(kept, self._slope, 0.0)
-        self._frames = np.where(kept, self._frames + (coverage > 0.9), 0.0)
+        self._frames = np.where(kept, self._frames + (coverage > FULL), 0.0)
         return level + change
 
     def _lose_roughness(self, weight: FloatArray, mass: FloatArray) -> None:
@@ -82,14 +105,17 @@ class Background:
         self._frames = shifted(self._frames, offset)
 
     def _expected(
-        self, cell_means: FloatArray, weight: FloatArray, mass: FloatArray, used: BoolArray
+        self, cell_means: FloatArray, coverage: FloatArray, weight: FloatArray, mass: FloatArray
     ) -> FloatArray:
-        """(n1, n2) level before this frame; in new territory, that of what lies beside it."""
-        known = self._frames > 0
+        """(n1, n2) level before this frame; in new territory, that of what lies beside it.
+
+        Cells cut by the edge are never known: in the first frame their level comes from beside
+        them as in all later ones, or it would jump between the two.
+        """
+        known, expected = self._frames > 0, self._level + self._slope
         if not known.any():
-            return self._twiced(cell_means, weight, mass)
-        expected = self._level + self._slope
-        if not (used & ~known).any():
+            known, expected = coverage > FULL, self._twiced(cell_means, weight, mass)
+        if not known.any() or not ((coverage > 0) & ~known).any():
             return expected
         beside = self._smooth(expected * known) / np.maximum(self._smooth(known), 1e-3)
         return np.where(known, expected, beside)
@@ -103,7 +129,7 @@ class Background:
         return form(self._kernels).smooth_cells(values, self._sigma)
 
     def _clip_limit(self, cell_means: FloatArray, weight: FloatArray, mass: FloatArray) -> float:
-        full = weight > 0.9
+        full = weight > FULL
         if not full.any():
             return float(np.abs(cell_means).max(initial=0.0))
         rough = np.abs(cell_means - self._smooth(cell_means * weight) / mass)[full]

@@ -16,6 +16,7 @@ from scipy import fft
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import Columns, find_columns
+from livedetect.detect.frame_line import FrameLine
 from livedetect.detect.grid import SAMPLE_SPACING_PX, Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import FilterScratch, FitGround
@@ -47,8 +48,6 @@ WARP_TEST_FRAMES = 4
 WARP_MARGIN_CELLS = 2.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
 SLIP_CELLS = 0.4
-LEVEL_FRAMES = 16
-"""Every so many frames it is looked up what the levels of all sites have in common."""
 REPLACED_PX = 0.15
 """A baseline means little once its samples turn out to lie this far from their places."""
 
@@ -131,6 +130,26 @@ class FrontEnd:
         self.other_phases = np.zeros(self.grid.cells, bool)
         """(n1, n2) cells unlike the template from the start: what their levels have in common
         with it is their own, and changes as the view moves over them."""
+        self._ahead: FloatArray | None = None  # (2, P, Q) levels, and frames they rest on
+        self._begin_again()
+
+    def look_ahead(self, frames: Sequence[FloatArray]) -> None:
+        """See in a few frames (H, W) how the levels of the sites differ, before the first counts.
+
+        Otherwise the background takes them in bit by bit, and a boundary of two grains creeps.
+        """
+        nothing = np.zeros(self.grid.shape, np.float32)
+        seen = np.zeros((2, *self.grid.shape), np.float32)
+        for frame in frames:
+            residual = self.step(frame, self.locate(frame), nothing, nothing.astype(bool))
+            seen = np.stack([self.grid.shifted(entry, residual.moved_cells) for entry in seen])
+            taken = self.grid.spread(self._taken) * residual.covered
+            seen += residual.values + taken, residual.covered
+        level = self.grid.spread(self._background.begin(self._taken))
+        self._ahead = np.stack([seen[0] / np.maximum(seen[1], 1) - level, seen[1]])
+        self._begin_again()
+
+    def _begin_again(self) -> None:
         self.registration.shift = np.zeros(2)
         self.registration.reset_velocity()
 
@@ -160,8 +179,7 @@ class FrontEnd:
         self._sigma = FIRST_SIGMA_PX
         self._jitter = None
         self._steps = 0
-        self._of_levels = (0.0, 0.0)
-        self._usual_line: tuple[float, float] | None = None
+        self._line = FrameLine(kernels)
         self._place_samples(np.zeros(2))
         self.template = self._mean_cell(frames[: self._few], shifts[: self._few])
         self.columns = find_columns(self.pixel_template().value, lattice)
@@ -226,15 +244,25 @@ class FrontEnd:
             self._other_lattice = moved_with_edge(self._other_lattice, moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
+            if self._ahead is not None:
+                self._ahead = np.stack([self.grid.shifted(entry, moved) for entry in self._ahead])
         strength = self.registration.strength(drift)
         sampled = self._sample(frame, drift.shift, strength, drift.swing)
         values, covered = sampled.values, sampled.covered
         kernels = form(self._kernels)
-        ground = FitGround(level=baseline, known=known, ignored=self.ignored_cells)
-        gain, offset = self._line(values, covered, ground)
+        ground = FitGround(
+            level=baseline,
+            known=known,
+            cells=self._background.expected,
+            ignored=self.ignored_cells,
+        )
+        gain, offset = self._line.fit(values, covered, self.template, ground, self.other_phases)
         gain = gain if gain > 1e-3 else max(strength, 1e-3)
-        cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset))
-        kernels.subtract_cells(values, covered, self._background_of(*cells))
+        if self._ahead is not None and not known.any():
+            ground = replace(ground, level=self._ahead[0], known=self._ahead[1] > 0)
+        cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset), ground)
+        self._taken = self._background_of(*cells)
+        kernels.subtract_cells(values, covered, self._taken)
         return Residual(
             values=values,
             covered=covered,
@@ -245,34 +273,6 @@ class FrontEnd:
             jitter_rms_px=self._jitter.rms_px if self._jitter else 0.0,
             moved_cells=moved,
         )
-
-    def _line(
-        self, values: FloatArray, covered: BoolArray, ground: FitGround
-    ) -> tuple[float, float]:
-        """Gain and offset of the samples (P, Q) of a frame.
-
-        The fit is to template and levels together, because the sites differ. What all levels
-        have in common with the template belongs to the gain: left with the levels nothing would
-        hold it, and as noise in a model makes its slope too small (errors in variables), they
-        would grow from frame to frame.
-        """
-        kernels = form(self._kernels)
-        gain, offset = kernels.robust_line(
-            *kernels.fitted_samples(values, covered, self.template, ground)
-        )
-        if self._steps % LEVEL_FRAMES == 1:
-            left_out = ground.ignored | self.other_phases
-            plain = replace(ground, level=np.zeros_like(ground.level), ignored=left_out)
-            slope, above = kernels.robust_line(
-                *kernels.fitted_samples(ground.level, covered, self.template, plain)
-            )
-            if self._usual_line is None and self.other_phases.any():
-                # the template is a mean of all phases: that each differs from it is no creeping
-                self._usual_line = (slope, above)
-            usual = self._usual_line or (0.0, 0.0)
-            self._of_levels = (slope - usual[0], above - usual[1])
-        more, above = self._of_levels
-        return gain * (1 + more), offset + gain * above
 
     @property
     def settled(self) -> BoolArray:
@@ -370,8 +370,11 @@ class FrontEnd:
         reach = np.abs(self.lattice.basis_px).sum(axis=0) / 2  # of a cell from its centre
         return boxes_around(centres, reach, self.shape)
 
-    def _background_of(self, means: FloatArray, coverage: FloatArray) -> FloatArray:
-        """(n1, n2) level of each cell, from its mean residual and covered share."""
+    def _background_of(
+        self, means: FloatArray, coverage: FloatArray, known: FloatArray
+    ) -> FloatArray:
+        """(n1, n2) level of each cell, from its mean residual, covered share and known share."""
         coverage = coverage * ~self.ignored_cells
-        means = np.where(coverage > 0.3, means / np.maximum(coverage, 1e-3), 0)
-        return self._background.step(means, coverage)
+        means = np.where(coverage > 0.3, means, 0)
+        alone = (2 * known < coverage) if known.any() else np.zeros(known.shape, bool)
+        return self._background.step(means, coverage, alone)

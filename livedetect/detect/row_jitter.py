@@ -11,7 +11,7 @@ from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.left_out import Box
 from livedetect.detect.registration import rows_down
-from livedetect.detect.warp import WARP_BLOCK_PX, Warp
+from livedetect.detect.warp import Warp
 
 FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
@@ -101,7 +101,7 @@ class RowJitter:
 
         Half an entry of the template's table is included, so that the nearest one is taken.
         """
-        if self._anchor is None or np.abs(shift - self._anchor).max() > WARP_BLOCK_PX:
+        if self._anchor is None or np.abs(shift - self._anchor).max() > self._warp.good_for_px:
             self._anchor = shift.copy()
             cell = np.vstack([self._template.origin, self._template.reciprocal]).astype(float)
             self._phases = self._warp.phases(shift, cell, self._shape)

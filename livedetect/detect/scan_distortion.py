@@ -19,6 +19,8 @@ USUAL_PX = 1.0
 """Amplitude of a wave that is nothing unusual."""
 ENOUGH_FORETOLD = 1.0
 """Sum of the squares explained, in those that the displacement of one frame is wrong by."""
+TELLING = 0.5
+"""Share of the field that tells as much as all of it: in less, waves fit by chance."""
 LEAST_ERROR_PX = 0.07
 """Displacements are hardly known better, and smaller changes do no harm."""
 MOST_BLOCKS = 96
@@ -62,8 +64,9 @@ class ScanDistortion:
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
         enough = ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
+        counts = min(1.0, float(usable.mean()) / TELLING)
         # what failed at first may have learnt
-        self._foretold = max(self._foretold + without - left, -enough)
+        self._foretold = max(self._foretold + counts * (without - left), -enough)
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)

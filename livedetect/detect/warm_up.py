@@ -19,6 +19,8 @@ from livedetect.detect.method import Candidate
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.time_window import Window
 
+LOOK_AHEAD = 3
+"""Every so many of the frames tell how the levels of the sites differ."""
 MIN_BEFORE = 3
 MIN_AFTER = 1
 OUT_OF_STEP = 2.0
@@ -34,6 +36,7 @@ def first_residuals(
 
     All on the latest grid.
     """
+    front.look_ahead(frames[::LOOK_AHEAD])
     values = np.zeros((len(frames), *front.grid.shape), np.float32)
     covered = np.zeros(values.shape, bool)
     nothing = np.zeros(front.grid.shape, np.float32)

@@ -28,6 +28,10 @@ FINEST = 4
 USED_REFLECTIONS = 4
 NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
+STALE_PX = 0.05
+"""By so much a field read for another drift may be wrong."""
+STEEP = 0.9
+"""Quantile of the strain that decides."""
 WARP_STEP_PX = 1.0
 """Drift after which the scan's part of a distortion is read anew."""
 LOOK_STEP_PX = 0.8
@@ -45,6 +49,8 @@ TRUSTED = 0.35
 """Below this share of it there is another crystal, or none, whose phase means nothing."""
 EDGE_PX = 40
 """The local phase is not trusted closer to the edge."""
+APART = 2.0
+"""Widths of the smoothing, nearer than which another crystal makes a displacement uncertain."""
 LARGEST_STRAIN = 0.15
 """No scan and no specimen distorts a lattice more; the phase of another crystal does."""
 LEAST_PATCH = 0.02
@@ -65,19 +71,23 @@ class Warp:
         reference: FloatArray,
         kernels: str = COMPILED,
         elsewhere: BoolArray | None = None,
-        independent: float = 1.0,
+        smoothed: float = 1.0,
     ) -> None:
+        """From a field (2, h, w) smoothed over so many blocks, which means nothing `elsewhere`."""
         self._kernels = kernels
         self._reference = reference  # mean drift of the frames that gave the field
         self._rms_px: float | None = None
+        self._good_for_px: float | None = None
         # (2, H / block, W / block) as (x, y)
         self._field = np.ascontiguousarray(field_px, np.float32)
+        independent = self._field[0].size / (4 * np.pi * smoothed**2)
         self._scan = ScanDistortion(self._field, WARP_BLOCK_PX, independent)
         self._looked = np.asarray(reference, float)[None]  # drifts (n, 2) at which it was tried
         self._now = self._field
         self._placed_for: FloatArray | None = None
         none = np.zeros(self._field.shape[1:], bool)
         self._elsewhere = none if elsewhere is None else elsewhere
+        self._apart = _apart_from(self._elsewhere, APART * smoothed)
 
     @classmethod
     def from_frames(
@@ -112,8 +122,7 @@ class Warp:
         limit = LARGEST * lattice.constant_px
         elsewhere = _on_blocks(_large(~sound)[None].astype(np.float32), block, mean.shape)[0]
         field, reference = np.clip(field, -limit, limit), np.mean(shifts, axis=0)
-        independent = sound.size / (4 * np.pi * sigma**2)
-        return cls(field, reference, kernels, elsewhere > 0.5, independent)
+        return cls(field, reference, kernels, elsewhere > 0.5, sigma * block / WARP_BLOCK_PX)
 
     @property
     def rms_px(self) -> float:
@@ -121,6 +130,14 @@ class Warp:
         if self._rms_px is None:  # the field never changes
             self._rms_px = float(np.sqrt((self._field**2).sum(axis=0).mean()))
         return self._rms_px
+
+    @property
+    def good_for_px(self) -> float:
+        """Drift for which pixels need not be placed anew, px; less where the field is steep."""
+        if self._good_for_px is None:  # the field never changes
+            steep = float(np.quantile(_strain(self._field), STEEP)) / WARP_BLOCK_PX
+            self._good_for_px = min(float(WARP_BLOCK_PX), STALE_PX / max(steep, 1e-6))
+        return self._good_for_px
 
     def settle(self, latest: Warp, shift: FloatArray) -> None:
         """Learn from the displacement `latest` of a frame drifted by `shift` (x, y).
@@ -132,7 +149,7 @@ class Warp:
         change = latest._field - self._field
         rows, cols = (np.arange(length) * WARP_BLOCK_PX for length in change.shape[1:])
         inside = np.outer(_well_inside(rows, moved[1]), _well_inside(cols, moved[0]))
-        likely = (np.hypot(*change) < UNLIKELY_PX) & ~self._elsewhere
+        likely = (np.hypot(*change) < UNLIKELY_PX) & self._apart & latest._apart
         self._scan.take_in(change, moved, inside & likely)
         self._placed_for = None
 
@@ -189,6 +206,13 @@ class Warp:
         field, at = self._field_at(shift), np.asarray(shift, float)
         form(self._kernels).phases(field, WARP_BLOCK_PX, at, cell, out)
         return out
+
+
+def _apart_from(elsewhere: BoolArray, blocks: float) -> BoolArray:
+    """(h, w) blocks farther than `blocks` from any that is `elsewhere` (h, w)."""
+    if not elsewhere.any():
+        return ~elsewhere
+    return np.asarray(ndimage.distance_transform_edt(~elsewhere) > blocks)
 
 
 def _well_inside(places: FloatArray, moved: float) -> BoolArray:

@@ -59,3 +59,31 @@ def test_a_cell_cut_by_the_edge_of_the_frame_keeps_its_own_level(seed: int) -> N
         if number >= 100:
             off.append((found - true)[-2].mean())
     assert np.abs(np.mean(off)) < 0.04
+
+
+def test_a_cell_cut_by_the_edge_has_in_the_first_frame_the_level_of_all_later_ones() -> None:
+    """Beside a boundary the levels of cells differ widely from those beside them."""
+    rng = np.random.default_rng(101)
+    levels = rng.normal(size=CELLS) + 3 * (np.arange(20) > 9)
+    coverage = np.ones(CELLS)
+    coverage[-1] = 0.6
+    background = Background(CELLS)
+    found = np.array([background.step(levels, coverage) for _ in range(12)])
+    steps = np.abs(np.diff(found, axis=0)).max(axis=2)
+    assert steps[0, -1] < 1.5 * steps[0, :-1].max()
+
+
+def test_what_is_new_goes_with_what_lies_beside_it() -> None:
+    """Its own level, which nobody knows yet, pulls at nothing."""
+    rng = np.random.default_rng(102)
+    background = Background(CELLS)
+    coverage, new = np.ones(CELLS), np.zeros(CELLS, bool)
+    coverage[:, -4:] = 0
+    for number in range(120):
+        if number == 40:
+            coverage[:, -4:], new[:, -4:] = 1, True
+        true = GROWTH * number
+        means = true + SCATTER * rng.normal(size=CELLS) + 5.0 * new
+        found = background.step(means * (coverage > 0), coverage, new)
+        assert np.abs(found[coverage > 0] - true).max() < 0.08
+    assert background.settled.all()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from livedetect import Detector, Frame
 from livedetect.bench.score import score
 
+IRON = 400  # px along the edge of a view that drifts over the frame of a grain boundary
 DATA = Path(os.environ.get("LIVEDETECT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 
 pytestmark = pytest.mark.skipif(
@@ -51,3 +53,42 @@ def test_the_lattice_of_a_real_crystal_is_the_published_one() -> None:
     ready = [e for e in events_of(DATA / "wse2_births_normal") if e["event"] == "model_ready"]
     lengths = np.hypot(*np.array(ready[0]["lattice_nm"]).T)
     assert lengths == pytest.approx(0.328, rel=0.05)  # WSe2, nm
+
+
+def iron_boundary(noise: float, seed: int, frames: int = 80, drift_px: float = 12.0) -> list[Frame]:
+    """A view that drifts over one frame of two grains: jitter, flicker, a background that grows.
+
+    `noise` is the standard deviation of a pixel of mean brightness, in units of the mean.
+    """
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 2 * np.pi)
+    velocity = drift_px / frames * np.array([np.cos(angle), np.sin(angle)])
+    still = np.load(DATA / "fe_grain_boundary.npy").astype(float)
+    spline = ndimage.spline_filter(ndimage.gaussian_filter(still, 1.0))
+    y, x = np.indices((IRON, IRON)).astype(float)
+    thicker = ndimage.gaussian_filter(rng.normal(size=(IRON, IRON)), 60)
+    thicker /= thicker.std()
+    mean, found = still.mean(), []
+    for index in range(frames):
+        jitter = ndimage.gaussian_filter1d(rng.normal(0, 0.3, IRON), 1)[:, None]
+        at = 56 + velocity * (index - frames / 2) + rng.normal(0, 0.1, 2)
+        view = ndimage.map_coordinates(spline, [y + at[1], x + at[0] + jitter], prefilter=False)
+        view = view * rng.normal(1, 0.02) + mean * 0.25 * index / 100 * (1 + 0.3 * thicker)
+        scatter = noise * mean * np.sqrt(np.maximum(view, 0.2 * mean) / mean)
+        counts = np.clip(20 * (view + rng.normal(0, 1, view.shape) * scatter), 0, 65535)
+        found.append(Frame.from_array(counts.astype(np.uint16), index=index))
+    return found
+
+
+@pytest.mark.parametrize("noise", [0.08, 0.2])
+def test_a_boundary_in_iron_is_told_once_and_leaves_no_markers_as_it_drifts(noise: float) -> None:
+    false = 0
+    for seed in (101, 103, 104):
+        detector = Detector()
+        stream = iron_boundary(noise, seed)
+        events = [event for frame in stream for event in detector.step(frame).events]
+        named = [event.event for event in events]
+        assert named.count("region_confirmed") == 1
+        assert "model_drifted" not in named
+        false += named.count("defect_confirmed")
+    assert false <= 1

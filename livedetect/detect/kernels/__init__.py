@@ -90,9 +90,14 @@ class Form(Protocol):
         ...
 
     def subtract_crystal(
-        self, values: FloatArray, covered: BoolArray, template: FloatArray, line: Line
+        self,
+        values: FloatArray,
+        covered: BoolArray,
+        template: FloatArray,
+        line: Line,
+        ground: FitGround,
     ) -> FloatArray:
-        """Samples to residuals, in place; (2, n1, n2) cell means of them and of coverage."""
+        """Samples to residuals, in place; (3, n1, n2) means, covered and known share of cells."""
         ...
 
     def subtract_cells(self, values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:

@@ -227,6 +227,7 @@ def fitted_samples(
         ignored,
         template,
         np.ascontiguousarray(ground.level).reshape(-1),
+        ground.cells,
         step,
         everything,
         counts,
@@ -236,12 +237,18 @@ def fitted_samples(
 
 
 def subtract_crystal(
-    values: FloatArray, covered: BoolArray, template: FloatArray, line: tuple[float, float]
+    values: FloatArray,
+    covered: BoolArray,
+    template: FloatArray,
+    line: tuple[float, float],
+    ground: FitGround,
 ) -> FloatArray:
     """See `plain.subtract_crystal`."""
-    m1, m2 = template.shape
-    cells = np.empty((2, values.shape[0] // m1, values.shape[1] // m2), np.float32)
-    levels.subtract_crystal(values.reshape(-1), _bytes(covered), template, *line, cells)
+    cells = np.empty((3, *ground.ignored.shape), np.float32)
+    level, known = np.ascontiguousarray(ground.level).reshape(-1), _bytes(ground.known)
+    levels.subtract_crystal(
+        values.reshape(-1), _bytes(covered), template, *line, level, known, cells
+    )
     return cells
 
 

@@ -57,7 +57,9 @@ def _is_filled(
     return here == count
 
 
-@compiled("i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],i8,b1,i8[::1],f8[:,::1])")
+@compiled(
+    "i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],f4[:,::1],i8,b1,i8[::1],f8[:,::1])"
+)
 def pick_fitted(
     values: FloatArray,
     covered: IntArray,
@@ -65,6 +67,7 @@ def pick_fitted(
     ignored: IntArray,
     template: FloatArray,
     level: FloatArray,
+    cells: FloatArray,
     step: int,
     everything: bool,
     counts: IntArray,
@@ -93,7 +96,7 @@ def pick_fitted(
         if not everything and _is_filled(covered, known, left_out, row + q, counts[p], m2):
             stop, q = q + counts[p], q + until
             while q < stop and taken < out.shape[1]:
-                out[0, taken] = crystal[q] + level[row + q]
+                out[0, taken] = crystal[q] + level[row + q] + cells[p // m1, q // m2]
                 out[1, taken] = values[row + q]
                 taken += 1
                 q += step
@@ -105,7 +108,7 @@ def pick_fitted(
             if covered[k] == 0 or not (everything or fits):
                 continue
             if until == 0 and taken < out.shape[1]:
-                more = level[k] if known[k] else np.float32(0)
+                more = level[k] + cells[p // m1, j // m2] if known[k] else np.float32(0)
                 out[0, taken] = crystal[j] + more
                 out[1, taken] = values[k]
                 taken += 1
@@ -184,41 +187,58 @@ def robust_line(
     return gain, offset
 
 
-@compiled("void(f4[::1],u1[::1],f4[:,::1],f4,f4,f4[:,:,::1])")
+@compiled("void(f4[::1],u1[::1],f4[:,::1],f4,f4,f4[::1],u1[::1],f4[:,:,::1])")
 def subtract_crystal(
     values: FloatArray,
     covered: IntArray,
     template: FloatArray,
     gain: float,
     offset: float,
+    level: FloatArray,
+    known: IntArray,
     out_cells: FloatArray,
 ) -> None:
     """See `plain.subtract_crystal`; in place, the maps are flat."""
     m1, m2 = template.shape
     cells = out_cells.shape[2]
     columns = unsigned(cells * m2)
-    crystal, sums = np.empty(m1 * cells * m2, np.float32), np.zeros((2, cells * m2), np.float32)
+    crystal, sums = np.empty(m1 * cells * m2, np.float32), np.zeros((4, cells * m2), np.float32)
+    all_of, number, known_of, known_number = sums
     for k in range(len(crystal)):
         crystal[k] = template[k // (cells * m2), k % m2]
     inverse, share = np.float32(1) / gain, np.float32(1) / np.float32(m1 * m2)
+    zero, one = np.float32(0), np.float32(1)
     for p in range(out_cells.shape[1] * m1):
         row, place = unsigned(p) * columns, unsigned(p % m1) * columns
         first, stop = span(covered, row, columns)
         for q in range(first, stop):
             value = (values[row + q] - offset) * inverse - crystal[place + q]
-            value = value if covered[row + q] else np.float32(0)
+            value = value if covered[row + q] else zero
             values[row + q] = value
-            sums[0, q] += value
-            sums[1, q] += np.float32(1) if covered[row + q] else np.float32(0)
+            all_of[q] += value
+            number[q] += one if covered[row + q] else zero
+        # a second look, at what is at hand now: one loop over so many arrays is not vectorised
+        for q in range(first, stop):
+            beyond = values[row + q] - level[row + q]
+            known_of[q] += beyond if covered[row + q] & known[row + q] else zero
+            known_number[q] += one if covered[row + q] & known[row + q] else zero
         if p % m1 < m1 - 1:
             continue
-        for part in range(2):
-            for c in range(cells):
-                total = np.float32(0)
-                for q in range(c * m2, (c + 1) * m2):
-                    total += sums[part, q]
-                    sums[part, q] = np.float32(0)
-                out_cells[part, p // m1, c] = total * share
+        for c in range(cells):
+            mean = count = of_known = known_count = zero
+            for q in range(c * m2, (c + 1) * m2):
+                mean += all_of[q]
+                count += number[q]
+                of_known += known_of[q]
+                known_count += known_number[q]
+            if 2 * known_count >= count:
+                mean, count_of_mean = of_known, known_count
+            else:
+                count_of_mean = count
+            out_cells[0, p // m1, c] = mean / max(count_of_mean, one)
+            out_cells[1, p // m1, c] = count * share
+            out_cells[2, p // m1, c] = known_count * share
+        sums[:] = zero
 
 
 @compiled("void(f4[::1],u1[::1],f4[:,::1],i8,i8)")

@@ -171,12 +171,14 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitGround:
-    """What gain and offset of a frame are fitted to, besides the template."""
+    """What is known of a frame besides the template, before it is looked at."""
 
     level: FloatArray
     """(P, Q) lasting difference from the template."""
     known: BoolArray
     """(P, Q) True where `level` means something."""
+    cells: FloatArray
+    """(n1, n2) float32, the background that adds to it."""
     ignored: BoolArray
     """(n1, n2) cells that are no longer this crystal."""
 

@@ -325,26 +325,44 @@ def fitted_samples(
     indices = np.flatnonzero(fitted if fitted.any() else covered)
     chosen = indices[:: max(1, len(indices) // MOST_FITTED)]
     crystal = np.tile(template, ground.ignored.shape)
-    static = np.where(ground.known, ground.level, 0)
+    cells = np.repeat(np.repeat(ground.cells, m1, axis=0), m2, axis=1)
+    static = np.where(ground.known, ground.level + cells, 0)
     model = crystal.ravel()[chosen] + static.ravel()[chosen]
     return model.astype(float), values.ravel()[chosen].astype(float)
 
 
 def subtract_crystal(
-    values: FloatArray, covered: BoolArray, template: FloatArray, line: tuple[float, float]
+    values: FloatArray,
+    covered: BoolArray,
+    template: FloatArray,
+    line: tuple[float, float],
+    ground: FitGround,
 ) -> FloatArray:
-    """Turn samples into residuals, in place; (2, n1, n2) cell means of them and of coverage.
+    """Turn samples into residuals, in place; (3, n1, n2) what their cells are like.
+
+    That is their mean residual, or where half of what is covered is known at least, the mean of
+    how it differs from what is known; the share of them that is covered; and that is known.
 
     Parameters
     ----------
     values, covered : (P, Q) samples, and where they hold data.
     template : (m1, m2) mean unit cell.
     line : gain and offset of the frame.
+    ground : the level of each sample and where it is known.
     """
     shape = template.shape
     crystal = np.tile(template, np.array(values.shape) // shape)
     values[...] = ((values - line[1]) / line[0] - crystal) * covered
-    return np.stack([_cell_sum(entry, shape) for entry in (values, covered)]) / template.size
+    seen = covered & ground.known
+    beyond = np.where(seen, values - ground.level, 0)
+    sums = [_cell_sum(entry, shape) for entry in (values, covered, beyond, seen)]
+    everything, count, of_known, known_count = sums
+    plain, known = (
+        entry / np.maximum(number, 1)
+        for entry, number in ((everything, count), (of_known, known_count))
+    )
+    means = np.where(2 * known_count >= count, known, plain)
+    return np.stack([means, count / template.size, known_count / template.size])
 
 
 def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
