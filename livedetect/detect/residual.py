@@ -130,6 +130,7 @@ class FrontEnd:
         self.other_phases = np.zeros(self.grid.cells, bool)
         """(n1, n2) cells unlike the template from the start: what their levels have in common
         with it is their own, and changes as the view moves over them."""
+        self._taken: FloatArray = np.zeros(self.grid.cells)  # background of the latest frame
         self._ahead: FloatArray | None = None  # (2, P, Q) levels, and frames they rest on
         self._begin_again()
 
@@ -258,7 +259,9 @@ class FrontEnd:
         )
         gain, offset = self._line.fit(values, covered, self.template, ground, self.other_phases)
         gain = gain if gain > 1e-3 else max(strength, 1e-3)
-        if self._ahead is not None and not known.any():
+        if known.any():
+            self._ahead = None
+        elif self._ahead is not None:
             ground = replace(ground, level=self._ahead[0], known=self._ahead[1] > 0)
         cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset), ground)
         self._taken = self._background_of(*cells)
