@@ -14,10 +14,11 @@ from livedetect.detect.grid import shifted
 from livedetect.detect.kernels import COMPILED, form
 
 MIN_RATE = 0.25
+"""Of the level per frame: slower, a contamination that adds a hundredth of the mean per frame was
+lost, as only the noise of cells is clipped, and then called a region."""
 SLOPE_RATE = 0.005
 """Of the growth per frame; without it a steady growth is followed with a lag that clipping
-turns into a runaway. What is clipped is the noise of cells alone, whose levels are known: slower
-rates lost a contamination that adds a hundredth of the mean per frame, and called it a region."""
+turns into a runaway."""
 ROUGH_FRAMES = 4
 ROUGH_LEVEL, ROUGH_SLOPE = 0.008, 0.2
 """Share lost every so many frames of what smoothing cannot see in level and growth. Nothing
@@ -25,6 +26,10 @@ else holds it: what the moving edge of the view leaves there would grow for ever
 SMOOTH_BEGINNING = 3
 """Times that the first level is smoothed: what is rough in it is the specimen's, and would be lost
 again little by little."""
+TELLING = 0.5
+"""Share of a cell that must be covered for its mean to say something."""
+FAR_SHARE = 1e-3
+"""Share of what is known nearby that weighs as much as everything else."""
 FULL = 0.9
 """Share of a cell that must be covered for its level to be kept from frame to frame."""
 SETTLED_FRAMES = 6
@@ -61,7 +66,7 @@ class Background:
         for _ in range(SMOOTH_BEGINNING):
             level = self._twiced(level, weight, mass)
         self._level, self._slope = level, np.zeros_like(level)
-        return level
+        return level.copy()
 
     def step(
         self, cell_means: FloatArray, coverage: FloatArray, new: BoolArray | None = None
@@ -73,7 +78,7 @@ class Background:
         elsewhere: nobody can tell what of their level is their own, so they go with what lies
         beside them.
         """
-        seen = coverage > 0.5
+        seen = coverage > TELLING
         weight = np.where(seen if new is None else seen & ~new, coverage, 0.0)
         mass = np.maximum(self._smooth(weight), 1e-3)
         level = self._expected(cell_means, coverage, weight, mass)
@@ -110,15 +115,18 @@ class Background:
     ) -> FloatArray:
         """(n1, n2) level before this frame; in new territory, that of what lies beside it.
 
-        Cells cut by the edge are never known: in the first frame their level comes from beside
-        them as in all later ones, or it would jump between the two.
+        Cells cut by the edge are not known before they have been covered in full: in the first
+        frame their level comes from beside them as in all later ones, or it would jump between
+        the two. Far from all that is known it is that of the whole.
         """
         known, expected = self._frames > 0, self._level + self._slope
         if not known.any():
             known, expected = coverage > FULL, self._twiced(cell_means, weight, mass)
         if not known.any() or not ((coverage > 0) & ~known).any():
             return expected
-        beside = self._smooth(expected * known) / np.maximum(self._smooth(known), 1e-3)
+        usual = float(expected[known].mean())
+        near = self._smooth(known)
+        beside = (self._smooth(expected * known) + FAR_SHARE * usual) / (near + FAR_SHARE)
         return np.where(known, expected, beside)
 
     def _twiced(self, values: FloatArray, weight: FloatArray, mass: FloatArray) -> FloatArray:

@@ -1,6 +1,6 @@
 """From a frame to its residual: what differs from the crystal, in units of the template.
 
-`FrontEnd.fit` learns lattice, warp and template from the first frames; `FrontEnd.step`
+`FrontEnd` learns lattice, warp and template from the first frames; `FrontEnd.step`
 registers a frame, undoes its row jitter, samples it on the lattice grid behind a
 probe-matched Gaussian and subtracts gain x template + offset + background.
 """
@@ -16,10 +16,10 @@ from scipy import fft
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.columns import Columns, find_columns
-from livedetect.detect.frame_line import FrameLine
+from livedetect.detect.gain_offset import GainOffset
 from livedetect.detect.grid import SAMPLE_SPACING_PX, Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.kernels.maps import FilterScratch, FitGround
+from livedetect.detect.kernels.maps import Expected, FilterScratch
 from livedetect.detect.lattice import Lattice, find_lattice
 from livedetect.detect.left_out import Box, block_centres, boxes_around, share_left
 from livedetect.detect.noise import moved_with_edge
@@ -72,6 +72,8 @@ class Residual:
     """Running rms of the row displacement, px."""
     moved_cells: tuple[int, int]
     """Cells by which every map on the grid had to move before this frame."""
+    background: FloatArray
+    """(n1, n2) what was subtracted of every cell, in the units of `values`."""
 
     def slip_px(self, cell_px: float) -> float:
         """Jump after which a lattice slip cannot be excluded, px; 0 if none."""
@@ -130,29 +132,34 @@ class FrontEnd:
         self.other_phases = np.zeros(self.grid.cells, bool)
         """(n1, n2) cells unlike the template from the start: what their levels have in common
         with it is their own, and changes as the view moves over them."""
-        self._taken: FloatArray = np.zeros(self.grid.cells)  # background of the latest frame
-        self._ahead: FloatArray | None = None  # (2, P, Q) levels, and frames they rest on
-        self._begin_again()
+        self._first_levels: FloatArray | None = None  # (2, P, Q) float32, and where they are known
+        self.registration.restart(np.zeros(2))
 
-    def look_ahead(self, frames: Sequence[FloatArray]) -> None:
+    def look_ahead(self, frames: Sequence[FloatArray], shifts: FloatArray) -> None:
         """See in a few frames (H, W) how the levels of the sites differ, before the first counts.
 
-        Otherwise the background takes them in bit by bit, and a boundary of two grains creeps.
+        `shifts` (frames, 2) are their drifts. Without it the background takes the levels in bit
+        by bit, and a boundary of two grains creeps. Until `end_look_ahead` the background is
+        measured against what was seen.
         """
         nothing = np.zeros(self.grid.shape, np.float32)
-        seen = np.zeros((2, *self.grid.shape), np.float32)
-        for frame in frames:
-            residual = self.step(frame, self.locate(frame), nothing, nothing.astype(bool))
-            seen = np.stack([self.grid.shifted(entry, residual.moved_cells) for entry in seen])
-            taken = self.grid.spread(self._taken) * residual.covered
-            seen += residual.values + taken, residual.covered
-        level = self.grid.spread(self._background.begin(self._taken))
-        self._ahead = np.stack([seen[0] / np.maximum(seen[1], 1) - level, seen[1]])
-        self._begin_again()
+        total, count = nothing.copy(), nothing.copy()
+        for frame, shift in zip(frames, shifts, strict=True):
+            self.registration.restart(shift)  # several frames on: too far for a prediction
+            residual = self._measured(frame, self.locate(frame), nothing, nothing.astype(bool))
+            total, count = (self.grid.shifted(e, residual.moved_cells) for e in (total, count))
+            background = self.grid.spread(residual.background)
+            total += residual.values + background * residual.covered
+            count += residual.covered
+        smooth = self.grid.spread(self._background.begin(residual.background))
+        self._first_levels = np.stack(
+            [total / np.maximum(count, 1) - smooth, count > 0], dtype=np.float32
+        )
+        self.registration.restart(np.zeros(2))
 
-    def _begin_again(self) -> None:
-        self.registration.shift = np.zeros(2)
-        self.registration.reset_velocity()
+    def end_look_ahead(self) -> None:
+        """From now on the levels are given with every frame."""
+        self._first_levels = None
 
     @classmethod
     def columns_of(cls, frames: Sequence[FloatArray], lattice: Lattice) -> Columns:
@@ -180,7 +187,7 @@ class FrontEnd:
         self._sigma = FIRST_SIGMA_PX
         self._jitter = None
         self._steps = 0
-        self._line = FrameLine(kernels)
+        self._gain_offset = GainOffset(kernels)
         self._place_samples(np.zeros(2))
         self.template = self._mean_cell(frames[: self._few], shifts[: self._few])
         self.columns = find_columns(self.pixel_template().value, lattice)
@@ -233,9 +240,16 @@ class FrontEnd:
         drift : what `locate` said of it.
         baseline : (P, Q) lasting difference of each site from the template.
         known : (P, Q) True where `baseline` means something; both on the grid as it was
-            after the previous step. They are only used to fit gain and offset.
+            after the previous step. Gain and offset are fitted to them, and they tell what of
+            a cell's mean is its own and what is background.
         """
         self._settle_warp(frame, drift.shift)
+        return self._measured(frame, drift, baseline, known)
+
+    def _measured(
+        self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: BoolArray
+    ) -> Residual:
+        """As `step`, with the distortion as it is."""
         self.grid, moved = self.grid.follow(drift.shift)
         if moved != (0, 0):
             self._place_samples(drift.shift)
@@ -245,27 +259,27 @@ class FrontEnd:
             self._other_lattice = moved_with_edge(self._other_lattice, moved)
             baseline = self.grid.shifted(baseline, moved)
             known = self.grid.shifted(known, moved)
-            if self._ahead is not None:
-                self._ahead = np.stack([self.grid.shifted(entry, moved) for entry in self._ahead])
+            if self._first_levels is not None:
+                moved_levels = [self.grid.shifted(entry, moved) for entry in self._first_levels]
+                self._first_levels = np.stack(moved_levels)
         strength = self.registration.strength(drift)
         sampled = self._sample(frame, drift.shift, strength, drift.swing)
         values, covered = sampled.values, sampled.covered
         kernels = form(self._kernels)
-        ground = FitGround(
+        ground = Expected(
             level=baseline,
             known=known,
             cells=self._background.expected,
             ignored=self.ignored_cells,
         )
-        gain, offset = self._line.fit(values, covered, self.template, ground, self.other_phases)
-        gain = gain if gain > 1e-3 else max(strength, 1e-3)
-        if known.any():
-            self._ahead = None
-        elif self._ahead is not None:
-            ground = replace(ground, level=self._ahead[0], known=self._ahead[1] > 0)
+        line = self._gain_offset.fit(values, covered, self.template, ground, self.other_phases)
+        gain, offset = line[0] if line[0] > 1e-3 else max(strength, 1e-3), line[1]
+        if self._first_levels is not None:
+            level, seen = self._first_levels
+            ground = replace(ground, level=level, known=seen > 0)
         cells = kernels.subtract_crystal(values, covered, self.template, (gain, offset), ground)
-        self._taken = self._background_of(*cells)
-        kernels.subtract_cells(values, covered, self._taken)
+        background = self._background_of(*cells)
+        kernels.subtract_cells(values, covered, background)
         return Residual(
             values=values,
             covered=covered,
@@ -275,6 +289,7 @@ class FrontEnd:
             offset=offset,
             jitter_rms_px=self._jitter.rms_px if self._jitter else 0.0,
             moved_cells=moved,
+            background=background,
         )
 
     @property
@@ -378,6 +393,5 @@ class FrontEnd:
     ) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual, covered share and known share."""
         coverage = coverage * ~self.ignored_cells
-        means = np.where(coverage > 0.3, means, 0)
         alone = (2 * known < coverage) if known.any() else np.zeros(known.shape, bool)
         return self._background.step(means, coverage, alone)

@@ -20,7 +20,7 @@ USUAL_PX = 1.0
 ENOUGH_FORETOLD = 1.0
 """Sum of the squares explained, in those that the displacement of one frame is wrong by."""
 TELLING = 0.5
-"""Share of the field that tells as much as all of it: in less, waves fit by chance."""
+"""Share of the blocks that tells as much as all of them: in fewer, waves fit by chance."""
 LEAST_ERROR_PX = 0.07
 """Displacements are hardly known better, and smaller changes do no harm."""
 MOST_BLOCKS = 96
@@ -47,10 +47,13 @@ class ScanDistortion:
         self.trusted = False
         """True once it has foretold changes that it had not learnt; what it places stays placed."""
 
-    def take_in(self, change: FloatArray, moved: FloatArray, usable: BoolArray) -> None:
+    def take_in(
+        self, change: FloatArray, moved: FloatArray, usable: BoolArray, share: float = 1.0
+    ) -> None:
         """Learn from the `change` (2, h, w), px, that a frame drifted by `moved` (x, y) shows.
 
-        `usable` (h, w) are blocks in which it can be believed.
+        `usable` (h, w) are blocks in which it can be believed, a `share` of those in which it
+        could be, away from the edges then and now.
         """
         step = max(1, max(usable.shape) // MOST_BLOCKS)
         usable = usable[::step, ::step]
@@ -64,7 +67,7 @@ class ScanDistortion:
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
         enough = ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
-        counts = min(1.0, float(usable.mean()) / TELLING)
+        counts = min(1.0, share / TELLING)
         # what failed at first may have learnt
         self._foretold = max(self._foretold + counts * (without - left), -enough)
         self.trusted = self.trusted or self._foretold > enough

@@ -36,7 +36,8 @@ def first_residuals(
 
     All on the latest grid.
     """
-    front.look_ahead(frames[::LOOK_AHEAD])
+    few = slice(None, None, LOOK_AHEAD)
+    front.look_ahead(frames[few], front.registration.shifts[few])
     values = np.zeros((len(frames), *front.grid.shape), np.float32)
     covered = np.zeros(values.shape, bool)
     nothing = np.zeros(front.grid.shape, np.float32)
@@ -49,6 +50,7 @@ def first_residuals(
                     entry[...] = front.grid.shifted(entry, residual.moved_cells)
         values[index], covered[index] = residual.values, residual.covered
         shift = residual.shift
+    front.end_look_ahead()
     return values, covered, shift
 
 

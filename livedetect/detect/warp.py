@@ -28,7 +28,7 @@ FINEST = 4
 USED_REFLECTIONS = 4
 NOTABLE_PX = 0.1
 """A warp smaller than this (rms) is left alone."""
-STALE_PX = 0.05
+STALE_PX = 0.1
 """By so much a field read for another drift may be wrong."""
 STEEP = 0.9
 """Quantile of the strain that decides."""
@@ -69,9 +69,9 @@ class Warp:
         self,
         field_px: FloatArray,
         reference: FloatArray,
+        smoothed: float,
         kernels: str = COMPILED,
         elsewhere: BoolArray | None = None,
-        smoothed: float = 1.0,
     ) -> None:
         """From a field (2, h, w) smoothed over so many blocks, which means nothing `elsewhere`."""
         self._kernels = kernels
@@ -122,7 +122,8 @@ class Warp:
         limit = LARGEST * lattice.constant_px
         elsewhere = _on_blocks(_large(~sound)[None].astype(np.float32), block, mean.shape)[0]
         field, reference = np.clip(field, -limit, limit), np.mean(shifts, axis=0)
-        return cls(field, reference, kernels, elsewhere > 0.5, sigma * block / WARP_BLOCK_PX)
+        smoothed = sigma * block / WARP_BLOCK_PX
+        return cls(field, reference, smoothed, kernels, elsewhere > 0.5)
 
     @property
     def rms_px(self) -> float:
@@ -133,7 +134,10 @@ class Warp:
 
     @property
     def good_for_px(self) -> float:
-        """Drift for which pixels need not be placed anew, px; less where the field is steep."""
+        """Drift for which pixels need not be placed anew, px; less where the field is steep.
+
+        What stays with the scan is taken to move with the specimen, too: anew too often.
+        """
         if self._good_for_px is None:  # the field never changes
             steep = float(np.quantile(_strain(self._field), STEEP)) / WARP_BLOCK_PX
             self._good_for_px = min(float(WARP_BLOCK_PX), STALE_PX / max(steep, 1e-6))
@@ -150,7 +154,8 @@ class Warp:
         rows, cols = (np.arange(length) * WARP_BLOCK_PX for length in change.shape[1:])
         inside = np.outer(_well_inside(rows, moved[1]), _well_inside(cols, moved[0]))
         likely = (np.hypot(*change) < UNLIKELY_PX) & self._apart & latest._apart
-        self._scan.take_in(change, moved, inside & likely)
+        telling = inside & likely
+        self._scan.take_in(change, moved, telling, float(telling.sum() / max(inside.sum(), 1)))
         self._placed_for = None
 
     def calls_for_a_look(self, shift: FloatArray) -> bool:

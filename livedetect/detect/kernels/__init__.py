@@ -19,8 +19,8 @@ from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
 from livedetect.detect.kernels.maps import (
     Around,
+    Expected,
     FilterScratch,
-    FitGround,
     Ground,
     Placement,
     Recent,
@@ -80,7 +80,7 @@ class Form(Protocol):
         ...
 
     def fitted_samples(
-        self, values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+        self, values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
     ) -> tuple[FloatArray, FloatArray]:
         """Model and data (n,) to which gain and offset of a frame are fitted."""
         ...
@@ -95,9 +95,9 @@ class Form(Protocol):
         covered: BoolArray,
         template: FloatArray,
         line: Line,
-        ground: FitGround,
+        ground: Expected,
     ) -> FloatArray:
-        """Samples to residuals, in place; (3, n1, n2) means, covered and known share of cells."""
+        """Samples to residuals, in place; (3, n1, n2) what the cells' means tell the background."""
         ...
 
     def subtract_cells(self, values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:

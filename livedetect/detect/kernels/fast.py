@@ -28,8 +28,8 @@ from livedetect.detect.kernels.fast_sites import (
 )
 from livedetect.detect.kernels.maps import (
     WINDOWS,
+    Expected,
     FilterScratch,
-    FitGround,
     Ground,
     Recent,
     Standardised,
@@ -208,7 +208,7 @@ def phases(
 
 
 def fitted_samples(
-    values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+    values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
 ) -> tuple[FloatArray, FloatArray]:
     """See `plain.fitted_samples`."""
     m1, m2 = template.shape
@@ -241,7 +241,7 @@ def subtract_crystal(
     covered: BoolArray,
     template: FloatArray,
     line: tuple[float, float],
-    ground: FitGround,
+    ground: Expected,
 ) -> FloatArray:
     """See `plain.subtract_crystal`."""
     cells = np.empty((3, *ground.ignored.shape), np.float32)

@@ -170,7 +170,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FitGround:
+class Expected:
     """What is known of a frame besides the template, before it is looked at."""
 
     level: FloatArray

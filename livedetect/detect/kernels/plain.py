@@ -8,8 +8,8 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.kernels.maps import (
     WINDOWS,
+    Expected,
     FilterScratch,
-    FitGround,
     Ground,
     Recent,
     Standardised,
@@ -313,7 +313,7 @@ def scale_step(samples: int) -> int:
 
 
 def fitted_samples(
-    values: FloatArray, covered: BoolArray, template: FloatArray, ground: FitGround
+    values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
 ) -> tuple[FloatArray, FloatArray]:
     """Model and data (n,) float64 of at most about 20000 samples, evenly taken.
 
@@ -336,7 +336,7 @@ def subtract_crystal(
     covered: BoolArray,
     template: FloatArray,
     line: tuple[float, float],
-    ground: FitGround,
+    ground: Expected,
 ) -> FloatArray:
     """Turn samples into residuals, in place; (3, n1, n2) what their cells are like.
 

@@ -1,4 +1,4 @@
-"""Gain and offset of a frame: its contrast and level against everything that is known of it."""
+"""Gain and offset of a frame: its contrast and level relative to all that is expected of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.kernels import form
-from livedetect.detect.kernels.maps import FitGround
+from livedetect.detect.kernels.maps import Expected
 
 LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common. What changed
 since is followed over as many frames, because the levels themselves follow no faster."""
 
 
-class FrameLine:
+class GainOffset:
     """Fits ``frame = offset + gain * (template + level + background)`` with Huber weights.
+
+    While no levels are known, to the template alone: those of a few frames hold so much of
+    these frames' own noise that the gain would depend on which frames they were.
 
     The fit is to template and levels together, because the sites differ. What all levels
     have in common with the template belongs to the gain: left with the levels nothing would
@@ -27,29 +30,36 @@ class FrameLine:
     def __init__(self, kernels: str) -> None:
         self._kernels = kernels
         self._frames = 0
-        self._usual: FloatArray | None = None
-        self._towards: FloatArray = np.zeros(2)
-        self._of_levels: FloatArray = np.zeros(2)
+        # (2,) gain that the levels have in common with the template, and offset over gain:
+        self._usual: FloatArray | None = None  # at first, where the phases differ anyway
+        self._towards: FloatArray = np.zeros(2)  # when last looked up
+        self._of_levels: FloatArray = np.zeros(2)  # as it is allowed for
 
     def fit(
         self,
         values: FloatArray,
         covered: BoolArray,
         template: FloatArray,
-        ground: FitGround,
+        ground: Expected,
         other_phases: BoolArray,
     ) -> tuple[float, float]:
-        """Gain and offset of the samples (P, Q) of the next frame, where they are `covered`.
+        """Gain, dimensionless, and offset, data units, of the next frame.
 
-        `template` (m1, m2); the levels of cells in `other_phases` (n1, n2) say nothing of it.
+        Parameters
+        ----------
+        values, covered : (P, Q) its samples, and where they hold data.
+        template : (m1, m2) mean unit cell.
+        ground : what else is expected.
+        other_phases : (n1, n2) cells whose levels say nothing of the template.
         """
         kernels = form(self._kernels)
         gain, offset = kernels.robust_line(
             *kernels.fitted_samples(values, covered, template, ground)
         )
-        self._frames += 1
-        if self._frames % LEVEL_FRAMES == 1:
-            self._look_up(covered, template, ground, other_phases)
+        if ground.known.any():
+            self._frames += 1
+            if self._frames % LEVEL_FRAMES == 1:
+                self._look_up(covered, template, ground, other_phases)
         self._of_levels = self._of_levels + (self._towards - self._of_levels) / LEVEL_FRAMES
         more, above = self._of_levels.tolist()
         return gain * (1 + more), offset + gain * above
@@ -58,7 +68,7 @@ class FrameLine:
         self,
         covered: BoolArray,
         template: FloatArray,
-        ground: FitGround,
+        ground: Expected,
         other_phases: BoolArray,
     ) -> None:
         """Find what the levels have in common with the template."""
