@@ -11,6 +11,8 @@ from livedetect.stream.registry import reader_for
 
 _TEMPORARY = (".tmp", ".temp", ".part", ".partial", ".crdownload", ".writing", ".lock", "~")
 
+_TRUE_REGION = "region.npy"
+"""Where a simulated specimen is no longer the crystal: beside its ``truth.csv`` no frames."""
 LIBRARY = ".nsproj"
 """A library of Nion Swift is no frame: its data are in a folder of their own."""
 # Swift names the files of its libraries after their uuid, so that nothing follows from the name
@@ -23,13 +25,15 @@ def counts(path: Path, pattern: str) -> bool:
     """Whether `path` is taken for frames.
 
     Ignored are hidden and temporary files, what no reader understands (``truth.csv``,
-    ``meta.json`` and other texts among it), libraries, and an ``.emi`` whose ``.ser`` holds the
-    pixels.
+    ``meta.json`` and other texts among it), the ``region.npy`` of such a truth, libraries, and
+    an ``.emi`` whose ``.ser`` holds the pixels.
     """
     name = path.name
     if name.startswith((".", "~")) or name.lower().endswith((*_TEMPORARY, LIBRARY)):
         return False
     if not fnmatch(name.lower(), pattern.lower()):
+        return False
+    if name == _TRUE_REGION and (path.parent / "truth.csv").exists():
         return False
     try:
         reader_for(path)

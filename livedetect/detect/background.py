@@ -142,4 +142,4 @@ class Background:
         if not full.any():
             return float(np.abs(cell_means).max(initial=0.0))
         rough = np.abs(cell_means - self._smooth(cell_means * weight) / mass)[full]
-        return float(3 * 1.4826 * middle(rough))
+        return float(3 * 1.4826 * middle(rough))  # three standard deviations

@@ -23,6 +23,15 @@ MIN_PERIODS = 6
 MIN_PEAKS = 3
 LOW_ORDER = 2
 """A crystal shows reflections along its short vectors, at least in one of these orders."""
+NO_MORE = 0.02
+"""Of the reflections' amplitude: a finer lattice that explains no more than this is none."""
+GRAINS_SHARE, GRAIN_SHARE = 0.85, 0.25
+"""Of what one lattice explains, that two grains must explain together to take its place, and each
+of them without the other."""
+COARSER = 1.5
+"""Times the reciprocal cell of their common lattice that of a grain has at least."""
+ALIKE = 0.12
+"""Of the longer vector's square, by which lattices of two grains of a strained crystal differ."""
 PEAK_TO_BACKGROUND = 6.0
 REFINED_FRAMES = 6
 """So many place the reflections to a few hundredths of a Fourier bin."""
@@ -175,27 +184,75 @@ def _parabola_offset(power: FloatArray, rows: IntArray, cols: IntArray, axis: in
     return np.where(curvature < 0, 0.5 * (before - after) / safe, 0.0).clip(-0.5, 0.5)
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """A pair of reflections and what of all the reflections' amplitude its lattice explains."""
+
+    pair: FloatArray  # (2, 2)
+    explained: BoolArray  # (n,)
+    share: float
+    area: float
+
+
 def _reciprocal_basis(peaks: _Peaks) -> FloatArray:
     """The pair of reflections that explains most peaks with the largest reciprocal cell."""
+    choices = _choices(peaks)
+    if not choices:
+        raise LatticeNotFoundError("all Bragg reflections lie on one line")
+    most = max(choice.share for choice in choices)
+    as_good = [choice for choice in choices if choice.share >= most - NO_MORE]
+    best = max(as_good, key=lambda choice: choice.area)
+    best = _stronger_grain(best, choices, np.sqrt(peaks.power))
+    whole = np.round(peaks.frequency[best.explained] @ np.linalg.inv(best.pair))
+    return _shortest(np.linalg.lstsq(whole, peaks.frequency[best.explained], rcond=None)[0])
+
+
+def _choices(peaks: _Peaks) -> list[_Choice]:
+    """All lattices that pairs of strong reflections span and show."""
     weight = np.sqrt(peaks.power)
-    best: tuple[tuple[float, float], FloatArray] | None = None
+    found = []
     for first, second in combinations(range(min(len(weight), 12)), 2):
         pair = peaks.frequency[[first, second]]
-        area = abs(np.linalg.det(pair))
+        area = abs(float(np.linalg.det(pair)))
         if area < 0.15 * np.prod(np.hypot(*pair.T)):
             continue
         explained = _explained(peaks.frequency, pair)
-        if not _shows(peaks.frequency[explained], _shortest(pair)):
-            continue
-        rank = (round(float(weight[explained].sum() / weight.sum()), 2), float(area))
-        if best is None or rank > best[0]:
-            best = (rank, pair)
-    if best is None:
-        raise LatticeNotFoundError("all Bragg reflections lie on one line")
-    pair = best[1]
-    explained = _explained(peaks.frequency, pair)
-    whole = np.round(peaks.frequency[explained] @ np.linalg.inv(pair))
-    return _shortest(np.linalg.lstsq(whole, peaks.frequency[explained], rcond=None)[0])
+        if _shows(peaks.frequency[explained], _shortest(pair)):
+            share = float(weight[explained].sum() / weight.sum())
+            found.append(_Choice(pair, explained, share, area))
+    return found
+
+
+def _stronger_grain(best: _Choice, choices: list[_Choice], weight: FloatArray) -> _Choice:
+    """The lattice of one grain where two, turned against each other, are all that `best` explains.
+
+    Grains that share some of their sites have a common lattice, which is that of none of them. A
+    crystal with a larger cell has no second set of strong reflections of the same shape.
+    """
+    held = np.where(best.explained, weight, 0.0) / weight[best.explained].sum()
+    coarser = [
+        choice
+        for choice in choices
+        if choice.area > COARSER * best.area and choice.explained.sum() >= MIN_PEAKS
+    ]
+    coarser.sort(key=lambda choice: (-round(choice.share, 2), -choice.area))
+    for one, other in combinations(coarser, 2):
+        alone = [
+            held[grain.explained & ~beside.explained].sum()
+            for grain, beside in ((one, other), (other, one))
+        ]
+        together = held[one.explained | other.explained].sum()
+        two = together >= GRAINS_SHARE and min(alone) >= GRAIN_SHARE
+        if two and _alike(one.pair, other.pair):
+            return one
+    return best
+
+
+def _alike(one: FloatArray, other: FloatArray) -> bool:
+    """Whether two pairs of vectors (rows) span lattices of the same shape and size."""
+    gram = [np.abs(pair @ pair.T) for pair in (_shortest(one), _shortest(other))]
+    shapes = [np.array([*np.sort(np.diag(entry)), entry[0, 1]]) for entry in gram]
+    return bool(np.abs(shapes[0] - shapes[1]).max() < ALIKE * shapes[0][1])
 
 
 def _explained(frequency: FloatArray, pair: FloatArray, tolerance: float = 0.12) -> BoolArray:

@@ -45,8 +45,8 @@ FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
 COMPANY_RADIUS = 1.3
 """Other defects this close make a point part of something larger, in units of the column scale."""
-TRAINING_TRIM = 0.98
-LOST_BRAGG = 0.3
+TRAINING_TRIM = 0.98  # of the patches: the most unusual ones may hold a defect
+LOST_BRAGG = 0.3  # of the warm-up's Bragg amplitude: less is not recognised as this crystal
 ROW_CELLS = 64
 """Cells along each axis that tell how rows of an unchanged crystal scatter."""
 BIRTH_TRIALS = 3.0

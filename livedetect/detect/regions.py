@@ -25,17 +25,21 @@ CORE_CELLS = 9
 SOLID_SHARE = 0.5
 """Of a cell's sites: at its rim a region reaches into cells that are still crystal."""
 CROWD_MARKERS = 3
+"""New ones side by side in one frame; two vacancies next to each other are no rarity."""
 HELD_FRAMES = 4
 """A region shows itself within so many frames of its first markers."""
 WIDE_CELLS = 7
 """Of a 3 x 3 block; more of it than neighbouring point defects flag."""
 WIDE_HELD_FRAMES = 12
+"""What is that wide is told as one object if it has not become a region by then."""
 FRINGE_SCORE = 0.1
 """Of the best score nearby, which the fringe of a point defect does not reach."""
 FRINGE_REACH = 5
 """Cells across."""
 LINE_ELONGATION = 4.0
+"""Length over width from which on a region is a line."""
 LINE_CELLS = 10.0
+"""Length of a line at least: a few vacancies in a row are point defects."""
 HOLE_SHARE = 0.6
 """Of the mean signal above the darkest place of the cell that has to be gone."""
 PERIODIC_SHARE = 0.15
@@ -43,6 +47,7 @@ PERIODIC_SHARE = 0.15
 FINE = 4
 """Steps per cell in which an outline is drawn, so that it does not cut corners."""
 SETTLING_FRAMES = 2
+"""A region is told of so many frames after it was found: its outline is better by then."""
 ENTERING_REACH = 3
 """Cells around what moves into the view: its front shows piece by piece."""
 SETTLING_REACH = 5
@@ -52,6 +57,7 @@ RIM_CELLS = 3
 ENTERING_SHARE = 0.3
 """Of an elongated region that lies along the rim: what enters the view there is no line."""
 EVERYWHERE = np.ones((3, 3), bool)
+"""Cells that touch each other, corners included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ FILTERED_SPACING = 1.15
 """Samples behind the matched filter, in units of its sigma."""
 EDGE_PX = 8.0
 """Samples closer to the frame's edge are not covered."""
-TABLE_SIZE = 32
+TABLE_SIZE = 32  # entries of the look-up table along each axis of the cell
 FEW_FRAMES = 4
 FEW_CELLS = 4000
 """The mean of so many cells, or of four frames, is sharp enough to find the row jitter."""
@@ -47,7 +47,7 @@ the same in all frames and goes with the level of each site."""
 WARP_TEST_FRAMES = 4
 WARP_MARGIN_CELLS = 2.0
 """Nearer to the edges the displacement is a guess: it was smoothed over 1.6 cells."""
-SLIP_CELLS = 0.4
+SLIP_CELLS = 0.4  # a jump farther than this may be one to another lattice point
 REPLACED_PX = 0.15
 """A baseline means little once its samples turn out to lie this far from their places."""
 

@@ -31,6 +31,16 @@ def test_replay_in_the_order_of_numbers(tmp_path):
     np.testing.assert_array_equal(frames[2].data, frame_of(9))
 
 
+def test_the_true_region_of_a_simulated_stream_is_no_frame(tmp_path):
+    np.save(tmp_path / "frames.npy", np.stack([frame_of(1), frame_of(2)]))
+    np.save(tmp_path / "region.npy", np.zeros((2, 16, 16), np.uint8))
+    assert len(replay(tmp_path)) == 4
+    (tmp_path / "truth.csv").write_text("frame,defect_id\n", encoding="utf-8")
+    frames = replay(tmp_path)
+    np.testing.assert_array_equal(frames[1].data, frame_of(2))
+    assert len(frames) == 2
+
+
 def test_replay_times_follow_the_files_and_never_run_backwards(tmp_path):
     save(tmp_path, 0, 1, 2, 3)
     for number, seconds in enumerate((0, 2, -3600, 5)):

@@ -87,3 +87,30 @@ def test_what_is_new_goes_with_what_lies_beside_it() -> None:
         found = background.step(means * (coverage > 0), coverage, new)
         assert np.abs(found[coverage > 0] - true).max() < 0.08
     assert background.settled.all()
+
+
+@pytest.mark.parametrize("columns", [4, 34])
+def test_far_from_all_that_is_known_the_level_is_the_usual_one(columns: int) -> None:
+    """After a large jump most of the view is new."""
+    background = Background((20, 40))
+    coverage, new = np.ones((20, 40)), np.zeros((20, 40), bool)
+    coverage[:, -columns:] = 0
+    for number in range(20):
+        if number == 10:
+            coverage[:, -columns:], new[:, -columns:] = 1, True
+        found = background.step(2.0 * coverage, coverage, new)
+    assert np.abs(found - 2.0).max() < 0.1
+
+
+def test_a_growth_much_faster_than_the_noise_is_followed() -> None:
+    """Only the noise of cells is clipped; what lags behind that would never catch up."""
+    rng = np.random.default_rng(103)
+    background = Background(CELLS)
+    row, column = np.indices(CELLS)
+    shape = np.exp(-((row - 10) ** 2 + (column - 10) ** 2) / 2 / 6**2)
+    off = []
+    for number in range(80):
+        true = 0.02 * number * shape
+        found = background.step(true + 0.015 * rng.normal(size=CELLS), np.ones(CELLS))
+        off.append(np.abs(found - true).max())
+    assert max(off[12:]) < 0.12

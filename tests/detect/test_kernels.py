@@ -13,6 +13,7 @@ from livedetect.detect.kernels import COMPILED, PLAIN, form
 from livedetect.detect.kernels.experts import Experts, Looked, Matched, Novelty
 from livedetect.detect.kernels.maps import Around, FilterScratch, Placement, Standardised, WarmUp
 from livedetect.detect.residual import FrontEnd
+from livedetect.detect.warm_up import first_residuals
 from tests.detect.streams import frames
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
@@ -27,11 +28,7 @@ NEARLY_ALL = 0.9999
 def learnt(stream, kernels):
     """Front end and baseline after the first frames."""
     front = FrontEnd(stream[:WARM_UP], kernels)
-    nothing = np.zeros(front.grid.shape, np.float32)
-    known = nothing.astype(bool)
-    residuals = [front.step(f, front.locate(f), nothing, known) for f in stream[:WARM_UP]]
-    values = np.stack([residual.values for residual in residuals])
-    covered = np.stack([residual.covered for residual in residuals])
+    values, covered, _ = first_residuals(front, stream[:WARM_UP])
     return front, Baseline(front.grid, values, covered, kernels)
 
 

@@ -10,6 +10,8 @@ from tests.detect.streams import frames, two_grains
 
 CRYSTALS = ("graphene", "mos2", "ws2", "mowte2", "square", "zro2")
 
+CUBE_PX = 16.6
+
 
 def floats(spec: str) -> list[np.ndarray]:
     return [frame.data.astype(np.float32) for frame in frames(spec)]
@@ -84,3 +86,25 @@ def test_columns_come_highest_first() -> None:
     table = front.pixel_template().value
     columns = find_columns(table, front.lattice)
     assert (np.diff(columns.heights) <= 0).all()
+
+
+def coincident_grains(turned_deg: float, first: float, seed: int) -> list[np.ndarray]:
+    """Frames of two square grains turned so that they share some of their sites, one strained."""
+    rng = np.random.default_rng(seed)
+    y, x = np.indices((400, 400)).astype(float)
+    halves = []
+    for turn, strain in ((first, 1.0), (first + np.deg2rad(turned_deg), 1.02)):
+        u = (np.cos(turn) * x + np.sin(turn) * y) / CUBE_PX * strain
+        v = (np.cos(turn) * y - np.sin(turn) * x) / CUBE_PX
+        orders = ((1, 0, 1.0), (0, 1, 1.0), (1, 1, 0.3), (1, -1, 0.3))
+        halves.append(sum(a * np.cos(2 * np.pi * (h * u + k * v)) for h, k, a in orders))
+    still = np.where(y < 200, *halves)
+    return [(still + rng.normal(0, 0.9, x.shape)).astype(np.float32) for _ in range(4)]
+
+
+@pytest.mark.parametrize("turned_deg", [16.3, 22.9, 28.4, 37.2, 43.9])
+def test_of_grains_that_share_sites_the_common_lattice_is_that_of_none(turned_deg: float) -> None:
+    for seed in range(101, 107):
+        lattice = find_lattice(coincident_grains(turned_deg, 0.12 * (seed - 100), seed))
+        area = abs(np.linalg.det(lattice.basis_px))
+        assert area == pytest.approx(CUBE_PX**2, rel=0.05)

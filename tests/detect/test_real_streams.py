@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from livedetect import Detector, Frame
 from livedetect.bench.score import score
+from livedetect.detect.lattice import find_lattice
 
 IRON = 400  # px along the edge of a view that drifts over the frame of a grain boundary
 DATA = Path(os.environ.get("LIVEDETECT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
@@ -92,3 +93,16 @@ def test_a_boundary_in_iron_is_told_once_and_leaves_no_markers_as_it_drifts(nois
         assert "model_drifted" not in named
         false += named.count("defect_confirmed")
     assert false <= 1
+
+
+@pytest.mark.parametrize(("x", "y", "size"), [(30, 30, 400), (58, 15, 440), (20, 60, 320)])
+def test_two_grains_of_iron_are_not_taken_for_a_crystal_with_a_larger_cell(
+    x: int, y: int, size: int
+) -> None:
+    still = np.load(DATA / "fe_grain_boundary.npy").astype(float)[y : y + size, x : x + size]
+    for noise in (0.05, 0.1, 0.2):
+        rng = np.random.default_rng(101)
+        scatter = noise * np.sqrt(still.mean() * np.maximum(still, 0.2 * still.mean()))
+        frames = [(still + rng.normal(0, 1, still.shape) * scatter) for _ in range(12)]
+        lattice = find_lattice([frame.astype(np.float32) for frame in frames])
+        assert abs(np.linalg.det(lattice.basis_px)) == pytest.approx(276, rel=0.05)
