@@ -20,7 +20,7 @@ USUAL_PX = 1.0
 ENOUGH_FORETOLD = 1.0
 """Sum of the squares explained, in those that the displacement of one frame is wrong by."""
 TELLING = 0.5
-"""Share of the blocks that tells as much as all of them: in fewer, waves fit by chance."""
+"""Share of the blocks that must tell: in fewer, waves fit by chance, or an edge of the crystal."""
 LEAST_ERROR_PX = 0.07
 """Displacements are hardly known better, and smaller changes do no harm."""
 MOST_BLOCKS = 96
@@ -57,7 +57,7 @@ class ScanDistortion:
         """
         step = max(1, max(usable.shape) // MOST_BLOCKS)
         usable = usable[::step, ::step]
-        if not usable.any():
+        if not usable.any() or share < TELLING:
             return
         waves = self._changes(moved)[..., ::step, ::step][..., usable]
         seen = change[..., ::step, ::step][..., usable]
@@ -67,9 +67,8 @@ class ScanDistortion:
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
         enough = ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
-        counts = min(1.0, share / TELLING)
         # what failed at first may have learnt
-        self._foretold = max(self._foretold + counts * (without - left), -enough)
+        self._foretold = max(self._foretold + without - left, -enough)
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)

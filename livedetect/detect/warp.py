@@ -153,8 +153,11 @@ class Warp:
         change = latest._field - self._field
         rows, cols = (np.arange(length) * WARP_BLOCK_PX for length in change.shape[1:])
         inside = np.outer(_well_inside(rows, moved[1]), _well_inside(cols, moved[0]))
-        likely = (np.hypot(*change) < UNLIKELY_PX) & self._apart & latest._apart
-        telling = inside & likely
+        apart = inside & self._apart & latest._apart
+        if apart.any():
+            # frames are moved back by whole px: what is left over moves all places alike
+            change = change - np.median(change[:, apart], axis=1)[:, None, None]
+        telling = apart & (np.hypot(*change) < UNLIKELY_PX)
         self._scan.take_in(change, moved, telling, float(telling.sum() / max(inside.sum(), 1)))
         self._placed_for = None
 

@@ -63,3 +63,14 @@ def test_what_has_been_placed_by_it_stays_so() -> None:
         contrary = 3 * (field() - field((step, 0.4 * step)))
         distortion.take_in(contrary, np.array([step, 0.4 * step]), np.ones(SHAPE, bool))
         assert distortion.trusted
+
+
+def test_a_corner_of_the_field_teaches_nothing() -> None:
+    """Beside a boundary of grains single frames show changes that are none of the scan's."""
+    distortion = ScanDistortion(field(), BLOCK_PX, independent=100)
+    usable = np.zeros(SHAPE, bool)
+    usable[:20, :30] = True
+    for step in range(1, 13):
+        change = field((step, 0.4 * step)) - field()
+        distortion.take_in(change, np.array([step, 0.4 * step]), usable, share=0.3)
+    assert not distortion.trusted
