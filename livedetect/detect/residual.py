@@ -393,5 +393,5 @@ class FrontEnd:
     ) -> FloatArray:
         """(n1, n2) level of each cell, from its mean residual, covered share and known share."""
         coverage = coverage * ~self.ignored_cells
-        alone = (2 * known < coverage) if known.any() else np.zeros(known.shape, bool)
-        return self._background.step(means, coverage, alone)
+        new = (2 * known < coverage) & known.any()
+        return self._background.step(means, coverage, new)
