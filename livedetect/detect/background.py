@@ -12,6 +12,7 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, middle
 from livedetect.detect.grid import shifted
 from livedetect.detect.kernels import COMPILED, form
+from livedetect.detect.plane import LocalPlane
 
 MIN_RATE = 0.25
 """Of the level per frame: slower, a contamination that adds a hundredth of the mean per frame was
@@ -28,8 +29,6 @@ SMOOTH_BEGINNING = 3
 again little by little."""
 TELLING = 0.5
 """Share of a cell that must be covered for its mean to say something."""
-FAR_SHARE = 1e-3
-"""Share of what is known nearby that weighs as much as everything else."""
 FULL = 0.9
 """Share of a cell that must be covered for its level to be kept from frame to frame."""
 SETTLED_FRAMES = 6
@@ -39,6 +38,8 @@ SETTLED_FRAMES = 6
 class Background:
     """Level per unit cell (n1, n2), followed from frame to frame."""
 
+    DERIVED = ("_plane",)
+
     def __init__(
         self, cells: tuple[int, int], smoothing_cells: float = 3.0, kernels: str = COMPILED
     ) -> None:
@@ -46,8 +47,14 @@ class Background:
         self._kernels = kernels
         self._level = np.zeros(cells)
         self._slope = np.zeros(cells)
+        self._latest = np.zeros(cells)
         self._frames = np.zeros(cells)
         self._steps = 0
+        self.restore_derived()
+
+    def restore_derived(self) -> None:
+        """The plane follows from what is known."""
+        self._plane: LocalPlane | None = None
 
     @property
     def settled(self) -> BoolArray:
@@ -56,8 +63,12 @@ class Background:
 
     @property
     def expected(self) -> FloatArray:
-        """(n1, n2) float32 level of the next frame, as far as anything is known."""
-        return (self._level + self._slope).astype(np.float32)
+        """(n1, n2) float32 background of the next frame, as far as anything is known.
+
+        The latest one, and not the level that follows it with a lag: what lags behind would
+        be taken for a change of gain.
+        """
+        return (self._latest + self._slope).astype(np.float32)
 
     def begin(self, level: FloatArray) -> FloatArray:
         """Go on from the smooth part of `level` (n1, n2), which is returned."""
@@ -66,6 +77,7 @@ class Background:
         for _ in range(SMOOTH_BEGINNING):
             level = self._twiced(level, weight, mass)
         self._level, self._slope = level, np.zeros_like(level)
+        self._latest = level.copy()
         return level.copy()
 
     def step(
@@ -96,7 +108,8 @@ class Background:
         # out of view nothing holds a growth: what comes back is new territory
         self._slope = np.where(kept, self._slope, 0.0)
         self._frames = np.where(kept, self._frames + (coverage > FULL), 0.0)
-        return level + change
+        self._latest = level + change
+        return self._latest
 
     def _lose_roughness(self, weight: FloatArray, mass: FloatArray) -> None:
         """Take a share of what smoothing cannot see off level and growth."""
@@ -108,12 +121,13 @@ class Background:
         """Follow a grid moved by whole cells."""
         self._level = shifted(self._level, offset)
         self._slope = shifted(self._slope, offset)
+        self._latest = shifted(self._latest, offset)
         self._frames = shifted(self._frames, offset)
 
     def _expected(
         self, cell_means: FloatArray, coverage: FloatArray, weight: FloatArray, mass: FloatArray
     ) -> FloatArray:
-        """(n1, n2) level before this frame; in new territory, that of what lies beside it.
+        """(n1, n2) level before this frame; where it is not known, that of what lies beside it.
 
         Cells cut by the edge are not known before they have been covered in full: in the first
         frame their level comes from beside them as in all later ones, or it would jump between
@@ -122,12 +136,11 @@ class Background:
         known, expected = self._frames > 0, self._level + self._slope
         if not known.any():
             known, expected = coverage > FULL, self._twiced(cell_means, weight, mass)
-        if not known.any() or not ((coverage > 0) & ~known).any():
+        if not known.any() or known.all():
             return expected
-        usual = float(expected[known].mean())
-        near = self._smooth(known)
-        beside = (self._smooth(expected * known) + FAR_SHARE * usual) / (near + FAR_SHARE)
-        return np.where(known, expected, beside)
+        if self._plane is None or not np.array_equal(self._plane.known, known):
+            self._plane = LocalPlane(known, self._smooth, self._sigma)
+        return np.where(known, expected, self._plane.through(expected, self._smooth))
 
     def _twiced(self, values: FloatArray, weight: FloatArray, mass: FloatArray) -> FloatArray:
         """(n1, n2) smooth part of `values`, with what a first smoothing left of it."""

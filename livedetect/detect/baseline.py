@@ -48,7 +48,8 @@ NEW_SITE_FRAMES = 12
 VARIANCE_FRAMES = 2
 """Every so many frames the noise is followed, by that of the latest."""
 VARIANCE_RATE = 0.12
-VARIANCE_CELLS = 8.0
+VARIANCE_CELLS = 4.0
+"""Of 8, noise that grows with a local contamination was stated too low in its middle."""
 SYSTEMATIC_FRAMES = 4
 """The levels that the systematic noise follows from change slowly: a part of it each frame."""
 PHASE_FRAMES = 8

@@ -16,7 +16,10 @@ since is followed over as many frames, because the levels themselves follow no f
 
 
 class GainOffset:
-    """Fits ``frame = offset + gain * (template + level + background)`` with Huber weights.
+    """Fits ``frame = offset + gain * (template + level) + background`` with Huber weights.
+
+    By the crystal alone: how much of the background there is in a frame is fitted as well. What
+    it has grown by since the last frame, or does not share of a flicker, is no change of gain.
 
     While no levels are known, to the template alone: those of a few frames hold so much of
     these frames' own noise that the gain would depend on which frames they were.
@@ -53,9 +56,11 @@ class GainOffset:
         other_phases : (n1, n2) cells whose levels say nothing of the template.
         """
         kernels = form(self._kernels)
-        gain, offset = kernels.robust_line(
-            *kernels.fitted_samples(values, covered, template, ground)
-        )
+        crystal, background, data = kernels.fitted_samples(values, covered, template, ground)
+        middle = float(background.mean())
+        beside = background - middle
+        gain, offset = kernels.robust_line(_without(beside, crystal), _without(beside, data))
+        offset -= gain * middle
         if ground.known.any():
             self._frames += 1
             if self._frames % LEVEL_FRAMES == 1:
@@ -79,10 +84,15 @@ class GainOffset:
             cells=np.zeros_like(ground.cells),
             ignored=ground.ignored | other_phases,
         )
-        common = np.array(
-            kernels.robust_line(*kernels.fitted_samples(ground.level, covered, template, alone))
-        )
+        model, _, levels = kernels.fitted_samples(ground.level, covered, template, alone)
+        common = np.array(kernels.robust_line(model, levels))
         if self._usual is None and other_phases.any():
             # the template is a mean of all phases: that each differs from it is no creeping
             self._usual = common
         self._towards = common if self._usual is None else common - self._usual
+
+
+def _without(shape: FloatArray, values: FloatArray) -> FloatArray:
+    """(n,) `values` less what they have in common with `shape` (n,), which has mean 0."""
+    square = float(shape @ shape)
+    return values - shape * (float(shape @ values) / square) if square > 0 else values

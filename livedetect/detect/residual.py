@@ -91,12 +91,6 @@ class Residual:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Sampled:
-    values: FloatArray  # (P, Q)
-    covered: BoolArray  # (P, Q)
-
-
 class FrontEnd:
     """Everything between raw frame and residual."""
 
@@ -148,14 +142,20 @@ class FrontEnd:
             self.registration.restart(shift)  # several frames on: too far for a prediction
             residual = self._measured(frame, self.locate(frame), nothing, nothing.astype(bool))
             total, count = (self.grid.shifted(e, residual.moved_cells) for e in (total, count))
-            background = self.grid.spread(residual.background)
-            total += residual.values + background * residual.covered
+            subtracted = self._background_at(residual.background, residual.covered)
+            total += residual.values + subtracted
             count += residual.covered
-        smooth = self.grid.spread(self._background.begin(residual.background))
+        smooth = self._background_at(self._background.begin(residual.background), count > 0)
         self._first_levels = np.stack(
             [total / np.maximum(count, 1) - smooth, count > 0], dtype=np.float32
         )
         self.registration.restart(np.zeros(2))
+
+    def _background_at(self, cells: FloatArray, covered: BoolArray) -> FloatArray:
+        """(P, Q) what is subtracted of the samples for a background per cell (n1, n2)."""
+        subtracted = np.zeros(self.grid.shape, np.float32)
+        form(self._kernels).subtract_cells(subtracted, covered, -cells)
+        return subtracted
 
     def end_look_ahead(self) -> None:
         """From now on the levels are given with every frame."""
@@ -263,8 +263,7 @@ class FrontEnd:
                 moved_levels = [self.grid.shifted(entry, moved) for entry in self._first_levels]
                 self._first_levels = np.stack(moved_levels)
         strength = self.registration.strength(drift)
-        sampled = self._sample(frame, drift.shift, strength, drift.swing)
-        values, covered = sampled.values, sampled.covered
+        values, covered = self._sample(frame, drift.shift, strength, drift.swing)
         kernels = form(self._kernels)
         ground = Expected(
             level=baseline,
@@ -359,15 +358,18 @@ class FrontEnd:
         total = np.zeros(self.grid.samples)
         count = np.zeros(self.grid.samples)
         for frame, shift in zip(frames, shifts, strict=True):
-            sampled = self._sample(frame, shift, 1.0, np.zeros(2))
-            total += self.grid.by_cell(sampled.values).sum(axis=(0, 2))
-            count += self.grid.by_cell(sampled.covered).sum(axis=(0, 2))
+            values, covered = self._sample(frame, shift, 1.0, np.zeros(2))
+            total += self.grid.by_cell(values).sum(axis=(0, 2))
+            count += self.grid.by_cell(covered).sum(axis=(0, 2))
         return (total / np.maximum(count, 1)).astype(np.float32)
 
     def _sample(
         self, frame: FloatArray, shift: FloatArray, gain: float, swing: FloatArray
-    ) -> _Sampled:
-        """Row jitter undone, matched filter, cubic spline at the grid's positions."""
+    ) -> tuple[FloatArray, BoolArray]:
+        """(P, Q) and where it has data: the frame, filtered, at the grid's positions.
+
+        Row jitter undone, matched filter, cubic spline.
+        """
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
             changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
@@ -378,7 +380,7 @@ class FrontEnd:
         if swing.any():
             down = (positions[1] + shift[1]) / len(frame) - 0.5
             positions = positions + np.multiply.outer(swing, down).astype(np.float32)
-        return _Sampled(*kernels.sample(spline, positions, shift, EDGE_PX))
+        return kernels.sample(spline, positions, shift, EDGE_PX)
 
     def _boxes(self, cells: BoolArray, shift: FloatArray) -> list[Box]:
         """Parts of a frame of drift `shift` that hold any of the cells (n1, n2)."""

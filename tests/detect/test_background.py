@@ -114,3 +114,32 @@ def test_a_growth_much_faster_than_the_noise_is_followed() -> None:
         found = background.step(true + 0.015 * rng.normal(size=CELLS), np.ones(CELLS))
         off.append(np.abs(found - true).max())
     assert max(off[12:]) < 0.12
+
+
+@pytest.mark.parametrize("seed", [101, 102, 103])
+def test_a_growth_that_is_steep_at_the_edge_is_followed_in_the_cells_that_it_cuts(
+    seed: int,
+) -> None:
+    """Their level comes from beside them, and lies on the slope there."""
+    rng = np.random.default_rng(seed)
+    background = Background(CELLS)
+    coverage = np.ones(CELLS)
+    coverage[:, -1] = 0.4
+    slope = 0.01 * (np.arange(20) - 10.0) * np.ones(CELLS)
+    off = []
+    for number in range(80):
+        true = 0.1 * number * slope
+        found = background.step(true + SCATTER * rng.normal(size=CELLS), coverage)
+        off.append((found - true)[:, -1].mean() / max(abs(true).max(), 1e-9))
+    assert np.abs(off[40:]).max() < 0.1
+
+
+def test_what_is_expected_of_the_next_frame_does_not_lag_behind() -> None:
+    """What lags behind is taken for a change of gain."""
+    rng = np.random.default_rng(104)
+    background = Background(CELLS)
+    shape = np.exp(-((np.indices(CELLS) - 10.0) ** 2).sum(axis=0) / 2 / 6**2)
+    for number in range(40):
+        background.step(0.02 * number * shape + 0.01 * rng.normal(size=CELLS), np.ones(CELLS))
+        lag = (0.02 * (number + 1) * shape - background.expected)[10, 10]
+    assert lag < 0.04

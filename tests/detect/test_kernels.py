@@ -308,3 +308,16 @@ def test_nothing_is_left_of_windows_that_were_forgotten():
     baseline.forget_recent()
     assert not baseline.notable.any()
     assert not np.any(baseline.z)
+
+
+@pytest.mark.parametrize("kernels", [PLAIN, COMPILED])
+def test_of_a_background_that_slopes_nothing_is_left_within_the_cells(kernels: str) -> None:
+    cells, samples = (9, 12), (5, 7)
+    place = [(np.arange(n * m) + 0.5) / m - 0.5 for n, m in zip(cells, samples, strict=True)]
+    sloping = (3.0 + 0.4 * place[0][:, None] - 0.7 * place[1]).astype(np.float32)
+    means = sloping.reshape(9, 5, 12, 7).mean(axis=(1, 3))
+    covered = np.random.default_rng(1).random(sloping.shape) < 0.8
+    left = sloping.copy()
+    form(kernels).subtract_cells(left, covered, means)
+    assert np.abs(left[5:-5, 7:-7][covered[5:-5, 7:-7]]).max() < 1e-4
+    assert (left == sloping)[~covered].all()

@@ -81,8 +81,8 @@ class Form(Protocol):
 
     def fitted_samples(
         self, values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
-    ) -> tuple[FloatArray, FloatArray]:
-        """Model and data (n,) to which gain and offset of a frame are fitted."""
+    ) -> FloatArray:
+        """(3, n) crystal, background and data to which gain and offset of a frame are fitted."""
         ...
 
     def robust_line(self, model: FloatArray, data: FloatArray) -> tuple[float, float]:
@@ -101,7 +101,7 @@ class Form(Protocol):
         ...
 
     def subtract_cells(self, values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
-        """Subtract one value per cell (n1, n2) from the covered samples, in place."""
+        """Subtract a plane in every cell, of heights (n1, n2), from the covered samples."""
         ...
 
     def smooth_cells(self, cells: FloatArray, sigma: float) -> FloatArray:

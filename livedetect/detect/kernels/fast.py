@@ -209,7 +209,7 @@ def phases(
 
 def fitted_samples(
     values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
-) -> tuple[FloatArray, FloatArray]:
+) -> FloatArray:
     """See `plain.fitted_samples`."""
     m1, m2 = template.shape
     here, known = _bytes(covered), _bytes(ground.known)
@@ -219,7 +219,7 @@ def fitted_samples(
     everything = count == 0
     count = count or int(np.count_nonzero(covered))
     step = max(1, count // plain.MOST_FITTED)
-    out = np.empty((2, -(-count // step)))
+    out = np.empty((3, -(-count // step)))
     levels.pick_fitted(
         values.reshape(-1),
         here,
@@ -233,7 +233,7 @@ def fitted_samples(
         counts,
         out,
     )
-    return out[0], out[1]
+    return out
 
 
 def subtract_crystal(

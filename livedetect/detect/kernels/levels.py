@@ -73,7 +73,7 @@ def pick_fitted(
     counts: IntArray,
     out: FloatArray,
 ) -> int:
-    """Every `step`-th of those samples: model to out[0], data to out[1]; returns how many.
+    """Every `step`-th of those samples: crystal, background, data to `out`; returns how many.
 
     The maps are flat, `counts` (P,) those of `count_fitted`. In most rows the samples lie
     side by side, so that all but the chosen ones can be passed over.
@@ -96,8 +96,9 @@ def pick_fitted(
         if not everything and _is_filled(covered, known, left_out, row + q, counts[p], m2):
             stop, q = q + counts[p], q + until
             while q < stop and taken < out.shape[1]:
-                out[0, taken] = crystal[q] + level[row + q] + cells[p // m1, q // m2]
-                out[1, taken] = values[row + q]
+                out[0, taken] = crystal[q] + level[row + q]
+                out[1, taken] = cells[p // m1, q // m2]
+                out[2, taken] = values[row + q]
                 taken += 1
                 q += step
             until = q - stop
@@ -108,9 +109,9 @@ def pick_fitted(
             if covered[k] == 0 or not (everything or fits):
                 continue
             if until == 0 and taken < out.shape[1]:
-                more = level[k] + cells[p // m1, j // m2] if known[k] else np.float32(0)
-                out[0, taken] = crystal[j] + more
-                out[1, taken] = values[k]
+                out[0, taken] = crystal[j] + (level[k] if known[k] else np.float32(0))
+                out[1, taken] = cells[p // m1, j // m2] if known[k] else np.float32(0)
+                out[2, taken] = values[k]
                 taken += 1
                 until = step
             until -= 1
@@ -245,18 +246,23 @@ def subtract_crystal(
 def subtract_cells(
     values: FloatArray, covered: IntArray, cells: FloatArray, m1: int, m2: int
 ) -> None:
-    """Subtract one value per cell from the covered samples, in place; the maps are flat."""
-    columns = unsigned(cells.shape[1] * m2)
-    wide = np.empty(cells.shape[1] * m2, np.float32)
-    for p in range(len(cells) * m1):
-        row = unsigned(p) * columns
-        if p % m1 == 0:
-            for c in range(cells.shape[1]):
-                for j in range(m2):
-                    wide[c * m2 + j] = cells[p // m1, c]
-        first, stop = span(covered, row, columns)
-        for q in range(first, stop):
-            values[row + q] -= wide[q] if covered[row + q] else np.float32(0)
+    """See `plain.subtract_cells`; the maps are flat."""
+    rows, cols = cells.shape
+    columns = unsigned(cols * m2)
+    middle, lower = np.empty(cols * m2, np.float32), np.empty(cols * m2, np.float32)
+    for r in range(rows):
+        above, below = cells[max(r - 1, 0)], cells[min(r + 1, rows - 1)]
+        for c in range(cols):
+            across = (cells[r, min(c + 1, cols - 1)] - cells[r, max(c - 1, 0)]) / (2 * m2)
+            for j in range(m2):
+                middle[c * m2 + j] = cells[r, c] + across * (j - (m2 - 1) / 2)
+                lower[c * m2 + j] = (below[c] - above[c]) / (2 * m1)
+        for i in range(m1):
+            row, down = unsigned(r * m1 + i) * columns, np.float32(i - (m1 - 1) / 2)
+            first, stop = span(covered, row, columns)
+            for q in range(first, stop):
+                value = middle[q] + down * lower[q]
+                values[row + q] -= value if covered[row + q] else np.float32(0)
 
 
 @compiled("void(f4[::1],u1[::1],u1[::1],u8,f4[:,:,::1])")

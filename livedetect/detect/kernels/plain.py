@@ -314,8 +314,8 @@ def scale_step(samples: int) -> int:
 
 def fitted_samples(
     values: FloatArray, covered: BoolArray, template: FloatArray, ground: Expected
-) -> tuple[FloatArray, FloatArray]:
-    """Model and data (n,) float64 of at most about 20000 samples, evenly taken.
+) -> FloatArray:
+    """Crystal with its level, background and data (3, n), of about 20000 samples, evenly taken.
 
     Where nothing is known yet, all covered samples are used.
     """
@@ -326,9 +326,8 @@ def fitted_samples(
     chosen = indices[:: max(1, len(indices) // MOST_FITTED)]
     crystal = np.tile(template, ground.ignored.shape)
     cells = np.repeat(np.repeat(ground.cells, m1, axis=0), m2, axis=1)
-    static = np.where(ground.known, ground.level + cells, 0)
-    model = crystal.ravel()[chosen] + static.ravel()[chosen]
-    return model.astype(float), values.ravel()[chosen].astype(float)
+    expected = [crystal + np.where(ground.known, ground.level, 0), np.where(ground.known, cells, 0)]
+    return np.stack([entry.ravel()[chosen] for entry in (*expected, values)], dtype=float)
 
 
 def subtract_crystal(
@@ -366,9 +365,21 @@ def subtract_crystal(
 
 
 def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
-    """Subtract one value per cell (n1, n2) from the covered samples (P, Q), in place."""
+    """Subtract a plane in every cell from the covered samples (P, Q), in place.
+
+    `cells` (n1, n2) are its heights in their middle; how steep it is tell the cells on both sides.
+    """
     m1, m2 = np.array(values.shape) // cells.shape
-    values -= np.repeat(np.repeat(cells, m1, axis=0), m2, axis=1) * covered
+    padded = np.pad(np.asarray(cells, float), 1, mode="edge")
+    down = np.multiply.outer(padded[2:, 1:-1] - padded[:-2, 1:-1], _within(m1))
+    across = np.multiply.outer(padded[1:-1, 2:] - padded[1:-1, :-2], _within(m2))
+    plane = cells[:, None, :, None] + down.transpose(0, 2, 1)[..., None] + across[:, None]
+    values -= plane.reshape(values.shape).astype(np.float32) * covered
+
+
+def _within(samples: int) -> FloatArray:
+    """(samples,) where they lie in a cell, from its middle, in units of two cells."""
+    return np.asarray((np.arange(samples) - (samples - 1) / 2) / (2 * samples))
 
 
 def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:
