@@ -47,7 +47,6 @@ class Background:
         self._kernels = kernels
         self._level = np.zeros(cells)
         self._slope = np.zeros(cells)
-        self._latest = np.zeros(cells)
         self._frames = np.zeros(cells)
         self._steps = 0
         self.restore_derived()
@@ -63,12 +62,14 @@ class Background:
 
     @property
     def expected(self) -> FloatArray:
-        """(n1, n2) float32 background of the next frame, as far as anything is known.
+        """(n1, n2) float32 level of the next frame, as far as anything is known."""
+        return (self._level + self._slope).astype(np.float32)
 
-        The latest one, and not the level that follows it with a lag: what lags behind would
-        be taken for a change of gain.
-        """
-        return (self._latest + self._slope).astype(np.float32)
+    @property
+    def variance(self) -> float:
+        """Variance of the level over the cells in view."""
+        known = self._frames > 0
+        return float(self._level[known].var()) if known.any() else 0.0
 
     def begin(self, level: FloatArray) -> FloatArray:
         """Go on from the smooth part of `level` (n1, n2), which is returned."""
@@ -77,7 +78,6 @@ class Background:
         for _ in range(SMOOTH_BEGINNING):
             level = self._twiced(level, weight, mass)
         self._level, self._slope = level, np.zeros_like(level)
-        self._latest = level.copy()
         return level.copy()
 
     def step(
@@ -108,8 +108,7 @@ class Background:
         # out of view nothing holds a growth: what comes back is new territory
         self._slope = np.where(kept, self._slope, 0.0)
         self._frames = np.where(kept, self._frames + (coverage > FULL), 0.0)
-        self._latest = level + change
-        return self._latest
+        return level + change
 
     def _lose_roughness(self, weight: FloatArray, mass: FloatArray) -> None:
         """Take a share of what smoothing cannot see off level and growth."""
@@ -121,7 +120,6 @@ class Background:
         """Follow a grid moved by whole cells."""
         self._level = shifted(self._level, offset)
         self._slope = shifted(self._slope, offset)
-        self._latest = shifted(self._latest, offset)
         self._frames = shifted(self._frames, offset)
 
     def _expected(

@@ -118,7 +118,6 @@ class FrontEnd:
             self._jitter = RowJitter(self.pixel_template(), self.warp, self.shape, kernels)
         used = slice(None, None, self._stride(len(frames)))
         self.template = self._mean_cell(frames[used], shifts[used])
-        self._background = Background(self.grid.cells, kernels=kernels)
         self.replaced: BoolArray | None = None
         """(P, Q) samples that the latest step moved to another place of the specimen, if any."""
         self.well_placed = np.zeros(self.grid.shape, bool)
@@ -194,6 +193,7 @@ class FrontEnd:
         # the matched filter leaves nothing that samples so far apart would not show
         spacing = max(SAMPLE_SPACING_PX, FILTERED_SPACING * PROBE_SIGMA * self.columns.scale_px)
         self.grid = Grid.covering(lattice, self.shape, spacing_px=spacing)
+        self._background = Background(self.grid.cells, kernels=kernels)
         self._place_samples(np.zeros(2))
 
     @property
@@ -373,7 +373,8 @@ class FrontEnd:
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
             changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
-            displacement = self._jitter.estimate(frame, shift, gain, swing, changed)
+            smooth = gain**2 * self._background.variance
+            displacement = self._jitter.estimate(frame, shift, gain, swing, changed, smooth)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
         positions = self._positions

@@ -18,6 +18,9 @@ FULL_TURN = 65536
 LEAST_OF_ROW = 0.2
 """A row of which less is left is not measured."""
 
+LEAST_NOISE = 0.1
+"""Share of what the template does not explain that is noise at least."""
+
 
 class RowJitter:
     """Row displacement of each frame against the template, by maximum likelihood."""
@@ -45,12 +48,14 @@ class RowJitter:
         gain: float,
         swing: FloatArray,
         left_out: Sequence[Box] = (),
+        smooth: float = 0.0,
     ) -> FloatArray:
         """(H,) displacement of every row along x, px, shrunk towards zero (Wiener).
 
         `frame` (H, W) is as it was scanned, at a drift that changes by `swing` (x, y) over its
         rows; `gain` is its contrast relative to the template. What is `left_out` is no longer
-        this crystal; rows of which little remains stay where they are.
+        this crystal; rows of which little remains stay where they are. `smooth` is the variance
+        of the frame that its background makes: no noise, and it hides no displacement.
         """
         moved = self._follow(shift, swing)
         rows, total, pixels = self._terms(frame, moved, left_out)
@@ -61,7 +66,9 @@ class RowJitter:
         information = gain**2 * energy
         score = -gain * (with_frame - mean * slopes - gain * with_value) * seen
         raw = score / np.maximum(information, 1e-12)
-        error = _misfit(total / size, gain) / np.maximum(information, 1e-12)
+        noise = _misfit(total / size, gain)
+        noise = max(noise - smooth, LEAST_NOISE * noise)
+        error = noise / np.maximum(information, 1e-12)
         if seen.any():
             self._take_in(raw[seen], error[seen])
         spread = self._variance or 0.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livedetect.detect.gain_offset import LEVEL_FRAMES, GainOffset
-from livedetect.detect.kernels import COMPILED
+from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import Expected
 
 CELLS, SAMPLES = (24, 24), (6, 6)
@@ -77,3 +77,15 @@ def test_while_nothing_is_known_the_template_alone_is_fitted() -> None:
     expected = ground(level, smooth, known=np.zeros(SHAPE, bool))
     found = GainOffset(COMPILED).fit(frame, EVERYWHERE, template, expected, NONE)
     assert found == pytest.approx((GAIN, OFFSET), rel=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.7, 1.0, 1.6])
+def test_what_the_background_has_grown_by_is_no_change_of_gain(share: float) -> None:
+    """Nor is a flicker of the crystal that the background does not take part in."""
+    template, level, smooth = specimen(106)
+    crystal = np.tile(template, CELLS) + level
+    frame = (OFFSET + GAIN * crystal).astype(np.float32)
+    form(COMPILED).subtract_cells(frame, EVERYWHERE, -GAIN * share * 3 * smooth)
+    expected = ground(level, 3 * smooth)
+    gain, _ = GainOffset(COMPILED).fit(frame, EVERYWHERE, template, expected, NONE)
+    assert gain == pytest.approx(GAIN, rel=0.02)

@@ -34,6 +34,7 @@ from livedetect.detect.kernels.maps import (
     Recent,
     Standardised,
 )
+from livedetect.detect.kernels.planes import planes_of
 
 __all__ = [
     "all_true",
@@ -227,7 +228,7 @@ def fitted_samples(
         ignored,
         template,
         np.ascontiguousarray(ground.level).reshape(-1),
-        ground.cells,
+        planes_of(ground.cells, (m1, m2)),
         step,
         everything,
         counts,
@@ -255,9 +256,8 @@ def subtract_crystal(
 def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
     """See `plain.subtract_cells`."""
     m1, m2 = (length // count for length, count in zip(values.shape, cells.shape, strict=True))
-    levels.subtract_cells(
-        values.reshape(-1), _bytes(covered), np.asarray(cells, np.float32), m1, m2
-    )
+    planes = planes_of(cells, (m1, m2))
+    levels.subtract_cells(values.reshape(-1), _bytes(covered), planes, m1, m2)
 
 
 def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:

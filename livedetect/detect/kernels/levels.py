@@ -57,8 +57,17 @@ def _is_filled(
     return here == count
 
 
+@compiled("f4(f4[:,:,::1],i8,i8,i8,i8)")
+def _height(planes: FloatArray, p: int, q: int, m1: int, m2: int) -> np.float32:
+    """Of the plane of its cell, see `planes.planes_of`, at sample (p, q)."""
+    r, c = p // m1, q // m2
+    along_p = np.float32(p - r * m1 - (m1 - 1) / 2) * planes[1, r, c]
+    along_q = np.float32(q - c * m2 - (m2 - 1) / 2) * planes[2, r, c]
+    return np.float32(planes[0, r, c] + along_p + along_q)
+
+
 @compiled(
-    "i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],f4[:,::1],i8,b1,i8[::1],f8[:,::1])"
+    "i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],f4[:,:,::1],i8,b1,i8[::1],f8[:,::1])"
 )
 def pick_fitted(
     values: FloatArray,
@@ -67,7 +76,7 @@ def pick_fitted(
     ignored: IntArray,
     template: FloatArray,
     level: FloatArray,
-    cells: FloatArray,
+    planes: FloatArray,
     step: int,
     everything: bool,
     counts: IntArray,
@@ -97,7 +106,7 @@ def pick_fitted(
             stop, q = q + counts[p], q + until
             while q < stop and taken < out.shape[1]:
                 out[0, taken] = crystal[q] + level[row + q]
-                out[1, taken] = cells[p // m1, q // m2]
+                out[1, taken] = _height(planes, p, q, m1, m2)
                 out[2, taken] = values[row + q]
                 taken += 1
                 q += step
@@ -110,7 +119,7 @@ def pick_fitted(
                 continue
             if until == 0 and taken < out.shape[1]:
                 out[0, taken] = crystal[j] + (level[k] if known[k] else np.float32(0))
-                out[1, taken] = cells[p // m1, j // m2] if known[k] else np.float32(0)
+                out[1, taken] = _height(planes, p, j, m1, m2) if known[k] else np.float32(0)
                 out[2, taken] = values[k]
                 taken += 1
                 until = step
@@ -242,21 +251,20 @@ def subtract_crystal(
         sums[:] = zero
 
 
-@compiled("void(f4[::1],u1[::1],f4[:,::1],i8,i8)")
+@compiled("void(f4[::1],u1[::1],f4[:,:,::1],i8,i8)")
 def subtract_cells(
-    values: FloatArray, covered: IntArray, cells: FloatArray, m1: int, m2: int
+    values: FloatArray, covered: IntArray, planes: FloatArray, m1: int, m2: int
 ) -> None:
-    """See `plain.subtract_cells`; the maps are flat."""
-    rows, cols = cells.shape
+    """See `plain.subtract_cells`; the maps are flat, `planes` those of `planes.planes_of`."""
+    _, rows, cols = planes.shape
     columns = unsigned(cols * m2)
     middle, lower = np.empty(cols * m2, np.float32), np.empty(cols * m2, np.float32)
     for r in range(rows):
-        above, below = cells[max(r - 1, 0)], cells[min(r + 1, rows - 1)]
         for c in range(cols):
-            across = (cells[r, min(c + 1, cols - 1)] - cells[r, max(c - 1, 0)]) / (2 * m2)
             for j in range(m2):
-                middle[c * m2 + j] = cells[r, c] + across * (j - (m2 - 1) / 2)
-                lower[c * m2 + j] = (below[c] - above[c]) / (2 * m1)
+                along_q = np.float32(j - (m2 - 1) / 2) * planes[2, r, c]
+                middle[c * m2 + j] = planes[0, r, c] + along_q
+                lower[c * m2 + j] = planes[1, r, c]
         for i in range(m1):
             row, down = unsigned(r * m1 + i) * columns, np.float32(i - (m1 - 1) / 2)
             first, stop = span(covered, row, columns)

@@ -32,6 +32,7 @@ from livedetect.detect.kernels.plain_sites import (
     nearest_site,
     place,
 )
+from livedetect.detect.kernels.planes import at_samples, planes_of
 
 __all__ = [
     "all_true",
@@ -325,7 +326,7 @@ def fitted_samples(
     indices = np.flatnonzero(fitted if fitted.any() else covered)
     chosen = indices[:: max(1, len(indices) // MOST_FITTED)]
     crystal = np.tile(template, ground.ignored.shape)
-    cells = np.repeat(np.repeat(ground.cells, m1, axis=0), m2, axis=1)
+    cells = at_samples(planes_of(ground.cells, (m1, m2)), (m1, m2))
     expected = [crystal + np.where(ground.known, ground.level, 0), np.where(ground.known, cells, 0)]
     return np.stack([entry.ravel()[chosen] for entry in (*expected, values)], dtype=float)
 
@@ -365,21 +366,9 @@ def subtract_crystal(
 
 
 def subtract_cells(values: FloatArray, covered: BoolArray, cells: FloatArray) -> None:
-    """Subtract a plane in every cell from the covered samples (P, Q), in place.
-
-    `cells` (n1, n2) are its heights in their middle; how steep it is tell the cells on both sides.
-    """
+    """Subtract the planes of all `cells` (n1, n2) from the covered samples (P, Q), in place."""
     m1, m2 = np.array(values.shape) // cells.shape
-    padded = np.pad(np.asarray(cells, float), 1, mode="edge")
-    down = np.multiply.outer(padded[2:, 1:-1] - padded[:-2, 1:-1], _within(m1))
-    across = np.multiply.outer(padded[1:-1, 2:] - padded[1:-1, :-2], _within(m2))
-    plane = cells[:, None, :, None] + down.transpose(0, 2, 1)[..., None] + across[:, None]
-    values -= plane.reshape(values.shape).astype(np.float32) * covered
-
-
-def _within(samples: int) -> FloatArray:
-    """(samples,) where they lie in a cell, from its middle, in units of two cells."""
-    return np.asarray((np.arange(samples) - (samples - 1) / 2) / (2 * samples))
+    values -= at_samples(planes_of(cells, (m1, m2)), (m1, m2)) * covered
 
 
 def smooth_cells(cells: FloatArray, sigma: float) -> FloatArray:

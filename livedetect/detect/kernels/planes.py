@@ -1,0 +1,26 @@
+"""A plane in every unit cell: a background that slopes is not the same on both sides of a cell."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from livedetect.detect.arrays import FloatArray
+
+
+def planes_of(cells: FloatArray, samples: tuple[int, int]) -> FloatArray:
+    """(3, n1, n2) float32 heights, and slopes per sample, of a plane in every cell.
+
+    `cells` (n1, n2) are the heights in the middle of each; how steep it is tell the two beside.
+    """
+    padded = np.pad(np.asarray(cells, np.float32), 1, mode="edge")
+    down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / np.float32(2 * samples[0])
+    across = (padded[1:-1, 2:] - padded[1:-1, :-2]) / np.float32(2 * samples[1])
+    return np.stack([padded[1:-1, 1:-1], down, across])
+
+
+def at_samples(planes: FloatArray, samples: tuple[int, int]) -> FloatArray:
+    """(P, Q) heights at all samples of planes (3, n1, n2)."""
+    down, across = (np.arange(m, dtype=np.float32) - (m - 1) / 2 for m in samples)
+    height, along_p, along_q = planes[:, :, None, :, None]
+    whole = height + along_p * down[:, None, None] + along_q * across
+    return np.asarray(whole.reshape(-1, planes.shape[2] * samples[1]), np.float32)
