@@ -132,14 +132,3 @@ def test_a_growth_that_is_steep_at_the_edge_is_followed_in_the_cells_that_it_cut
         found = background.step(true + SCATTER * rng.normal(size=CELLS), coverage)
         off.append((found - true)[:, -1].mean() / max(abs(true).max(), 1e-9))
     assert np.abs(off[40:]).max() < 0.1
-
-
-def test_what_is_expected_of_the_next_frame_does_not_lag_behind() -> None:
-    """What lags behind is taken for a change of gain."""
-    rng = np.random.default_rng(104)
-    background = Background(CELLS)
-    shape = np.exp(-((np.indices(CELLS) - 10.0) ** 2).sum(axis=0) / 2 / 6**2)
-    for number in range(40):
-        background.step(0.02 * number * shape + 0.01 * rng.normal(size=CELLS), np.ones(CELLS))
-        lag = (0.02 * (number + 1) * shape - background.expected)[10, 10]
-    assert lag < 0.04
