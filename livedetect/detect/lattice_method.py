@@ -12,6 +12,7 @@ from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equiva
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.candidates import Coming, apart_from, candidates_of, may_be_fringe
 from livedetect.detect.common_change import require_same_cell, unlike_share
+from livedetect.detect.crowds import Crowds
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
@@ -23,7 +24,7 @@ from livedetect.detect.method import Candidate, Findings, Method, Scored
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
 from livedetect.detect.phased import Patches, SitePatches
-from livedetect.detect.regions import Crowds, Region, Regions
+from livedetect.detect.regions import Region, Regions
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.rim import Rim
 from livedetect.detect.rows import RowSearch, as_region
@@ -43,8 +44,6 @@ MOST_BORDER_CELLS = 1.5
 """Of a frame with close columns the border would otherwise take too much."""
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
-COMPANY_RADIUS = 1.3
-"""Other defects this close make a point part of something larger, in units of the column scale."""
 TRAINING_TRIM = 0.98  # of the patches: the most unusual ones may hold a defect
 LOST_BRAGG = 0.3  # of the warm-up's Bragg amplitude: less is not recognised as this crystal
 ROW_CELLS = 64
@@ -79,7 +78,8 @@ class LatticeMethod:
         self._dwell_us = dwell_us
         self.watch(settings)
         self._regions = Regions(self._front.grid)
-        self._crowds, self._solitary = Crowds(self._front.grid), Solitary(self._front.grid)
+        self._crowds = Crowds(self._front.grid, scale)
+        self._solitary = Solitary(self._front.grid, scale)
         self._windows: list[Window] = []
         self._marked = np.zeros(self._front.grid.shape, bool)
         self._frozen = self._marked
@@ -218,7 +218,7 @@ class LatticeMethod:
         """
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
-        self._solitary.follow(cells, defects, COMPANY_RADIUS * self._front.columns.scale_px)
+        self._solitary.follow(cells, defects)
         self._known, footprint, reach = defects, self._patches.footprint, self._frozen_px
         self._marked = footprint(defects, reach)
         if inside.any():
@@ -371,7 +371,7 @@ class LatticeMethod:
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
         new = apart_from(self._known, positions, self.merge_radius_px)
-        silent = self._crowds.silent(score * ~self._regions.surroundings, cells, new)
+        silent = self._crowds.silent(score * ~self._regions.surroundings, candidates, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 

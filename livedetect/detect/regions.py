@@ -24,18 +24,6 @@ CORE_CELLS = 9
 """A 3 x 3 block is more than neighbouring point defects flag completely."""
 SOLID_SHARE = 0.5
 """Of a cell's sites: at its rim a region reaches into cells that are still crystal."""
-CROWD_MARKERS = 3
-"""New ones side by side in one frame; two vacancies next to each other are no rarity."""
-HELD_FRAMES = 4
-"""A region shows itself within so many frames of its first markers."""
-WIDE_CELLS = 7
-"""Of a 3 x 3 block; more of it than neighbouring point defects flag."""
-WIDE_HELD_FRAMES = 12
-"""What is that wide is told as one object if it has not become a region by then."""
-FRINGE_SCORE = 0.1
-"""Of the best score nearby, which the fringe of a point defect does not reach."""
-FRINGE_REACH = 5
-"""Cells across."""
 LINE_ELONGATION = 4.0
 """Length over width from which on a region is a line."""
 LINE_CELLS = 10.0
@@ -238,78 +226,6 @@ class Regions:
     def _place(self, cells: FloatArray) -> FloatArray:
         """Sample positions (..., 2) of the centres of cells (..., 2)."""
         return np.asarray(self._grid.origin + (cells + 0.5) @ self._grid.lattice.basis_px)
-
-
-class Crowds:
-    """Several new markers side by side in one frame are one change until it is clear what.
-
-    A crowd gets one marker; when it has not become a region after a while, its members are
-    point defects after all. What is too wide for point defects is one object: it gets one
-    marker, once it has had its time to become a region.
-    """
-
-    def __init__(self, grid: Grid) -> None:
-        self._age = np.zeros(grid.cells, np.int64)
-        """(n1, n2) frames for which a crowd has stood there without growing."""
-        self._size = np.zeros(grid.cells, np.int64)
-        """(n1, n2) most cells that it has had."""
-
-    def silent(self, score: FloatArray, cells: IntArray, new: BoolArray) -> BoolArray:
-        """(n,) markers that are not to be announced in this frame.
-
-        Parameters
-        ----------
-        score : (n1, n2) best of each cell's flagged sites, 0 without any and in known regions.
-        cells : (n, 2) cell of each marker, the most novel first.
-        new : (n,) False for markers of known defects.
-        """
-        if not (new.any() or self._age.any()):
-            return np.zeros(len(cells), bool)
-        flagged = score > 0
-        labels, _ = ndimage.label(flagged, EVERYWHERE)
-        of_marker = labels[tuple(cells.T)]
-        wide = middle_of_wide(score)
-        silent = np.zeros(len(cells), bool)
-        ages, sizes = np.zeros_like(self._age), np.zeros_like(self._size)
-        for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
-            component = (labels == label) & flagged
-            size = int(component.sum())
-            members = np.flatnonzero((of_marker == label) & new)
-            age = int(self._age[component].max(initial=0))
-            if not (age or len(members) >= CROWD_MARKERS or (wide & component).any()):
-                continue
-            largest = int(self._size[component].max(initial=0))
-            # what grows may still become a region, what does not are points after a while
-            ages[component] = max(age, 1) if size > largest else age + 1
-            sizes[component] = max(size, largest)
-            if (wide & component).any():
-                silent[members[1:] if age == WIDE_HELD_FRAMES else members] = True
-            elif age < HELD_FRAMES:
-                silent[members if age else members[1:]] = True
-        self._age, self._size = ages, sizes
-        return silent
-
-    def move(self, cells: tuple[int, int]) -> None:
-        """Follow a grid that has moved by whole cells."""
-        self._age, self._size = shifted(self._age, cells), shifted(self._size, cells)
-
-
-def may_be_wide(flagged: BoolArray) -> bool:
-    """False where `middle_of_wide` finds nothing among the `flagged` cells (n1, n2)."""
-    rows = np.zeros((len(flagged) - 2, flagged.shape[1]), np.int8)
-    for first in range(3):
-        rows += flagged[first : first + len(rows)]
-    return bool((rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]).max(initial=0) >= WIDE_CELLS)
-
-
-def middle_of_wide(score: FloatArray) -> BoolArray:
-    """(n1, n2) True in the middle of 3 x 3 cells most of which have changed by themselves.
-
-    A strong point defect flags as many cells, but its fringe is weaker than itself: `score`
-    (n1, n2) is the best of each cell's flagged sites, 0 without any.
-    """
-    strong = (score > 0) & (score > FRINGE_SCORE * ndimage.maximum_filter(score, FRINGE_REACH))
-    return np.asarray(9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5)
 
 
 def is_extended(component: BoolArray) -> bool:

@@ -33,6 +33,9 @@ DIAGONAL = 1.5
 """In units of the longer basis vector: no farther apart are columns of a row."""
 BESIDE = 0.4
 """Change of a neighbouring row, relative to the row's, that makes it part of something wider."""
+RESTLESS, RESTLESS_SHARE = 3.0, 0.3
+"""What goes up and down beside a row, in deviations of noise and of the row's own change: of
+another phase the means of rows say little."""
 SEEN_BESIDE = 0.5
 """Of the rows on both sides that must be watched: at the rim of the view nobody knows."""
 COMPANIONS = 4.5
@@ -244,7 +247,12 @@ class RowSearch:
             return False
         beside = [self._mean(column, side) for side in sides]
         relative = np.array([entry[own != 0] / own[own != 0] for entry in beside])
-        return bool(np.abs(relative).max(initial=0.0) < BESIDE)
+        if np.abs(relative).max(initial=0.0) >= BESIDE:
+            return False
+        energy = self._energy(column, row.cells)
+        chance = RESTLESS * math.sqrt(2 / len(row.cells))
+        limit = np.maximum(RESTLESS_SHARE * energy, chance)
+        return all((self._energy(column, side) < limit).all() for side in sides)
 
     def _watched_share(self, column: int, cells: IntArray) -> float:
         """Part of the cells (n, 2) in which a column is watched."""
@@ -258,6 +266,13 @@ class RowSearch:
         if not len(inside):
             return np.zeros(len(self._deviates))
         return np.asarray(self._deviates[:, column, inside[:, 0], inside[:, 1]].mean(axis=1))
+
+    def _energy(self, column: int, cells: IntArray) -> FloatArray:
+        """(windows,) mean square change of a column over cells (n, 2) beyond that of noise."""
+        inside = cells[((cells >= 0) & (cells < np.array(self._waited.shape))).all(axis=1)]
+        clipped = self._clipped(self._deviates[:, column, inside[:, 0], inside[:, 1]])
+        watched = np.maximum((clipped != 0).sum(axis=1), 1)
+        return np.asarray((clipped**2).sum(axis=1) / watched - 1)
 
     def _in_a_row(self, sublattice: int, cell: IntArray) -> bool:
         """Whether the columns beside one have changed alike, though less surely."""

@@ -7,12 +7,13 @@ this they would be taken for one large region that swallows the crystal between 
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage, sparse
+from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.crowds import COMPANY_RADIUS, company, may_be_wide, middle_of_wide
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.kernels.maps import NEIGHBOURS
-from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, may_be_wide, middle_of_wide
+from livedetect.detect.regions import EVERYWHERE, MIN_CELLS
 
 OWN_FRAMES = 12
 """A point that has stood alone for so long is no first sign of a region."""
@@ -25,7 +26,8 @@ ENCLOSED = 5
 class Solitary:
     """Unit cells that lone point defects account for."""
 
-    def __init__(self, grid: Grid) -> None:
+    def __init__(self, grid: Grid, scale_px: float) -> None:
+        self._reach_px = COMPANY_RADIUS * scale_px
         self._age = np.zeros(grid.cells, np.int64)
         """(n1, n2) frames for which a lone point has stood within one cell."""
 
@@ -34,16 +36,15 @@ class Solitary:
         """(n1, n2) True within one cell of a point that has been alone for a while."""
         return np.asarray(self._age >= OWN_FRAMES)
 
-    def follow(self, cells: IntArray, positions: FloatArray, reach_px: float) -> None:
+    def follow(self, cells: IntArray, positions: FloatArray) -> None:
         """Note the known point defects after a frame.
 
         Parameters
         ----------
         cells : (n, 2) unit cell of each.
         positions : (n, 2) sample coordinates, px.
-        reach_px : distance within which others are company.
         """
-        alone = _company(positions, reach_px) < COMPANY
+        alone = company(positions, self._reach_px) < COMPANY
         last = np.array(self._age.shape) - 1
         around = np.clip(cells[alone][:, None] + NEIGHBOURS, 0, last).reshape(-1, 2)
         near = np.zeros(self._age.shape, bool)
@@ -79,13 +80,3 @@ def _largest(flagged: BoolArray) -> int:
     """Cells of the largest connected set."""
     labels, _ = ndimage.label(flagged, EVERYWHERE)
     return int(np.bincount(labels.ravel())[1:].max(initial=0))
-
-
-def _company(positions: FloatArray, reach_px: float) -> IntArray:
-    """(n,) points in the chain of each of the positions (n, 2), steps at most `reach_px`."""
-    x, y = positions.T
-    near = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 < reach_px**2
-    if near.sum() == len(x):
-        return np.ones(len(x), np.int64)
-    _, chain = sparse.csgraph.connected_components(sparse.csr_array(near))
-    return np.asarray(np.bincount(chain)[chain])

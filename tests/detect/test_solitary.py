@@ -35,9 +35,9 @@ def is_judged(defect: TrueDefect) -> bool:
 
 def solitary_with(positions: np.ndarray, frames: int) -> Solitary:
     """One that has known points at cells (n, 2) of 10 px for so many frames."""
-    known = Solitary(Grid.covering(LATTICE, (300, 300)))
+    known = Solitary(Grid.covering(LATTICE, (300, 300)), 10.0)
     for _ in range(frames):
-        known.follow(positions, positions * 10.0, 13.0)
+        known.follow(positions, positions * 10.0)
     return known
 
 
