@@ -26,6 +26,10 @@ from livedetect.detect.time_window import Window
 
 ROW_CELLS = 10
 """Columns from which on a row is a line."""
+SURE_CELLS = 8
+"""Of them must have changed by the clearest of the time windows alone."""
+ANY_WINDOW = 2.0
+"""By how much the log likelihood of a column must be better in another window than the clearest."""
 ROW_WINDOWS = (2, 4, 8)
 LIMIT = 3.0
 """Standard deviations at which a column's share in a row ends."""
@@ -170,7 +174,7 @@ class RowSearch:
             return None
         row = self._extended(length, step, place)
         self._busy_until = self._looks + BUSY_FRAMES
-        return row if len(row.cells) >= ROW_CELLS and self._is_alone(row) else None
+        return row if row is not None and self._is_alone(row) else None
 
     def kept_back(
         self, candidates: Sequence[Candidate], cells: IntArray, new: BoolArray
@@ -219,14 +223,23 @@ class RowSearch:
     def _clipped(self, outputs: FloatArray) -> FloatArray:
         return np.clip(outputs, -LIMIT, LIMIT)
 
-    def _extended(self, length: int, step: tuple[int, int], place: tuple[int, ...]) -> Row:
-        """The most likely ends of the row that begins at `place` (window, column, cell)."""
+    def _extended(self, length: int, step: tuple[int, int], place: tuple[int, ...]) -> Row | None:
+        """The most likely ends of the row that begins at `place` (window, column, cell).
+
+        None if it is too short for a line.
+        """
         column = int(place[1])
         line, start = self._line(np.array([place[2], place[3]], int), step)
         profiles = self._deviates[:, column, line[:, 0], line[:, 1]]
         usual = np.median(profiles[:, start : start + length], axis=1)[:, None]
-        gain = (profiles * usual - usual**2 / 2).max(axis=0)
-        first, last = _best_stretch(gain)
+        gains = profiles * usual - usual**2 / 2
+        clearest = gains[:, start : start + length].sum(axis=1).argmax()
+        sure_first, sure_last = _best_stretch(gains[clearest])
+        # what has only just changed shows in shorter windows, and noise in one of several
+        gains[np.arange(len(gains)) != clearest] -= ANY_WINDOW
+        first, last = _best_stretch(gains.max(axis=0))
+        if last - first < ROW_CELLS or sure_last - sure_first < SURE_CELLS:
+            return None
         return Row(column=self._columns[column], cells=line[first:last], step=step)
 
     def _line(self, cell: IntArray, step: tuple[int, int]) -> tuple[IntArray, int]:
