@@ -66,7 +66,9 @@ class ScanDistortion:
         wrong = seen - np.einsum("kn,knb->kb", self._shares, waves)
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
-        enough = ENOUGH_FORETOLD * max(self._error2, LEAST_ERROR_PX**2)
+        # waves fit a few blocks by chance
+        few = max(1.0, len(self._shares[0]) / self._independent) ** 2
+        enough = ENOUGH_FORETOLD * few * max(self._error2, LEAST_ERROR_PX**2)
         # what failed at first may have learnt
         self._foretold = max(self._foretold + without - left, -enough)
         self.trusted = self.trusted or self._foretold > enough
