@@ -57,15 +57,6 @@ def _is_filled(
     return here == count
 
 
-@compiled("f4(f4[:,:,::1],i8,i8,i8,i8)")
-def _height(planes: FloatArray, p: int, q: int, m1: int, m2: int) -> np.float32:
-    """Of the plane of its cell, see `planes.planes_of`, at sample (p, q)."""
-    r, c = p // m1, q // m2
-    along_p = np.float32(p - r * m1 - (m1 - 1) / 2) * planes[1, r, c]
-    along_q = np.float32(q - c * m2 - (m2 - 1) / 2) * planes[2, r, c]
-    return np.float32(planes[0, r, c] + along_p + along_q)
-
-
 @compiled(
     "i8(f4[::1],u1[::1],u1[::1],u1[:,::1],f4[:,::1],f4[::1],f4[:,:,::1],i8,b1,i8[::1],f8[:,::1])"
 )
@@ -91,14 +82,17 @@ def pick_fitted(
     columns = ignored.shape[1] * m2
     until = taken = 0
     wide = np.empty((m1, columns), np.float32)
+    cell, across = np.empty(columns, np.int64), np.empty(columns, np.float32)
     for q in range(columns):  # a division takes as long as everything else
+        cell[q], across[q] = q // m2, q % m2 - (m2 - 1) / 2
         for i in range(m1):
             wide[i, q] = template[i, q % m2]
     for p in range(len(counts)):
         row, left_out = p * columns, ignored[p // m1]
         if not everything and counts[p] == 0:
             continue
-        crystal = wide[p % m1]
+        crystal, plane = wide[p % m1], planes[:, p // m1]
+        down = np.float32(p % m1 - (m1 - 1) / 2)
         q = signed(span(covered, unsigned(row), unsigned(columns))[0])
         while q < columns and not (covered[row + q] & known[row + q]) and not everything:
             q += 1
@@ -106,7 +100,8 @@ def pick_fitted(
             stop, q = q + counts[p], q + until
             while q < stop and taken < out.shape[1]:
                 out[0, taken] = crystal[q] + level[row + q]
-                out[1, taken] = _height(planes, p, q, m1, m2)
+                c = cell[q]
+                out[1, taken] = plane[0, c] + down * plane[1, c] + across[q] * plane[2, c]
                 out[2, taken] = values[row + q]
                 taken += 1
                 q += step
@@ -119,7 +114,9 @@ def pick_fitted(
                 continue
             if until == 0 and taken < out.shape[1]:
                 out[0, taken] = crystal[j] + (level[k] if known[k] else np.float32(0))
-                out[1, taken] = _height(planes, p, j, m1, m2) if known[k] else np.float32(0)
+                c = cell[j]
+                height = plane[0, c] + down * plane[1, c] + across[j] * plane[2, c]
+                out[1, taken] = height if known[k] else np.float32(0)
                 out[2, taken] = values[k]
                 taken += 1
                 until = step
