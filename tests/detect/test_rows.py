@@ -5,7 +5,7 @@ import pytest
 
 from livedetect import Detector
 from livedetect.bench.areas import TrueAreas, told_of
-from livedetect.detect.rows import _best_stretch, _has_company
+from livedetect.detect.rows import Row, RowSearch, _best_stretch, _has_company
 from livedetect.stream.registry import open_simulator
 
 LINE = "size=256&frames=44&max_defects=0&births_until=20&damage_from=14&lines=1&edge_barn=1000"
@@ -21,6 +21,24 @@ def test_a_marker_has_company_if_its_neighbours_changed_alike() -> None:
     assert _has_company(row, 3)
     lonely = np.array([0.2, -0.5, 0.7, 9.0, 1.0, 0.4, 0.1, -0.3])
     assert not _has_company(lonely, 3)
+
+
+@pytest.mark.parametrize(
+    ("beside", "alone"),
+    [(np.zeros(10), True), (np.full(10, 3.0), False), (np.tile([3.0, -3.0], 5), False)],
+)
+def test_a_row_is_no_line_if_the_rows_beside_it_have_changed(
+    beside: np.ndarray, alone: bool
+) -> None:
+    """Those of another phase go up and down: their mean alone would not tell."""
+    search = RowSearch.__new__(RowSearch)
+    search._columns, search._steps = [0], [(1, 0), (0, 1)]
+    search._waited = np.zeros((20, 20), np.int64)
+    search._deviates = 0.5 * np.random.default_rng(1).normal(size=(1, 1, 20, 20))
+    search._deviates[0, 0, 5:15, 10] += 4.0
+    search._deviates[0, 0, 5:15, 9] += beside
+    cells = np.column_stack([np.arange(5, 15), np.full(10, 10)])
+    assert search._is_alone(Row(column=0, cells=cells, step=(1, 0))) == alone
 
 
 @pytest.mark.parametrize(("crystal", "seed"), [("ws2", 2), ("mos2", 3)])

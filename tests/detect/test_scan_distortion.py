@@ -74,3 +74,29 @@ def test_a_corner_of_the_field_teaches_nothing() -> None:
         change = field((step, 0.4 * step)) - field()
         distortion.take_in(change, np.array([step, 0.4 * step]), usable, share=0.3)
     assert not distortion.trusted
+
+
+@pytest.mark.parametrize(("independent", "fitted_by_chance"), [(5.0, False), (100.0, True)])
+def test_waves_that_fit_a_few_blocks_are_not_believed(
+    independent: float, fitted_by_chance: bool
+) -> None:
+    """An error of three half periods that comes and goes: in a small view it is nothing else."""
+    y, x = np.indices(SHAPE)
+    trusted = 0
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        distortion = ScanDistortion(field(), BLOCK_PX, independent=independent)
+        phase = rng.uniform(0, 6, 4)
+        wrong = np.stack(
+            [
+                np.cos(0.12 * y + phase[0]) * np.cos(0.04 * x + phase[1]),
+                np.cos(0.05 * y + phase[2]) * np.cos(0.1 * x + phase[3]),
+            ]
+        )
+        size = 0.2 + 0.05 * np.cumsum(rng.normal(size=12))
+        for step in range(1, 13):
+            change = size[step - 1] * wrong + 0.05 * rng.normal(size=wrong.shape)
+            moved = np.array([step, 0.4 * step])
+            distortion.take_in(change.astype(np.float32), moved, np.ones(SHAPE, bool))
+        trusted += distortion.trusted
+    assert (trusted >= 4) == fitted_by_chance
