@@ -65,10 +65,9 @@ class Background:
         """(n1, n2) float32 level of the next frame, as far as anything is known."""
         return (self._level + self._slope).astype(np.float32)
 
-    @property
-    def variance(self) -> float:
-        """Variance of the level over the cells in view."""
-        known = self._frames > 0
+    def variance(self, where: BoolArray) -> float:
+        """Variance of the level over the cells `where` (n1, n2) it is known, template units²."""
+        known = (self._frames > 0) & where
         return float(self._level[known].var()) if known.any() else 0.0
 
     def begin(self, level: FloatArray) -> FloatArray:

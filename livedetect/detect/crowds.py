@@ -39,7 +39,8 @@ class Crowds:
     A crowd gets one marker; when it has not become a region after a while, its members are
     point defects after all. What is too wide for point defects is one object: it gets one
     marker, once it has had its time to become a region. Columns lost one by one in a chain of
-    neighbours are a hole that opens: from the third on they wait as well.
+    neighbours may be a hole that opens, however old the first of them are, because the edge of a
+    hole is bound weakly: the first is told at once, from the third on they wait for a while.
     """
 
     def __init__(self, grid: Grid, scale_px: float) -> None:
@@ -48,6 +49,8 @@ class Crowds:
         """(n1, n2) frames for which a crowd has stood there without growing."""
         self._size = np.zeros(grid.cells, np.int64)
         """(n1, n2) most cells that it has had."""
+        self._told = np.zeros(grid.cells, bool)
+        """(n1, n2) where something wide has had its marker."""
         self._opening = np.zeros(grid.cells, np.int64)
         """(n1, n2) frames for which a marker has waited for a hole to open."""
 
@@ -63,32 +66,45 @@ class Crowds:
         cells : (n, 2) cell of each marker.
         new : (n,) False for markers of known defects.
         """
-        return self._in_a_crowd(score, cells, new) | self._of_a_hole(markers, cells, new)
+        silent, crowded = self._in_a_crowd(score, cells, new)
+        return silent | self._of_a_hole(markers, cells, new & ~crowded)
 
     def _of_a_hole(
         self, markers: Sequence[Candidate], cells: IntArray, new: BoolArray
     ) -> BoolArray:
         """(n,) new ones that lengthen a chain of lost columns."""
-        lost = np.array([marker.kind in LOSSES for marker in markers], bool)
-        part = lost & new
-        if part.any():
-            positions = np.array([marker.position for marker in markers])
-            part[lost] &= company(positions[lost], self._reach_px) >= OPENING_MARKERS
+        waits = np.zeros(len(markers), bool)
+        lost = np.flatnonzero([marker.kind in LOSSES for marker in markers])
+        if new[lost].any():
+            positions = np.array([markers[index].position for index in lost.tolist()])
+            chain = chains(positions, self._reach_px)
+            for label in np.unique(chain[new[lost]]):
+                members = lost[chain == label]
+                fresh = members[new[members]]
+                if len(members) >= OPENING_MARKERS:
+                    waits[fresh if len(fresh) < len(members) else fresh[1:]] = True
+        if not (waits.any() or self._opening.any()):
+            return waits
+        # a faint marker comes and goes, and may lie now in one cell, now in the next
+        waited = ndimage.maximum_filter(self._opening, 3)
         here = np.zeros_like(self._opening, bool)
-        here[tuple(cells[part].T)] = True
-        self._opening = np.where(here, self._opening + 1, 0)
-        return np.asarray(part & (self._opening[tuple(cells.T)] <= OPENING_FRAMES))
+        here[tuple(cells[waits].T)] = True
+        self._opening = np.where(here, waited + 1, np.maximum(self._opening - 1, 0))
+        return np.asarray(waits & (self._opening[tuple(cells.T)] <= OPENING_FRAMES))
 
-    def _in_a_crowd(self, score: FloatArray, cells: IntArray, new: BoolArray) -> BoolArray:
-        """(n,) those of a change about to become a region, but for the first of it."""
+    def _in_a_crowd(
+        self, score: FloatArray, cells: IntArray, new: BoolArray
+    ) -> tuple[BoolArray, BoolArray]:
+        """(n,) those of a change about to become a region, but for its first; (n,) all of it."""
+        silent, crowded = np.zeros((2, len(cells)), bool)
         if not (new.any() or self._age.any()):
-            return np.zeros(len(cells), bool)
+            return silent, crowded
         flagged = score > 0
         labels, _ = ndimage.label(flagged, EVERYWHERE)
         of_marker = labels[tuple(cells.T)]
         wide = middle_of_wide(score)
-        silent = np.zeros(len(cells), bool)
         ages, sizes = np.zeros_like(self._age), np.zeros_like(self._size)
+        told = np.zeros_like(self._told)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
             component = (labels == label) & flagged
             size = int(component.sum())
@@ -96,25 +112,30 @@ class Crowds:
             age = int(self._age[component].max(initial=0))
             if not (age or len(members) >= CROWD_MARKERS or (wide & component).any()):
                 continue
+            crowded[members] = True
             largest = int(self._size[component].max(initial=0))
             # what grows may still become a region, what does not are points after a while
             ages[component] = max(age, 1) if size > largest else age + 1
             sizes[component] = max(size, largest)
             if (wide & component).any():
-                silent[members[1:] if age == WIDE_HELD_FRAMES else members] = True
+                due = age >= WIDE_HELD_FRAMES and not self._told[component].any()
+                silent[members[1:] if due else members] = True
+                told[component] = (due and len(members) > 0) or self._told[component].any()
             elif age < HELD_FRAMES:
                 silent[members if age else members[1:]] = True
-        self._age, self._size = ages, sizes
-        return silent
+        self._age, self._size, self._told = ages, sizes, told
+        return silent, crowded
 
     def move(self, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._age, self._size = shifted(self._age, cells), shifted(self._size, cells)
-        self._opening = shifted(self._opening, cells)
+        self._opening, self._told = shifted(self._opening, cells), shifted(self._told, cells)
 
 
 def may_be_wide(flagged: BoolArray) -> bool:
     """False where `middle_of_wide` finds nothing among the `flagged` cells (n1, n2)."""
+    if min(flagged.shape) < 3:
+        return False
     rows = np.zeros((len(flagged) - 2, flagged.shape[1]), np.int8)
     for first in range(3):
         rows += flagged[first : first + len(rows)]
@@ -131,11 +152,16 @@ def middle_of_wide(score: FloatArray) -> BoolArray:
     return np.asarray(9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5)
 
 
-def company(positions: FloatArray, reach_px: float) -> IntArray:
-    """(n,) points in the chain of each of the positions (n, 2), steps at most `reach_px`."""
+def chains(positions: FloatArray, reach_px: float) -> IntArray:
+    """(n,) number of the chain of each of the positions (n, 2), steps at most `reach_px`."""
     x, y = positions.T
     near = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 < reach_px**2
     if near.sum() == len(x):
-        return np.ones(len(x), np.int64)
-    _, chain = sparse.csgraph.connected_components(sparse.csr_array(near))
-    return np.asarray(np.bincount(chain)[chain])
+        return np.arange(len(x))
+    return np.asarray(sparse.csgraph.connected_components(sparse.csr_array(near))[1])
+
+
+def company(positions: FloatArray, reach_px: float) -> IntArray:
+    """(n,) points in the chain of each of the positions (n, 2)."""
+    chain = chains(positions, reach_px)
+    return np.asarray(np.bincount(chain)[chain]) if len(chain) else chain

@@ -14,6 +14,10 @@ LEVEL_FRAMES = 16
 """Every so many frames it is looked up what the levels of all sites have in common. What changed
 since is followed over as many frames, because the levels themselves follow no faster."""
 
+NEGLIGIBLE = 0.01
+"""Variance of a background, in units of the crystal's, whose growth pulls at no gain; a region that
+has changed would pull at its share instead, which is not fitted with Huber weights."""
+
 
 class GainOffset:
     """Fits ``frame = offset + gain * (template + level) + background`` with Huber weights.
@@ -57,9 +61,13 @@ class GainOffset:
         """
         kernels = form(self._kernels)
         crystal, background, data = kernels.fitted_samples(values, covered, template, ground)
+        if not len(data):
+            return 0.0, 0.0
         middle = float(background.mean())
         beside = background - middle
-        gain, offset = kernels.robust_line(_without(beside, crystal), _without(beside, data))
+        if float(beside @ beside) > NEGLIGIBLE * len(crystal) * float(crystal.var()):
+            crystal, data = _without(beside, crystal), _without(beside, data)
+        gain, offset = kernels.robust_line(crystal, data)
         offset -= gain * middle
         if ground.known.any():
             self._frames += 1
@@ -94,5 +102,4 @@ class GainOffset:
 
 def _without(shape: FloatArray, values: FloatArray) -> FloatArray:
     """(n,) `values` less what they have in common with `shape` (n,), which has mean 0."""
-    square = float(shape @ shape)
-    return values - shape * (float(shape @ values) / square) if square > 0 else values
+    return values - shape * (float(shape @ values) / float(shape @ shape))

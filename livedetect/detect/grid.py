@@ -150,7 +150,7 @@ def shifted(values: FloatArray, offset: tuple[int, int]) -> FloatArray:
     result = np.zeros_like(values)
     sources, targets = [], []
     for length, step in zip(values.shape, offset, strict=False):
-        sources.append(slice(max(0, -step), min(length, length - step)))
-        targets.append(slice(max(0, step), min(length, length + step)))
+        sources.append(slice(max(0, -step), max(0, min(length, length - step))))
+        targets.append(slice(max(0, step), max(0, min(length, length + step))))
     result[tuple(targets)] = values[tuple(sources)]
     return result

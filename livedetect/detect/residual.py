@@ -373,7 +373,7 @@ class FrontEnd:
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
             changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
-            smooth = gain**2 * self._background.variance
+            smooth = gain**2 * self._background.variance(~self._other_lattice)
             displacement = self._jitter.estimate(frame, shift, gain, swing, changed, smooth)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)

@@ -238,7 +238,8 @@ class RowSearch:
         # what has only just changed shows in shorter windows, and noise in one of several
         gains[np.arange(len(gains)) != clearest] -= ANY_WINDOW
         first, last = _best_stretch(gains.max(axis=0))
-        if last - first < ROW_CELLS or sure_last - sure_first < SURE_CELLS:
+        sure = min(last, sure_last) - max(first, sure_first)
+        if last - first < ROW_CELLS or sure < SURE_CELLS:
             return None
         return Row(column=self._columns[column], cells=line[first:last], step=step)
 
@@ -262,30 +263,39 @@ class RowSearch:
         relative = np.array([entry[own != 0] / own[own != 0] for entry in beside])
         if np.abs(relative).max(initial=0.0) >= BESIDE:
             return False
-        energy = self._energy(column, row.cells)
-        chance = RESTLESS * math.sqrt(2 / len(row.cells))
-        limit = np.maximum(RESTLESS_SHARE * energy, chance)
-        return all((self._energy(column, side) < limit).all() for side in sides)
+        energy, _ = self._energy(self._deviates, column, row.cells)
+        for side in sides:
+            restless, count = self._energy(self._news, column, side)
+            chance = RESTLESS * np.sqrt(2 / np.maximum(count, 1))
+            if (restless >= np.maximum(RESTLESS_SHARE * energy, chance)).any():
+                return False
+        return True
 
     def _watched_share(self, column: int, cells: IntArray) -> float:
         """Part of the cells (n, 2) in which a column is watched."""
-        inside = cells[((cells >= 0) & (cells < np.array(self._waited.shape))).all(axis=1)]
+        inside = self._inside(cells)
         judged = (self._deviates[:, column, inside[:, 0], inside[:, 1]] != 0).any(axis=0)
         return float(judged.sum()) / len(cells)
 
     def _mean(self, column: int, cells: IntArray) -> FloatArray:
         """(windows,) mean change of a column over cells (n, 2), those of the grid."""
-        inside = cells[((cells >= 0) & (cells < np.array(self._waited.shape))).all(axis=1)]
+        inside = self._inside(cells)
         if not len(inside):
             return np.zeros(len(self._deviates))
         return np.asarray(self._deviates[:, column, inside[:, 0], inside[:, 1]].mean(axis=1))
 
-    def _energy(self, column: int, cells: IntArray) -> FloatArray:
-        """(windows,) mean square change of a column over cells (n, 2) beyond that of noise."""
-        inside = cells[((cells >= 0) & (cells < np.array(self._waited.shape))).all(axis=1)]
-        clipped = self._clipped(self._deviates[:, column, inside[:, 0], inside[:, 1]])
-        watched = np.maximum((clipped != 0).sum(axis=1), 1)
-        return np.asarray((clipped**2).sum(axis=1) / watched - 1)
+    def _energy(
+        self, deviates: FloatArray, column: int, cells: IntArray
+    ) -> tuple[FloatArray, IntArray]:
+        """(windows,) mean square change of a column over cells (n, 2) beyond noise; of how many."""
+        inside = self._inside(cells)
+        clipped = self._clipped(deviates[:, column, inside[:, 0], inside[:, 1]])
+        watched = (clipped != 0).sum(axis=1)
+        return (clipped**2).sum(axis=1) / np.maximum(watched, 1) - 1, watched
+
+    def _inside(self, cells: IntArray) -> IntArray:
+        """Those of the cells (n, 2) that the grid has."""
+        return cells[((cells >= 0) & (cells < np.array(self._waited.shape))).all(axis=1)]
 
     def _in_a_row(self, sublattice: int, cell: IntArray) -> bool:
         """Whether the columns beside one have changed alike, though less surely."""

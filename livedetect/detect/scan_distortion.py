@@ -66,16 +66,24 @@ class ScanDistortion:
         wrong = seen - np.einsum("kn,knb->kb", self._shares, waves)
         without, left = float(np.mean(seen**2)), float(np.mean(wrong**2))
         self._error2 = min(self._error2, 2 * without, 2 * left)
-        # waves fit a few blocks by chance
-        few = max(1.0, len(self._shares[0]) / self._independent) ** 2
-        enough = ENOUGH_FORETOLD * few * max(self._error2, LEAST_ERROR_PX**2)
+        usual = max(self._error2, LEAST_ERROR_PX**2)
         # what failed at first may have learnt
-        self._foretold = max(self._foretold + without - left, -enough)
+        self._foretold = max(self._foretold + without - left, -ENOUGH_FORETOLD * usual)
+        enough = ENOUGH_FORETOLD * self._by_chance(share) * usual
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)
         ridge = np.eye(waves.shape[1]) * self._error2 / self._independent / USUAL_PX**2
         self._shares = np.linalg.solve(self._products + ridge, self._pulls[..., None])[..., 0]
+
+    def _by_chance(self, share: float) -> float:
+        """How much more must be foretold where a `share` of the blocks is all that there is.
+
+        In fewer blocks than there are waves these fit by chance, and what made them fit once, an
+        error that all frames have in common, is still there in the next.
+        """
+        waves, blocks = self._shares.shape[1], max(share * self._independent, 1.0)
+        return float(max(1.0, waves / blocks) ** 2)
 
     def change(self, moved: FloatArray) -> FloatArray:
         """(2, h, w) float32 change of the displacement after a drift by `moved` (x, y), px.

@@ -55,6 +55,52 @@ def test_two_of_them_and_other_kinds_do_not(kinds: list[str]) -> None:
     assert not any(silent(crowds(), kinds, new))
 
 
+def test_a_faint_one_that_comes_and_goes_waits_no_longer() -> None:
+    known, kinds, told = crowds(), ["vacancy", "vacancy", "vacancy"], []
+    for frame in range(4 * OPENING_FRAMES):
+        if frame % 6:
+            told.append(not silent(known, kinds, [False, False, True])[2])
+        else:
+            silent(known, kinds[:2], [False, False])
+    assert any(told)
+
+
+def test_of_three_lost_at_once_the_first_is_told() -> None:
+    known = crowds()
+    apart = np.array([[12, 12], [12, 14], [12, 16]])
+    markers = [marker(0.6 * cell, "vacancy") for cell in apart]
+    score = np.zeros(GRID.cells)
+    score[tuple(apart.T)] = 20.0
+    waits = known.silent(score, markers, apart, np.ones(3, bool)).tolist()
+    assert waits == [False, True, True]
+
+
+@pytest.mark.parametrize("kind", ["unknown", "dark"])
+def test_what_is_wide_has_one_marker_wherever_its_best_place_is(kind: str) -> None:
+    """It was never told where that place changed from frame to frame."""
+    known, told = crowds(), 0
+    block = np.array([[row, col] for row in (11, 12, 13) for col in (11, 12, 13)])
+    for frame in range(40):
+        score = np.zeros(GRID.cells)
+        score[tuple(block.T)] = 20.0
+        cells = np.roll(block, frame, axis=0)[:3]
+        markers = [marker(cell, kind) for cell in cells]
+        told += (~known.silent(score, markers, cells, np.ones(3, bool))).sum()
+    assert told == 1
+
+
+def test_a_wide_one_that_is_not_seen_when_it_is_due_is_told_later() -> None:
+    known, told = crowds(), []
+    block = np.array([[row, col] for row in (11, 12, 13) for col in (11, 12, 13)])
+    for frame in range(24):
+        score = np.zeros(GRID.cells)
+        score[tuple(block.T)] = 20.0
+        seen = block[4:5] if not 11 <= frame <= 15 else block[:0]
+        markers = [marker(cell, "unknown") for cell in seen]
+        told += (~known.silent(score, markers, seen, np.ones(len(seen), bool))).tolist()
+    assert told.count(True) == 1
+
+
 @pytest.mark.parametrize("seed", [101, 102, 103])
 def test_a_hole_that_opens_column_by_column_is_told_with_few_points(seed: int) -> None:
     run = watch(

@@ -89,3 +89,21 @@ def test_what_the_background_has_grown_by_is_no_change_of_gain(share: float) -> 
     expected = ground(level, 3 * smooth)
     gain, _ = GainOffset(COMPILED).fit(frame, EVERYWHERE, template, expected, NONE)
     assert gain == pytest.approx(GAIN, rel=0.02)
+
+
+def test_a_phase_beside_hardly_any_background_does_not_pull_at_the_gain() -> None:
+    template, level, smooth = specimen(107)
+    crystal = np.tile(template, CELLS) + level
+    frame = (OFFSET + GAIN * crystal).astype(np.float32)
+    frame[:60, :60] -= 3.0 * np.tile(template, CELLS)[:60, :60]
+    expected = ground(level, 0.001 * smooth)
+    gain, _ = GainOffset(COMPILED).fit(frame, EVERYWHERE, template, expected, NONE)
+    assert gain == pytest.approx(GAIN, rel=0.03)
+
+
+def test_a_frame_without_data_has_no_gain() -> None:
+    template, level, smooth = specimen(108)
+    nothing = np.zeros(SHAPE, bool)
+    expected = ground(level, smooth, nothing)
+    found = GainOffset(COMPILED).fit(np.zeros(SHAPE, np.float32), nothing, template, expected, NONE)
+    assert found == (0.0, 0.0)

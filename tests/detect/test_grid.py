@@ -93,3 +93,8 @@ def test_a_small_grid_is_taken_as_it_is() -> None:
     for part, places in (grid.thinned(10_000), grid.middle(200)):
         assert part.cells == grid.cells
         assert np.array_equal(places, everything)
+
+
+def test_what_is_moved_out_of_a_map_leaves_it_empty() -> None:
+    for offset in ((7, 0), (-7, 0), (0, 9), (40, -40)):
+        assert not shifted(np.ones((6, 8)), offset).any()

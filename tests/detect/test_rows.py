@@ -34,11 +34,42 @@ def test_a_row_is_no_line_if_the_rows_beside_it_have_changed(
     search = RowSearch.__new__(RowSearch)
     search._columns, search._steps = [0], [(1, 0), (0, 1)]
     search._waited = np.zeros((20, 20), np.int64)
-    search._deviates = 0.5 * np.random.default_rng(1).normal(size=(1, 1, 20, 20))
+    search._deviates = search._news = 0.5 * np.random.default_rng(1).normal(size=(1, 1, 20, 20))
     search._deviates[0, 0, 5:15, 10] += 4.0
     search._deviates[0, 0, 5:15, 9] += beside
     cells = np.column_stack([np.arange(5, 15), np.full(10, 10)])
     assert search._is_alone(Row(column=0, cells=cells, step=(1, 0))) == alone
+
+
+def search_with(windows: list[dict[range, float]]) -> RowSearch:
+    """One whose latest frame shows a row by stretches of changed columns, window by window."""
+    search = RowSearch.__new__(RowSearch)
+    search._columns, search._steps = [0], [(1, 0)]
+    search._waited = np.zeros((30, 20), np.int64)
+    search._deviates = np.zeros((len(windows), 1, 30, 20))
+    for window, stretches in enumerate(windows):
+        for columns, change in stretches.items():
+            search._deviates[window, 0, list(columns), 10] = change
+    return search
+
+
+def test_a_row_has_the_ends_that_its_clearest_window_shows() -> None:
+    search = search_with([{range(8, 20): 4.0}, {range(8, 20): 3.0, range(20, 22): 1.8}])
+    row = search._extended(10, (1, 0), (0, 0, 9, 10))
+    assert row is not None
+    assert row.cells[:, 0].tolist() == list(range(8, 20))
+
+
+def test_what_has_only_just_changed_lengthens_a_row() -> None:
+    search = search_with([{range(8, 22): 3.0}, {range(8, 20): 4.0}])
+    row = search._extended(10, (1, 0), (1, 0, 9, 10))
+    assert row is not None
+    assert row.cells[:, 0].tolist() == list(range(8, 22))
+
+
+def test_a_row_that_no_window_alone_shows_is_none() -> None:
+    search = search_with([{range(8, 13): 4.0}, {range(12, 19): 3.5}])
+    assert search._extended(6, (1, 0), (0, 0, 8, 10)) is None
 
 
 @pytest.mark.parametrize(("crystal", "seed"), [("ws2", 2), ("mos2", 3)])

@@ -10,9 +10,10 @@ from livedetect.detect.arrays import FloatArray
 def planes_of(cells: FloatArray, samples: tuple[int, int]) -> FloatArray:
     """(3, n1, n2) float32 heights, and slopes per sample, of a plane in every cell.
 
-    `cells` (n1, n2) are the heights in the middle of each; how steep it is tell the two beside.
+    `cells` (n1, n2) are the heights in the middle of each; how steep it is tell the two beside,
+    at the edge of the map the one. `samples` are (m1, m2) of a cell.
     """
-    padded = np.pad(np.asarray(cells, np.float32), 1, mode="edge")
+    padded = np.pad(np.asarray(cells, np.float32), 1, mode="reflect", reflect_type="odd")
     down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / np.float32(2 * samples[0])
     across = (padded[1:-1, 2:] - padded[1:-1, :-2]) / np.float32(2 * samples[1])
     return np.stack([padded[1:-1, 1:-1], down, across])
