@@ -21,6 +21,9 @@ ENOUGH_FORETOLD = 1.0
 """Sum of the squares explained, in those that the displacement of one frame is wrong by."""
 TELLING = 0.5
 """Share of the blocks that must tell: in fewer, waves fit by chance, or an edge of the crystal."""
+FEW_BLOCKS, FEWER = 8.0, 4
+"""So few independent blocks, some sixteen cells along each axis, foretell little; what must be
+foretold rises steeply below that, and not above, where waiting leaves markers behind."""
 LEAST_ERROR_PX = 0.07
 """Displacements are hardly known better, and smaller changes do no harm."""
 MOST_BLOCKS = 96
@@ -69,21 +72,21 @@ class ScanDistortion:
         usual = max(self._error2, LEAST_ERROR_PX**2)
         # what failed at first may have learnt
         self._foretold = max(self._foretold + without - left, -ENOUGH_FORETOLD * usual)
-        enough = ENOUGH_FORETOLD * self._by_chance(share) * usual
+        enough = ENOUGH_FORETOLD * self._by_chance * usual
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)
         ridge = np.eye(waves.shape[1]) * self._error2 / self._independent / USUAL_PX**2
         self._shares = np.linalg.solve(self._products + ridge, self._pulls[..., None])[..., 0]
 
-    def _by_chance(self, share: float) -> float:
-        """How much more must be foretold where a `share` of the blocks is all that there is.
+    @property
+    def _by_chance(self) -> float:
+        """How much more must be foretold in a small view.
 
-        In fewer blocks than there are waves these fit by chance, and what made them fit once, an
-        error that all frames have in common, is still there in the next.
+        In a few blocks waves fit by chance, and what made them fit once, an error that all
+        frames have in common, is still there in the next.
         """
-        waves, blocks = self._shares.shape[1], max(share * self._independent, 1.0)
-        return float(max(1.0, waves / blocks) ** 2)
+        return float(max(1.0, FEW_BLOCKS / self._independent) ** FEWER)
 
     def change(self, moved: FloatArray) -> FloatArray:
         """(2, h, w) float32 change of the displacement after a drift by `moved` (x, y), px.
