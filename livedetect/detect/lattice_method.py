@@ -378,7 +378,7 @@ class LatticeMethod:
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
         flagged = self._solitary.without(share > 0, score)
-        lines, new = self._new_lines(), self._regions.grow(flagged)
+        lines, new = self._new_lines(), self._regions.grow(flagged, score)
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:

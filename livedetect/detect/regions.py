@@ -22,6 +22,8 @@ MIN_CELLS = 12
 """Unit cells from which on a connected change is a region."""
 CORE_CELLS = 9
 """A 3 x 3 block is more than neighbouring point defects flag completely."""
+FAINT = 0.1
+"""Of the usual score inside a region, which cells that join it must reach."""
 SOLID_SHARE = 0.5
 """Of a cell's sites: at its rim a region reaches into cells that are still crystal."""
 LINE_ELONGATION = 4.0
@@ -29,7 +31,11 @@ LINE_ELONGATION = 4.0
 LINE_CELLS = 10.0
 """Length of a line at least: a few vacancies in a row are point defects."""
 HOLE_SHARE = 0.6
-"""Of the mean signal above the darkest place of the cell that has to be gone."""
+"""Of the mean signal above the place between the columns that has to be gone."""
+LOST_CONTRAST = 0.7
+"""Of the crystal's, that is left at most where it has gone; its rim still shows some."""
+DARK_COLUMNS = 0.2
+"""Skewness of the mean cell, taken negative, from which on its columns are dark."""
 PERIODIC_SHARE = 0.15
 """Contrast of the mean changed cell, relative to the crystal's, that makes a domain."""
 FINE = 4
@@ -117,17 +123,19 @@ class Regions:
                 near = near | ndimage.binary_dilation(cells, EVERYWHERE, iterations=reach)
         return near
 
-    def grow(self, flagged: BoolArray) -> list[int]:
+    def grow(self, flagged: BoolArray, score: FloatArray) -> list[int]:
         """Take in the flagged cells (n1, n2) of a frame; returns the numbers of new regions.
 
-        A region is told of a little after it was found, when its outline has filled in.
+        A region is told of a little after it was found, when its outline has filled in. `score`
+        (n1, n2) is the best of each cell's flagged sites: what is much fainter than a region is
+        no part of it, or beside a hole a contamination would be lost to it cell by cell.
         """
         self._settling = [(number, left - 1) for number, left in self._settling if left > 0]
         if flagged.any():
-            self._take_in(flagged)
+            self._take_in(flagged, score)
         return [number for number, left in self._settling if left == 0]
 
-    def _take_in(self, flagged: BoolArray) -> None:
+    def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
         large[labels[self.cells]] = True
@@ -136,7 +144,9 @@ class Regions:
             component = labels == label
             known = self.number[component & self.cells]
             if len(known):
-                self.number[component & flagged & ~self.cells] = known[0]
+                inside = score[(self.number == known[0]) & (score > 0)]
+                least = FAINT * float(np.median(inside)) if len(inside) else 0.0
+                self.number[component & flagged & ~self.cells & (score >= least)] = known[0]
             elif is_extended(component):
                 self.number[component] = self._count
                 self._settling.append((self._count, SETTLING_FRAMES))
@@ -274,9 +284,21 @@ def _enters(mask: BoolArray, whole: BoolArray) -> bool:
 
 def _kind(cells: FloatArray, template: FloatArray) -> str:
     """Kind of a wide region from its changed cells (n, m1, m2)."""
-    missing = -float(cells.mean()) / max(float(template.mean() - template.min()), 1e-12)
-    if missing > HOLE_SHARE:
-        return "hole"
     periodic = cells.mean(axis=0)
-    share = float(periodic.std()) / max(float(template.std()), 1e-12)
-    return "domain" if share > PERIODIC_SHARE else "phase"
+    spread = max(float(template.std()), 1e-12)
+    if _gone(float(cells.mean()), periodic, template) > HOLE_SHARE:
+        return "hole"
+    return "domain" if float(periodic.std()) / spread > PERIODIC_SHARE else "phase"
+
+
+def _gone(change: float, periodic: FloatArray, template: FloatArray) -> float:
+    """Share of the mean signal that has gone, between columns there being none.
+
+    Dark columns on a bright ground (annular bright field) leave brightness behind; so does what
+    settles on bright ones, but that leaves their contrast.
+    """
+    off = template - template.mean()
+    if float((off**3).mean()) > -DARK_COLUMNS * float((off**2).mean()) ** 1.5:
+        return -change / max(-float(off.min()), 1e-12)
+    contrast = 1 + float((periodic * off).mean()) / max(float((off**2).mean()), 1e-12)
+    return change / max(float(off.max()), 1e-12) if contrast < LOST_CONTRAST else 0.0

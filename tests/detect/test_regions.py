@@ -5,7 +5,9 @@ import pytest
 from skimage.draw import polygon2mask
 
 from livedetect.detect.detector import Detector
-from livedetect.detect.regions import is_extended
+from livedetect.detect.grid import Grid
+from livedetect.detect.lattice import Lattice
+from livedetect.detect.regions import Regions, _kind, is_extended
 from livedetect.stream.registry import open_simulator
 from livedetect.types import RegionEvent
 from tests.detect.streams import frames, watch
@@ -29,6 +31,43 @@ def test_what_is_a_region_and_what_is_not() -> None:
     small = np.zeros((30, 30), bool)
     small[3:6, 3:6] = True
     assert not is_extended(small)
+
+
+def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
+    """Contamination beside a hole: what it swallows is background no more."""
+    lattice = Lattice(
+        basis_px=10 * np.eye(2), reciprocal=np.eye(2) / 10, indices=np.array([[1, 0], [0, 1]])
+    )
+    regions = Regions(Grid.covering(lattice, (300, 300)))
+    score = np.zeros(regions.cells.shape)
+    score[10:14, 10:14] = 200.0
+    regions.grow(score > 0, score)
+    score[14, 10:14], score[9, 10:14] = 15.0, 60.0
+    regions.grow(score > 0, score)
+    assert regions.cells[9, 10:14].all()
+    assert not regions.cells[14].any()
+
+
+def bumps(sign: float) -> np.ndarray:
+    """A mean cell with one narrow column, bright or dark."""
+    row, col = np.indices((10, 10)) - 4.5
+    return sign * 100 * np.exp(-(row**2 + col**2) / 5)
+
+
+@pytest.mark.parametrize(
+    ("sign", "left", "shift", "kind"),
+    [
+        (1, 0.0, -25.0, "hole"),
+        (-1, 0.3, 20.0, "hole"),  # dark columns leave a bright ground
+        (1, 1.0, 40.0, "phase"),  # something on the crystal
+        (-1, 1.0, 40.0, "phase"),
+        (1, 0.2, 0.0, "domain"),
+    ],
+)
+def test_what_a_region_is_called(sign: float, left: float, shift: float, kind: str) -> None:
+    template = bumps(sign)
+    change = (left - 1) * (template - template.mean()) + shift
+    assert _kind(np.repeat(change[None], 20, axis=0), template) == kind
 
 
 @pytest.mark.parametrize("seed", [1, 2])
