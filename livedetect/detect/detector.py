@@ -33,7 +33,7 @@ from livedetect.detect.relearning import Relearning
 from livedetect.detect.reporting import Standing, frame_result
 from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.state import from_state, to_state
-from livedetect.detect.steadiness import Crowds, Jumps, Pace, Sharpness
+from livedetect.detect.steadiness import Floods, Jumps, Pace, Sharpness
 from livedetect.detect.summing import one_by_one
 from livedetect.detect.tracking import Tracker, positions_of
 from livedetect.errors import LivedetectError, SettingsError
@@ -73,7 +73,7 @@ class Detector:
         self._latest: Frame | None = None
         self._sharpness, self._pace, self._jumps = Sharpness(), Pace(), Jumps()
         self._check: PlaceCheck | None = None
-        self._crowds, self._relearning = Crowds(), Relearning()
+        self._floods, self._relearning = Floods(), Relearning()
         self._book, self._looks = DefectBook(), Looks()
 
     @property
@@ -172,7 +172,7 @@ class Detector:
 
     def _learn_anew(self) -> None:
         self._warm_up.clear()
-        self._check, self._crowds = None, Crowds()
+        self._check, self._floods = None, Floods()
         self._relearning.drop()
         self._sharpness, self._jumps = Sharpness(), Jumps()
         self._looks = Looks()
@@ -288,7 +288,7 @@ class Detector:
         stamp, view = self._stamp(frame.index, frame.time_s), self._view(model)
         trusted = [] if model.alarm.suspends else scored.candidates
         fresh = self._tracker.unexplained(trusted, frame.index)
-        if self._crowds.step(len(fresh)):
+        if self._floods.step(len(fresh)):
             self._check = self._places.check("crowd")
             return self._step_check(self._check, now, events)
         if model.alarm.regions_too:
@@ -320,7 +320,7 @@ class Detector:
                 return self._step_steady(now, events, learning=False)
             return self._quiet_result(frame, scored, events)
         self._check = None
-        self._crowds.trust()
+        self._floods.trust()
         verdict, said = self._places.conclude(check)
         events += self._stamped(frame, said)
         if verdict == "elsewhere":

@@ -156,7 +156,7 @@ class Jumps:
         return max(JUMP_CELLS * cell_px, JUMP_USUAL * float(np.sqrt(self._square)))
 
 
-class Crowds:
+class Floods:
     """So many new defects in one frame that the field may have moved instead."""
 
     def __init__(self) -> None:
