@@ -109,6 +109,17 @@ class Background:
         self._frames = np.where(kept, self._frames + (coverage > FULL), 0.0)
         return level + change
 
+    def centre(self) -> None:
+        """Leave the mean to the frame's offset, which is fitted anew every time.
+
+        Nothing tells how the two share it; growing against each other, they would leave what
+        enters at the edge of the view behind.
+        """
+        known = self._frames > 0
+        if known.any():
+            self._level -= self._level[known].mean()
+            self._slope -= self._slope[known].mean()
+
     def _lose_roughness(self, weight: FloatArray, mass: FloatArray) -> None:
         """Take a share of what smoothing cannot see off level and growth."""
         rough = self._level - self._twiced(self._level, weight, mass)

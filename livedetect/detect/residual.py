@@ -366,10 +366,7 @@ class FrontEnd:
     def _sample(
         self, frame: FloatArray, shift: FloatArray, gain: float, swing: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
-        """(P, Q) and where it has data: the frame, filtered, at the grid's positions.
-
-        Row jitter undone, matched filter, cubic spline.
-        """
+        """(P, Q) samples, row jitter undone, behind the matched filter; where there are any."""
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
             changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
@@ -397,4 +394,6 @@ class FrontEnd:
         """(n1, n2) level of each cell, from its mean residual, covered share and known share."""
         coverage = coverage * ~self.ignored_cells
         new = (2 * known < coverage) & known.any()
-        return self._background.step(means, coverage, new)
+        background = self._background.step(means, coverage, new)
+        self._background.centre()
+        return background

@@ -132,3 +132,18 @@ def test_a_growth_that_is_steep_at_the_edge_is_followed_in_the_cells_that_it_cut
         found = background.step(true + SCATTER * rng.normal(size=CELLS), coverage)
         off.append((found - true)[:, -1].mean() / max(abs(true).max(), 1e-9))
     assert np.abs(off[40:]).max() < 0.1
+
+
+def test_the_mean_is_left_to_the_offset_of_the_frame() -> None:
+    """Growing against each other the two would leave what enters at the edge behind."""
+    rng = np.random.default_rng(105)
+    background = Background(CELLS)
+    true = np.repeat(0.1 * (np.arange(20) - 9.5)[:, None], 20, axis=1)
+    offset = 0.0
+    for number in range(60):
+        means = true + 0.2 * number - offset + SCATTER * rng.normal(size=CELLS)
+        found = background.step(means, np.ones(CELLS))
+        background.centre()
+        offset += float((means - background.expected).mean())
+    assert np.abs(background.expected.mean()) < 0.02
+    assert np.abs(found - true).max() < 0.3
