@@ -118,9 +118,10 @@ class Crowds:
             ages[component] = max(age, 1) if size > largest else age + 1
             sizes[component] = max(size, largest)
             if (wide & component).any():
-                due = age >= WIDE_HELD_FRAMES and not self._told[component].any()
+                known = bool(self._told[component].any())
+                due = age >= WIDE_HELD_FRAMES and not known
                 silent[members[1:] if due else members] = True
-                told[component] = (due and len(members) > 0) or self._told[component].any()
+                told[component] = known or (due and len(members) > 0)
             elif age < HELD_FRAMES:
                 silent[members if age else members[1:]] = True
         self._age, self._size, self._told = ages, sizes, told

@@ -17,7 +17,6 @@ FULL_TURN = 65536
 """Positions within the unit cell are held as 16-bit numbers, which wrap as the cell does."""
 LEAST_OF_ROW = 0.2
 """A row of which less is left is not measured."""
-
 LEAST_NOISE = 0.1
 """Share of what the template does not explain that is noise at least."""
 
