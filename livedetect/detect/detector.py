@@ -81,7 +81,7 @@ class Detector:
         """What the detector is doing."""
         if self._model is None:
             return Phase.WARMING_UP if self._warm_up else Phase.WAITING
-        return Phase.DRIFTED if self._model.alarm.drifted else Phase.LIVE
+        return Phase.LIVE if self._model.alarm.fits else Phase.DRIFTED
 
     @as_set
     def step(self, item: SourceItem) -> FrameResult:
@@ -184,10 +184,10 @@ class Detector:
             return self._reject(objection.to(frame), [])
         events = self._changed_settings(frame)
         self._latest = frame
-        if self._relearning.is_due(frame.index):
-            events += self._take_relearnt(frame)
         if self._model is None:
             return self._step_warm_up(frame, events)
+        if self._relearning.is_due(frame.index):
+            events += self._take_relearnt(frame, self._model)
         return self._step_live(frame, self._model, events)
 
     def _changed_settings(self, frame: Frame) -> list[Event]:
@@ -224,14 +224,14 @@ class Detector:
         self._looks.begin(warm_up, model.method)
         return events + self._introduce(model, warm_up, frame, ("model_ready", {}))
 
-    def _take_relearnt(self, frame: Frame) -> list[Event]:
+    def _take_relearnt(self, frame: Frame, used: CrystalModel) -> list[Event]:
         """Go on with a model learnt from the latest frames; what was known stays known."""
         taken = self._relearning.take()
         try:
             model = self._places.replace(taken)
         except LivedetectError as error:
-            self._relearning.refuse()
-            return self._stamped(frame, [("model_drifted", taken.failed(error))])
+            failed = self._relearning.fail(taken, error, used)
+            return self._stamped(frame, [("model_drifted", failed)])
         self._looks.move(taken.start)
         frames, said = taken.snapshot.frames, taken.said()
         return self._introduce(model, frames, frame, ("model_refitted", said))

@@ -13,6 +13,8 @@ PATIENCE_FRAMES = 5
 CONTRAST_FACTOR = 1.6
 """By which the contrast may differ from what was learnt: noise and shape of the columns are
 then no longer those of the model, though every site still follows its own baseline."""
+RESTORED_FACTOR = 1.3
+"""And within which it is as it was."""
 
 
 class DriftAlarm:
@@ -27,11 +29,19 @@ class DriftAlarm:
         """True while not even extended changes are believed."""
         self.faded = False
         """True while the contrast is far from what was learnt; markers are believed still."""
+        self.hidden = False
+        """True while, besides, the frames show too little of the crystal to be learnt from: what
+        stands out is noise."""
         self.overgrown = False
         """True once regions have covered most of what is watched; the rest is still judged."""
         self._frames = 0
         self._faded_frames = 0
         self._changed_frames = 0
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model describes the crystal, as far as it can be seen."""
+        return not (self.drifted or self.hidden)
 
     @property
     def asks(self) -> bool:
@@ -42,6 +52,11 @@ class DriftAlarm:
         """The model is known not to describe the crystal any more."""
         self.drifted = self.suspends = self.regions_too = True
         self._frames = 0
+
+    def hide(self) -> None:
+        """The latest frames show no lattice: if the contrast has faded, nothing is believed."""
+        self.hidden = self.faded
+        self.suspends = self.suspends or self.hidden
 
     def step(self, outlier_share: float) -> str:
         """Take in the share of one frame; returns what to announce, or an empty string."""
@@ -58,7 +73,7 @@ class DriftAlarm:
                 if self.drifted
                 else "the model fits again"
             )
-        self.suspends = self.drifted or outlier_share > BURST_SHARE
+        self.suspends = not self.fits or outlier_share > BURST_SHARE
         return announcement
 
     def follow_regions(self, changed_share: float) -> str:
@@ -72,9 +87,11 @@ class DriftAlarm:
 
     def follow_contrast(self, contrast: float) -> str:
         """Take in the contrast relative to what was learnt; returns what to announce."""
-        beyond = not 1 / CONTRAST_FACTOR < contrast < CONTRAST_FACTOR
+        factor = RESTORED_FACTOR if self.faded else CONTRAST_FACTOR
+        beyond = not 1 / factor < contrast < factor
         self._faded_frames = self._faded_frames + 1 if beyond != self.faded else 0
         if self._faded_frames < PATIENCE_FRAMES:
             return ""
         self.faded, self._faded_frames = beyond, 0
+        self.hidden = self.hidden and self.faded
         return f"the contrast is {contrast:.2g} times what was learnt" if beyond else ""

@@ -72,10 +72,12 @@ class Taken:
             "unlike_share": self.unlike_share,
         }
 
-    def failed(self, error: Exception) -> dict[str, Any]:
-        """What is said if it cannot be used."""
+    def failed(self, error: Exception, *, silent: bool) -> dict[str, Any]:
+        """What is said if it cannot be used; `silent` if no marker is confirmed any more."""
+        meanwhile = "nothing is confirmed meanwhile; " if silent else ""
         return {
-            "reason": f"the model could not be learnt anew ({error}): set the baseline here",
+            "reason": f"the model could not be learnt anew ({error}): {meanwhile}"
+            "set the baseline here",
             "outlier_share": self.outlier_share,
             "unlike_share": self.unlike_share,
         }
@@ -193,6 +195,13 @@ class Relearning:
             unlike_share=self._shares[1],
             model=learnt,
         )
+
+    def fail(self, taken: Taken, error: Exception, model: CrystalModel) -> dict[str, Any]:
+        """Go on with the `model` in use, as far as it can be believed; what is to be said."""
+        self.refuse()
+        if isinstance(error, LatticeNotFoundError):
+            model.alarm.hide()
+        return taken.failed(error, silent=model.alarm.suspends)
 
     def refuse(self) -> None:
         """Do not try again before the alarm has been off."""

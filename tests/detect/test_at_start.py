@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from livedetect import Detector
+from livedetect import Detector, Frame
 from livedetect.detect.domains import carried_on
 from livedetect.stream.registry import open_simulator
 
 SPEC = "{}?size=256&frames=12&preexisting=0.1&damage=0&detected_e_per_px=2&seed={}"
+SPOTTED = "{}?size=256&frames=30&damage=0&detected_e_per_px=5&seed=3"
 BORDER_PX = 24
 SAME_KIND = {"metal_vacancy": "vacancy", "column_vacancy": "vacancy"}
 
@@ -36,6 +37,20 @@ def test_a_tenth_of_the_columns_is_told_with_its_kind(crystal: str, seed: int) -
     assert len(hits) >= 0.9 * len(lone)
     right = [SAME_KIND.get(d.kind, d.kind) == event.kind for d, event in hits]
     assert np.mean(right) >= 0.8
+
+
+@pytest.mark.parametrize("crystal", ["square", "mos2", "graphene"])
+@pytest.mark.parametrize(("height", "width_px"), [(1.0, 30), (2.0, 45)])
+def test_a_spot_of_contamination_is_no_defect(crystal: str, height: float, width_px: int) -> None:
+    """Every column under it is brighter than its equivalents, and noisier."""
+    rng, told, detector = np.random.default_rng(1), [], Detector()
+    y, x = np.mgrid[:256, :256]
+    spot = 5 * height * np.exp(-((x - 100) ** 2 + (y - 40) ** 2) / 2 / width_px**2)
+    for simulated in open_simulator(SPOTTED.format(crystal)):
+        data = (simulated.frame.data + rng.poisson(spot)).astype(np.float32)
+        result = detector.step(Frame.from_array(data, index=simulated.frame.index))
+        told += [e for e in result.events if e.event.startswith(("defect", "region"))]
+    assert len(told) <= 1
 
 
 def test_what_lies_beyond_the_watched_area_has_no_marker_at_its_fringe() -> None:

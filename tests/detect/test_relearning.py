@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from livedetect import Detector, Frame, Gap, Phase, Settings
+from livedetect.detect.drift_alarm import DriftAlarm
 from livedetect.detect.kernels import why_plain
 from livedetect.detect.relearning import Snapshot, refit
 from livedetect.errors import LatticeNotFoundError
@@ -156,6 +157,42 @@ def test_a_refit_that_fails_is_said_and_the_run_goes_on() -> None:
     assert len([reason for reason in said if "no room" in reason]) == 1
     assert not named(results, "model_refitted")
     assert results[-1].disposition == "scored"
+
+
+def test_nothing_is_confirmed_while_the_latest_frames_show_no_lattice() -> None:
+    """Noise would be judged by the shape that the columns had when they could be seen."""
+    detector = Detector(SETTINGS)
+
+    def hide(_: object) -> None:
+        request = detector.refit_request()
+        if request is not None:
+            detector.install(request.number, LatticeNotFoundError("no lattice"))
+
+    results = run(detector, brightened()[:48], hide)
+    (said,) = [e for e in named(results, "model_drifted") if "no lattice" in e.values["reason"]]
+    assert "nothing is confirmed meanwhile" in said.values["reason"]
+    assert detector.phase is Phase.DRIFTED
+    restored = frames(SPEC)[48:]
+    seen = [detector.step(frame) for frame in restored]
+    assert detector.phase is Phase.LIVE
+    assert seen[-1].disposition == "scored"
+
+
+def test_a_contrast_that_wavers_does_not_bring_the_crystal_back() -> None:
+    alarm = DriftAlarm()
+    for contrast in 5 * [0.6]:
+        alarm.follow_contrast(contrast)
+    alarm.hide()
+    for contrast in 10 * [0.7]:
+        alarm.follow_contrast(contrast)
+        alarm.step(0.0)
+    assert alarm.suspends
+    assert not alarm.fits
+    for contrast in 5 * [0.9]:
+        alarm.follow_contrast(contrast)
+    alarm.step(0.0)
+    assert not alarm.suspends
+    assert alarm.fits
 
 
 def test_it_can_be_left_to_the_operator() -> None:
