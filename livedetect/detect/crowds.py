@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage, sparse
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid, shifted
 from livedetect.detect.method import Candidate
 from livedetect.detect.regions import EVERYWHERE
@@ -20,10 +21,6 @@ WIDE_CELLS = 7
 """Of a 3 x 3 block; more of it than neighbouring point defects flag."""
 WIDE_HELD_FRAMES = 12
 """What is that wide is told as one object if it has not become a region by then."""
-FRINGE_SCORE = 0.1
-"""Of the best score nearby, which the fringe of a point defect does not reach."""
-FRINGE_REACH = 5
-"""Cells across."""
 LOSSES = ("vacancy", "half_vacancy", "dark")
 COMPANY_RADIUS = 1.3
 """Others this close make a point part of something larger, in units of the column scale."""
@@ -149,8 +146,8 @@ def middle_of_wide(score: FloatArray) -> BoolArray:
     A strong point defect flags as many cells, but its fringe is weaker than itself: `score`
     (n1, n2) is the best of each cell's flagged sites, 0 without any.
     """
-    strong = (score > 0) & (score > FRINGE_SCORE * ndimage.maximum_filter(score, FRINGE_REACH))
-    return np.asarray(9 * ndimage.uniform_filter(strong.astype(float), 3) > WIDE_CELLS - 0.5)
+    strong = changed_themselves(score).astype(float)
+    return np.asarray(9 * ndimage.uniform_filter(strong, 3) > WIDE_CELLS - 0.5)
 
 
 def chains(positions: FloatArray, reach_px: float) -> IntArray:

@@ -16,12 +16,18 @@ from scipy import ndimage
 from skimage import measure
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid, shifted
 
 MIN_CELLS = 12
 """Unit cells from which on a connected change is a region."""
 CORE_CELLS = 9
 """A 3 x 3 block is more than neighbouring point defects flag completely."""
+NEAR = 1.5
+"""Mean lattice vectors as far away as which a cell is still a neighbour: on a hexagonal lattice a
+round change holds blocks of seven cells, and hardly ever one of 3 x 3."""
+NEAR_CELLS = 10
+"""Cells in such blocks, two of them side by side, that have changed by themselves."""
 FAINT = 0.1
 """Of the usual score inside a region, which cells that join it must reach."""
 SOLID_SHARE = 0.5
@@ -137,6 +143,7 @@ class Regions:
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
+        themselves = changed_themselves(score)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
         large[labels[self.cells]] = True
         large[0] = False
@@ -147,7 +154,7 @@ class Regions:
                 inside = score[(self.number == known[0]) & (score > 0)]
                 least = FAINT * float(np.median(inside)) if len(inside) else 0.0
                 self.number[component & flagged & ~self.cells & (score >= least)] = known[0]
-            elif is_extended(component):
+            elif is_extended(component, component & themselves, self._grid.lattice.basis_px):
                 self.number[component] = self._count
                 self._settling.append((self._count, SETTLING_FRAMES))
                 self._count += 1
@@ -238,15 +245,29 @@ class Regions:
         return np.asarray(self._grid.origin + (cells + 0.5) @ self._grid.lattice.basis_px)
 
 
-def is_extended(component: BoolArray) -> bool:
-    """True for a connected set of cells that no group of point defects explains."""
+def is_extended(component: BoolArray, themselves: BoolArray, basis_px: FloatArray) -> bool:
+    """True for a connected set of cells that no group of point defects explains.
+
+    Parameters
+    ----------
+    component : (n1, n2) the set.
+    themselves : (n1, n2) those of it that are no fringe, see `changed_themselves`.
+    basis_px : (2, 2) lattice vectors (x, y).
+    """
     size = int(component.sum())
     if size < MIN_CELLS:
         return False
     rows, cols = np.nonzero(component)
-    part = component[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
-    core = ndimage.binary_opening(part, EVERYWHERE).sum()
-    return bool(core >= CORE_CELLS or _is_line(part))
+    box = slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1)
+    block = ndimage.binary_opening(component[box], EVERYWHERE).sum() >= CORE_CELLS
+    near = ndimage.binary_opening(themselves[box], _neighbours(basis_px)).sum() >= NEAR_CELLS
+    return bool(block or near or _is_line(component[box]))
+
+
+def _neighbours(basis_px: FloatArray) -> BoolArray:
+    """(3, 3) a cell and those of its eight neighbours that lie near, on an oblique lattice."""
+    steps = np.moveaxis(np.indices((3, 3)) - 1, 0, -1) @ basis_px
+    return np.asarray(np.hypot(*np.moveaxis(steps, -1, 0)) <= NEAR * np.hypot(*basis_px.T).mean())
 
 
 def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:

@@ -14,23 +14,33 @@ from tests.detect.streams import frames, watch
 
 GROWTH_PX = 2.2
 """Of the radius of a new phase, per frame."""
+SQUARE = np.array([[16.0, 0.0], [0.0, 16.0]])
+HEXAGONAL = np.array([[16.0, 0.0], [-8.0, 13.9]])
 
 
 def test_what_is_a_region_and_what_is_not() -> None:
     cells = np.zeros((30, 30), bool)
     cells[10:14, 10:14] = True
-    assert is_extended(cells)
+    assert is_extended(cells, cells, SQUARE)
     neighbours = np.zeros((30, 30), bool)
     for row, col in ((5, 5), (7, 6), (6, 8), (8, 9)):
         neighbours[row : row + 2, col : col + 2] = True
     assert neighbours.sum() >= 12
-    assert not is_extended(neighbours)
+    assert not is_extended(neighbours, neighbours, SQUARE)
     line = np.zeros((30, 30), bool)
     line[8, 5:20] = True
-    assert is_extended(line)
+    assert is_extended(line, line, SQUARE)
     small = np.zeros((30, 30), bool)
     small[3:6, 3:6] = True
-    assert not is_extended(small)
+    assert not is_extended(small, small, SQUARE)
+
+
+def test_a_round_change_is_a_region_on_an_oblique_lattice() -> None:
+    """Its cells make an ellipse along a diagonal, in which there is no block of 3 x 3."""
+    disc = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]], bool)
+    assert is_extended(disc, disc, HEXAGONAL)
+    assert not is_extended(disc, disc, SQUARE)
+    assert not is_extended(disc, disc & False, HEXAGONAL)
 
 
 def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
