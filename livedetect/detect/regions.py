@@ -48,6 +48,8 @@ FINE = 4
 """Steps per cell in which an outline is drawn, so that it does not cut corners."""
 SETTLING_FRAMES = 2
 """A region is told of so many frames after it was found: its outline is better by then."""
+BEGINNING_FRAMES = 1
+"""And so many more if it was neither filled nor a line yet."""
 ENTERING_REACH = 3
 """Cells around what moves into the view: its front shows piece by piece."""
 SETTLING_REACH = 5
@@ -156,7 +158,8 @@ class Regions:
                 self.number[component & flagged & ~self.cells & (score >= least)] = known[0]
             elif is_extended(component, component & themselves, self._grid.lattice.basis_px):
                 self.number[component] = self._count
-                self._settling.append((self._count, SETTLING_FRAMES))
+                more = 0 if _is_filled(component) else BEGINNING_FRAMES
+                self._settling.append((self._count, SETTLING_FRAMES + more))
                 self._count += 1
 
     def claim(self, cells: IntArray, ahead: IntArray) -> int:
@@ -259,9 +262,13 @@ def is_extended(component: BoolArray, themselves: BoolArray, basis_px: FloatArra
         return False
     rows, cols = np.nonzero(component)
     box = slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1)
-    block = ndimage.binary_opening(component[box], EVERYWHERE).sum() >= CORE_CELLS
     near = ndimage.binary_opening(themselves[box], _neighbours(basis_px)).sum() >= NEAR_CELLS
-    return bool(block or near or _is_line(component[box]))
+    return bool(near or _is_filled(component[box]))
+
+
+def _is_filled(mask: BoolArray) -> bool:
+    """True for a set of cells with a block of 3 x 3, or in a line."""
+    return bool(ndimage.binary_opening(mask, EVERYWHERE).sum() >= CORE_CELLS or _is_line(mask))
 
 
 def _neighbours(basis_px: FloatArray) -> BoolArray:
