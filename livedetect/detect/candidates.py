@@ -85,6 +85,16 @@ def apart_from(known: FloatArray, places: FloatArray, radius_px: float) -> BoolA
     return np.asarray(distances(places, known).min(axis=1, initial=np.inf) > radius_px)
 
 
+def unclaimed(known: FloatArray, places: FloatArray, radius_px: float) -> BoolArray:
+    """(n,) True for `places` (n, 2), the most novel first, that belong to no `known` ones (m, 2).
+
+    Of several within `radius_px` a known defect is the first, and stands there from then on.
+    """
+    near = distances(places, known) < radius_px
+    first = near & (np.cumsum(near, axis=0) == 1)
+    return np.asarray(~first.any(axis=1))
+
+
 def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:
     """(n, 2) where the changes in `patches` lie, sample coordinates, px."""
     centroids = sites.centroids(patches)

@@ -18,12 +18,15 @@ from livedetect.detect.decision import Tail, strictest
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.experts import Experts, Looked
 from livedetect.detect.matched import MatchedFilter, MatchedFilters, SiteShapes, deviate_of
-from livedetect.detect.novelty import NoveltyModel
+from livedetect.detect.novelty import NoveltyModel, fit_novelty
 from livedetect.detect.phased import SitePatches
 from livedetect.detect.profile import fit_profile
 from livedetect.detect.residual import FrontEnd
+from livedetect.settings import Settings
 
 MAX_TRAINING_SITES = 6000
+TRAINING_TRIM = 0.98
+"""Of the patches: the most unusual ones may hold a defect."""
 EXPERTS = 3
 """Each may spend its share of the budget."""
 ROUNDING = 0.999
@@ -88,6 +91,11 @@ class Judgement:
         """
         return form(COMPILED).most_novel(looked, self._experts(threshold))
 
+    def surprise(self, patches: Training) -> FloatArray:
+        """(n,) score of patches as they are, however low."""
+        scores = zip(self._tails, self._scores(patches), strict=True)
+        return np.asarray(np.max([tail.surprise(entry) for tail, entry in scores], axis=0))
+
     def score_at(self, probability: float) -> float:
         """Score that a site of a defect-free frame exceeds with `probability`."""
         return float(-np.log(probability / EXPERTS))
@@ -120,6 +128,21 @@ class Judgement:
     def _scores(self, patches: Training) -> tuple[FloatArray, ...]:
         matched = self.filters.score(patches.z, patches.sublattice, patches.frames)
         return self._novelty.score(patches.z), *matched
+
+
+def fit_judgement(
+    front: FrontEnd,
+    patches: SitePatches,
+    baseline: Baseline,
+    training: Training,
+    settings: Settings,
+) -> Judgement:
+    """The experts of a crystal, from defect-free patches of single frames; not yet calibrated."""
+    energy = (training.z**2).sum(axis=1)
+    normal = training.z[energy <= np.quantile(energy, TRAINING_TRIM)]
+    novelty = fit_novelty(normal, nu=settings.nu, seed=settings.random_seed)
+    noise = front.grid.by_cell(baseline.variance()).mean(axis=(0, 2))
+    return Judgement(novelty, matched_filters(front, patches, noise, training))
 
 
 def matched_filters(

@@ -10,18 +10,18 @@ import numpy as np
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents, well_inside
 from livedetect.detect.baseline import Baseline
-from livedetect.detect.candidates import Coming, apart_from, candidates_of, may_be_fringe
+from livedetect.detect.candidates import Coming, candidates_of, may_be_fringe, unclaimed
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.crowds import Crowds
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
-from livedetect.detect.judgement import Judgement, Training, matched_filters, training_patches
+from livedetect.detect.humps import without_humps
+from livedetect.detect.judgement import Training, fit_judgement, training_patches
 from livedetect.detect.kernels.maps import notable_in
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.level_slip import slip_of_levels
 from livedetect.detect.method import Candidate, Findings, Method, Scored
-from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.outlines import Surroundings, fine_outline, outlined
 from livedetect.detect.phased import Patches, SitePatches
 from livedetect.detect.regions import Region, Regions
@@ -44,7 +44,6 @@ MOST_BORDER_CELLS = 1.5
 """Of a frame with close columns the border would otherwise take too much."""
 FROZEN_RADIUS = 0.8
 """The baseline stays as it is this close to a defect, in units of the column scale."""
-TRAINING_TRIM = 0.98  # of the patches: the most unusual ones may hold a defect
 LOST_BRAGG = 0.3  # of the warm-up's Bragg amplitude: less is not recognised as this crystal
 ROW_CELLS = 64
 """Cells along each axis that tell how rows of an unchanged crystal scatter."""
@@ -83,11 +82,12 @@ class LatticeMethod:
         self._windows: list[Window] = []
         self._marked = np.zeros(self._front.grid.shape, bool)
         self._frozen = self._marked
-        self._beyond = self._known = np.zeros((0, 2))
+        self._unmarked = self._known = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
-        self._judgement = self._fit_judgement(training)
+        known = (self._front, self._patches, self._baseline)
+        self._judgement = fit_judgement(*known, training[1], settings)
         self._judgement.calibrate(training.values(), self._site_probability, bulk_tail)
         self._births = self._find_births(values)
         if self._births:
@@ -128,7 +128,7 @@ class LatticeMethod:
         known = (self._front.grid, self._patches, self._baseline, self._judgement.filters)
         patches = unlike_equivalents(sites, Ground(*known, phases), self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
-        found = self._candidates(self._outside_regions(patches.select(novel)))
+        found = self._candidates(self._eligible(patches.select(novel)))
         return self._within(well_inside(found, self._patches, self._ready, self.merge_radius_px))[0]
 
     def in_warm_up(self) -> Sequence[tuple[int, Candidate]]:
@@ -168,8 +168,8 @@ class LatticeMethod:
         scores = self._patches.best_of_cells(patches)
         burst = self._baseline.outlier_share >= BURST_SHARE
         regions = [] if burst else self._new_regions(share, scores)
-        candidates = self._candidates(self._outside_regions(patches))
-        candidates, self._beyond = self._within(candidates)
+        candidates = self._candidates(self._eligible(patches))
+        candidates, self._unmarked = self._within(candidates)
         return Scored(
             candidates=self._announced(candidates, scores),
             regions=regions,
@@ -214,17 +214,17 @@ class LatticeMethod:
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates.
 
-        Nor around what has changed beyond the watched area: it may drift in.
+        Nor around what has changed and has no marker: it may drift in, or is held back.
         """
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects)
         self._known, footprint, reach = defects, self._patches.footprint, self._frozen_px
-        self._marked = footprint(defects, reach)
+        self._marked = self._frozen = footprint(defects, reach)
         if inside.any():
             self._marked |= self._front.grid.spread(inside)
-        beyond = len(self._beyond) > 0
-        self._frozen = self._marked | footprint(self._beyond, reach) if beyond else self._marked
+        if len(self._unmarked):
+            self._frozen = self._marked | footprint(self._unmarked, reach)
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
@@ -296,14 +296,6 @@ class LatticeMethod:
         seed = self._settings.random_seed
         return training_patches(self._patches, self._baseline, allowed, seed)
 
-    def _fit_judgement(self, training: dict[int, Training]) -> Judgement:
-        single = training[1]
-        energy = (single.z**2).sum(axis=1)
-        normal = single.z[energy <= np.quantile(energy, TRAINING_TRIM)]
-        novelty = fit_novelty(normal, nu=self._settings.nu, seed=self._settings.random_seed)
-        noise = self._front.grid.by_cell(self._baseline.variance()).mean(axis=(0, 2))
-        return Judgement(novelty, matched_filters(self._front, self._patches, noise, single))
-
     def _find_births(self, values: FloatArray) -> list[tuple[int, Candidate]]:
         """Steps in time within the warm-up; their baseline goes back to what was before."""
         threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
@@ -359,20 +351,26 @@ class LatticeMethod:
         inside = [entry for entry, kept in zip(candidates, watched, strict=True) if kept]
         return inside, places[~watched]
 
-    def _outside_regions(self, patches: Patches) -> Patches:
-        """Patches that may become markers."""
+    def _eligible(self, patches: Patches) -> Patches:
+        """Those that may become markers."""
         inside = self._regions.doubtful
-        if not inside.any():
-            return patches
-        return patches.select(~self._patches.of_cell(inside)[patches.site])
+        if inside.any():
+            patches = patches.select(~self._patches.of_cell(inside)[patches.site])
+        known = (self._known, self.merge_radius_px)
+        return without_humps(patches, *known, self._at_hand, self._judgement)
+
+    @property
+    def _at_hand(self) -> Surroundings:
+        return Surroundings(self._front.grid, self._patches, self._windows, self._watched)
 
     def _announced(self, candidates: list[Candidate], score: FloatArray) -> list[Candidate]:
         """Without members of crowds about to become regions; `score` (n1, n2) as for `Crowds`."""
         positions = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         cells = self._patches.cell_of(positions)
-        new = apart_from(self._known, positions, self.merge_radius_px)
+        new = unclaimed(self._known, positions, self.merge_radius_px)
         silent = self._crowds.silent(score * ~self._regions.surroundings, candidates, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
+        self._unmarked = np.concatenate([self._unmarked, positions[silent]])
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
@@ -387,8 +385,7 @@ class LatticeMethod:
         mask = self._regions.solid(number, share)
         change = self._baseline.change()
         region = self._regions.describe(number, mask, change, front.template, rim.cells())
-        at_hand = Surroundings(front.grid, patches, self._windows, self._watched)
-        return outlined(region, fine_outline(mask, at_hand, rim.in_reach))
+        return outlined(region, fine_outline(mask, self._at_hand, rim.in_reach))
 
     def _new_lines(self) -> list[Region]:
         """A row of columns that has changed together."""
