@@ -21,6 +21,15 @@ def middle(values: FloatArray) -> float:
     return float(np.partition(values.ravel(), values.size // 2)[values.size // 2])
 
 
+def nan_quantile(values: FloatArray, q: float) -> FloatArray:
+    """Quantile over the last axis ignoring NaN, 0 where all is NaN."""
+    ordered = np.sort(values, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    index = np.clip(np.round(q * (count - 1)), 0, None).astype(int)
+    picked = np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
+    return np.where(count > 0, picked, 0.0)
+
+
 CACHE_LINE = 64
 """Bytes; a vector that lies across two lines takes two loads."""
 

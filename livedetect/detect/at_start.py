@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.candidates import Coming, may_be_fringe
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.grid import Grid
-from livedetect.detect.kernels.planes import at_samples, planes_of
+from livedetect.detect.humps import humps_of
 from livedetect.detect.matched import MatchedFilters
 from livedetect.detect.method import Candidate
 from livedetect.detect.novelty import fit_novelty
 from livedetect.detect.phased import Patches, SitePatches
-from livedetect.detect.plane import LocalPlane
 from livedetect.detect.warm_up import against_equivalents, bulk_tail
 from livedetect.settings import Settings
 
@@ -30,9 +27,6 @@ AT_START_FALSE = 0.02
 EXPERTS = 3
 FEWEST_SITES = 50
 """Fewer cannot be compared with each other."""
-HUMP_CELLS = 0.7
-"""What is wider lies on the crystal, or is a bend of it, and is no defect."""
-HUMP_ROUNDS = 3
 ROUNDS = 4
 """More find nothing further with a tenth of the sites defective."""
 
@@ -94,7 +88,7 @@ def _compared(sites: IntArray, aside: BoolArray, ground: Ground, settings: Setti
         ground.grid, baseline, ground.phases, ~aside
     )
     known = baseline.known & ground.grid.spread(comparable)
-    difference = difference - _humps(difference, known, ground.grid)
+    difference = difference - humps_of(difference, known, ground.grid)
     sites = sites[np.asarray(patches.of_cell(comparable)[sites], bool)]
     usual = patches.all_true(~aside, sites)
     if usual.sum() < FEWEST_SITES:
@@ -115,26 +109,6 @@ def _compared(sites: IntArray, aside: BoolArray, ground: Ground, settings: Setti
         z=patches.take(difference / np.sqrt(baseline.variance() / frames), sites),
         window_frames=np.full(len(sites), frames),
     )
-
-
-def _humps(difference: FloatArray, usual: BoolArray, grid: Grid) -> FloatArray:
-    """(P, Q) what wide humps add to `difference` (P, Q), by the samples that are `usual` (P, Q).
-
-    A spot of contamination that was there from the start is steeper than the background that is
-    followed from frame to frame. The median of a cell knows it and no single column.
-    """
-    telling = 2 * grid.by_cell(usual).sum(axis=(1, 3)) > np.prod(grid.samples)
-    if not telling.any():
-        return np.zeros_like(difference)
-    by_cell = grid.by_cell(np.where(usual, difference, np.nan)).transpose(0, 2, 1, 3)
-    medians = np.zeros(grid.cells)
-    medians[telling] = np.nanmedian(by_cell[telling], axis=(1, 2))
-    smooth = partial(ndimage.gaussian_filter, sigma=HUMP_CELLS)
-    plane = LocalPlane(telling, smooth, HUMP_CELLS)
-    heights = np.zeros_like(medians)
-    for _ in range(HUMP_ROUNDS):  # planes cut off the top of a hump
-        heights += plane.through(medians - heights, smooth)
-    return at_samples(planes_of(heights, grid.samples), grid.samples)
 
 
 def _by_sublattice(scores: FloatArray, usual: BoolArray, sublattices: IntArray) -> FloatArray:

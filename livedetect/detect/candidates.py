@@ -88,11 +88,12 @@ def apart_from(known: FloatArray, places: FloatArray, radius_px: float) -> BoolA
 def unclaimed(known: FloatArray, places: FloatArray, radius_px: float) -> BoolArray:
     """(n,) True for `places` (n, 2), the most novel first, that belong to no `known` ones (m, 2).
 
-    Of several within `radius_px` a known defect is the first, and stands there from then on.
+    Of those within `radius_px` that a known defect is the nearest to, it is the first, and stands
+    there from then on.
     """
-    near = distances(places, known) < radius_px
-    first = near & (np.cumsum(near, axis=0) == 1)
-    return np.asarray(~first.any(axis=1))
+    apart = distances(places, known)
+    near = (apart < radius_px) & (apart == apart.min(axis=1, keepdims=True, initial=np.inf))
+    return np.asarray(~(near & (np.cumsum(near, axis=0) == 1)).any(axis=1))
 
 
 def places_of(patches: Patches, sites: SitePatches, judgement: Judgement) -> FloatArray:

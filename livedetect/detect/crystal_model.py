@@ -65,6 +65,11 @@ class CrystalModel:
             threshold=self.method.threshold,
         )
 
+    def remember(self, frame: FloatArray, shift: FloatArray) -> None:
+        """Take a frame, float32 (H, W), of drift (x, y) into the mean, if it shows the crystal."""
+        if not self.alarm.hidden:
+            self.mean.add(frame, shift)
+
     def disown(self, regions: Sequence[Region]) -> None:
         """Regions that are not believed are crystal, where the method knows of regions."""
         if isinstance(self.method, Relearnable):

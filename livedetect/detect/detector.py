@@ -233,8 +233,8 @@ class Detector:
             failed = self._relearning.fail(taken, error, used)
             return self._stamped(frame, [("model_drifted", failed)])
         self._looks.move(taken.start)
-        frames, said = taken.snapshot.frames, taken.said()
-        return self._introduce(model, frames, frame, ("model_refitted", said))
+        learnt_from, said = taken.snapshot.frames, ("model_refitted", taken.said())
+        return self._introduce(model, learnt_from, frame, said)
 
     def _introduce(
         self, model: CrystalModel, learnt_from: Sequence[Frame], frame: Frame, said: Said
@@ -291,7 +291,7 @@ class Detector:
         if self._floods.step(len(fresh)):
             self._check = self._places.check("crowd")
             return self._step_check(self._check, now, events)
-        if model.alarm.regions_too:
+        if model.alarm.distrusts_regions:
             model.disown(scored.regions)
         elif learning:
             events += self._book.enter_regions(self._tracker, scored.regions, stamp, view)
@@ -300,10 +300,10 @@ class Detector:
         if not learning:
             return self._result(stamp, "scored", events, scored)
         newcomers = positions_of(self._tracker.newcomers())
-        healed = self._tracker.heal(model.method.signal(newcomers))
+        healed = [] if model.alarm.hidden else self._tracker.heal(model.method.signal(newcomers))
         events += [defect_event("defect_healed", defect, stamp, view) for defect in healed]
         model.method.learn(newcomers)
-        model.mean.add(self._admission.rows.image, scored.shift)
+        model.remember(self._admission.rows.image, scored.shift)
         return self._result(stamp, "scored", events, scored)
 
     def _step_check(self, check: PlaceCheck, now: Judged, events: list[Event]) -> FrameResult:
@@ -348,8 +348,8 @@ class Detector:
 
     def _quiet_result(self, frame: Frame, scored: Scored, events: list[Event]) -> FrameResult:
         """Scored, but not believed."""
-        stamp, quiet = self._stamp(frame.index, frame.time_s), replace(scored, candidates=())
-        return self._result(stamp, "scored", events, quiet)
+        stamp = self._stamp(frame.index, frame.time_s)
+        return self._result(stamp, "scored", events, replace(scored, candidates=()))
 
     def _step_gap(self, gap: Gap) -> FrameResult:
         self._places.area.dose.add(gap)

@@ -30,12 +30,13 @@ class DriftAlarm:
         self.faded = False
         """True while the contrast is far from what was learnt; markers are believed still."""
         self.hidden = False
-        """True while, besides, the frames show too little of the crystal to be learnt from: what
-        stands out is noise."""
+        """True while it has faded so far that the frames show no lattice: what stands out is
+        noise."""
         self.overgrown = False
         """True once regions have covered most of what is watched; the rest is still judged."""
         self._frames = 0
         self._faded_frames = 0
+        self._dimmed = False
         self._changed_frames = 0
 
     @property
@@ -53,9 +54,14 @@ class DriftAlarm:
         self.drifted = self.suspends = self.regions_too = True
         self._frames = 0
 
+    @property
+    def distrusts_regions(self) -> bool:
+        """Whether not even extended changes are believed."""
+        return self.regions_too or self.hidden
+
     def hide(self) -> None:
         """The latest frames show no lattice: if the contrast has faded, nothing is believed."""
-        self.hidden = self.faded
+        self.hidden = self.faded and self._dimmed
         self.suspends = self.suspends or self.hidden
 
     def step(self, outlier_share: float) -> str:
@@ -68,11 +74,10 @@ class DriftAlarm:
             self.drifted = not self.drifted
             self.regions_too = self.regions_too and self.drifted
             self._frames = 0
-            announcement = (
-                "more than 5 % of the sites changed: set the baseline here"
-                if self.drifted
-                else "the model fits again"
-            )
+            if self.drifted:
+                announcement = "more than 5 % of the sites changed: set the baseline here"
+            elif self.fits:
+                announcement = "the model fits again"
         self.suspends = not self.fits or outlier_share > BURST_SHARE
         return announcement
 
@@ -89,9 +94,12 @@ class DriftAlarm:
         """Take in the contrast relative to what was learnt; returns what to announce."""
         factor = RESTORED_FACTOR if self.faded else CONTRAST_FACTOR
         beyond = not 1 / factor < contrast < factor
+        self._dimmed = contrast < 1
         self._faded_frames = self._faded_frames + 1 if beyond != self.faded else 0
         if self._faded_frames < PATIENCE_FRAMES:
             return ""
         self.faded, self._faded_frames = beyond, 0
-        self.hidden = self.hidden and self.faded
-        return f"the contrast is {contrast:.2g} times what was learnt" if beyond else ""
+        if beyond:
+            return f"the contrast is {contrast:.2g} times what was learnt"
+        was_hidden, self.hidden = self.hidden, False
+        return "the crystal can be seen again" if was_hidden else ""

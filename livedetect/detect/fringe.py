@@ -16,4 +16,4 @@ FRINGE_REACH = 5
 def changed_themselves(score: FloatArray) -> BoolArray:
     """(n1, n2) cells that are no fringe, from the best `score` (n1, n2) of each, 0 if unflagged."""
     nearby = ndimage.maximum_filter(score, FRINGE_REACH)
-    return np.asarray((score > 0) & (score > FRINGE_SCORE * nearby))
+    return np.asarray(score > FRINGE_SCORE * nearby)

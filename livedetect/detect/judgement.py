@@ -92,7 +92,7 @@ class Judgement:
         return form(COMPILED).most_novel(looked, self._experts(threshold))
 
     def surprise(self, patches: Training) -> FloatArray:
-        """(n,) score of patches as they are, however low."""
+        """(n,) score of patches as they are, however low, on the scale of `most_novel`."""
         scores = zip(self._tails, self._scores(patches), strict=True)
         return np.asarray(np.max([tail.surprise(entry) for tail, entry in scores], axis=0))
 

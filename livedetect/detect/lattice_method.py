@@ -220,11 +220,11 @@ class LatticeMethod:
         cells = self._patches.cell_of(defects)
         self._solitary.follow(cells, defects)
         self._known, footprint, reach = defects, self._patches.footprint, self._frozen_px
-        self._marked = self._frozen = footprint(defects, reach)
+        marked = footprint(defects, reach)
         if inside.any():
-            self._marked |= self._front.grid.spread(inside)
-        if len(self._unmarked):
-            self._frozen = self._marked | footprint(self._unmarked, reach)
+            marked |= self._front.grid.spread(inside)
+        self._marked, held = marked, len(self._unmarked) > 0
+        self._frozen = marked | footprint(self._unmarked, reach) if held else marked
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
@@ -248,7 +248,7 @@ class LatticeMethod:
 
     def unlike_share(self) -> float | None:
         """See `Relearnable`."""
-        return unlike_share(self._front.grid, self._windows, self._frozen)
+        return unlike_share(self._front.grid, self._windows, self._marked)
 
     def disown(self, regions: Sequence[Region]) -> None:
         """See `Relearnable`."""
@@ -356,11 +356,12 @@ class LatticeMethod:
         inside = self._regions.doubtful
         if inside.any():
             patches = patches.select(~self._patches.of_cell(inside)[patches.site])
-        known = (self._known, self.merge_radius_px)
-        return without_humps(patches, *known, self._at_hand, self._judgement)
+        radius_px, judgement = self.merge_radius_px, self._judgement
+        return without_humps(patches, self._known, radius_px, self._at_hand, judgement)
 
     @property
     def _at_hand(self) -> Surroundings:
+        """What the latest frame's changes are judged by."""
         return Surroundings(self._front.grid, self._patches, self._windows, self._watched)
 
     def _announced(self, candidates: list[Candidate], score: FloatArray) -> list[Candidate]:

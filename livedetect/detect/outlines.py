@@ -35,7 +35,7 @@ TELLING = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a region is judged by."""
+    """What changes are judged by: regions, and points among what lies around them."""
 
     grid: Grid
     """That the cells belong to."""

@@ -153,17 +153,17 @@ class SitePatches:
     def share_of_cells(self, sites: IntArray) -> FloatArray:
         """(n1, n2) part of the sites of each unit cell that are among `sites`."""
         result = np.zeros(self._grid.cells, np.float32)
-        np.add.at(result, self._cells_with(sites), 1 / self.sites_per_cell)
+        np.add.at(result, self.cells_with(sites), 1 / self.sites_per_cell)
         return result
 
     def best_of_cells(self, patches: Patches) -> FloatArray:
         """(n1, n2) highest score of the `patches` of each unit cell, 0 without any."""
         result = np.zeros(self._grid.cells, np.float32)
-        np.maximum.at(result, self._cells_with(patches.site), patches.score)
+        np.maximum.at(result, self.cells_with(patches.site), patches.score)
         return result
 
-    def _cells_with(self, sites: IntArray) -> tuple[IntArray, IntArray]:
-        """Indices (n,), (n,) of the unit cells that `sites` (n,) belong to."""
+    def cells_with(self, sites: IntArray) -> tuple[IntArray, IntArray]:
+        """Indices (n,), (n,) of the unit cells in which the samples of `sites` (n,) lie."""
         n2 = self._grid.cells[1] - 2 * BORDER_CELLS
         within = sites % self._cells_used
         return within // n2 + BORDER_CELLS, within % n2 + BORDER_CELLS

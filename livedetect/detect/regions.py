@@ -24,8 +24,8 @@ MIN_CELLS = 12
 CORE_CELLS = 9
 """A 3 x 3 block is more than neighbouring point defects flag completely."""
 NEAR = 1.5
-"""Mean lattice vectors as far away as which a cell is still a neighbour: on a hexagonal lattice a
-round change holds blocks of seven cells, and hardly ever one of 3 x 3."""
+"""Lengths of the longer lattice vector as far away as which a cell is still a neighbour: on a
+hexagonal lattice a round change holds blocks of seven cells, and hardly ever one of 3 x 3."""
 NEAR_CELLS = 10
 """Cells in such blocks, two of them side by side, that have changed by themselves."""
 FAINT = 0.1
@@ -274,7 +274,7 @@ def _is_filled(mask: BoolArray) -> bool:
 def _neighbours(basis_px: FloatArray) -> BoolArray:
     """(3, 3) a cell and those of its eight neighbours that lie near, on an oblique lattice."""
     steps = np.moveaxis(np.indices((3, 3)) - 1, 0, -1) @ basis_px
-    return np.asarray(np.hypot(*np.moveaxis(steps, -1, 0)) <= NEAR * np.hypot(*basis_px.T).mean())
+    return np.asarray(np.hypot(*np.moveaxis(steps, -1, 0)) <= NEAR * np.hypot(*basis_px.T).max())
 
 
 def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:

@@ -35,6 +35,8 @@ LEAST_WAIT_FRAMES = 2
 """In a slow scan learning takes less than a frame; one more, as the request comes late in it."""
 MOST_WAIT_FRAMES = 30
 """In a fast one it is better to let a frame wait than to judge more with a model that is off."""
+RETRY_FRAMES = 50
+"""After which it is tried again to learn a crystal that could not be seen."""
 USUAL_WAIT_FRAMES = 8
 """Where the source does not say when its frames were taken."""
 
@@ -109,6 +111,7 @@ class Relearning:
         self._install_at = 0
         self._shares = (0.0, 0.0)
         self._refused = False
+        self._hidden_frames = 0
         self._frames: list[Frame] = []
         self._start = np.zeros(2)
         self.restore_derived()
@@ -147,11 +150,11 @@ class Relearning:
         """Take in a scored frame: does the model still fit it? Every `model_drifted` to be said."""
         contrast = scored.registration.gain if scored.registration else 1.0
         said: list[Mapping[str, Any]] = []
-        if change := model.alarm.step(scored.outlier_share):
-            said.append({"reason": change, "outlier_share": scored.outlier_share})
         if change := model.alarm.follow_contrast(contrast):
             said.append({"reason": change, "contrast": contrast})
-        believed = 0.0 if model.alarm.regions_too else scored.changed_share
+        if change := model.alarm.step(scored.outlier_share):
+            said.append({"reason": change, "outlier_share": scored.outlier_share})
+        believed = 0.0 if model.alarm.distrusts_regions else scored.changed_share
         if change := model.alarm.follow_regions(believed):
             said.append({"reason": change, "changed_share": scored.changed_share})
         if refusal := self._collect(frame, scored, model, settings):
@@ -166,6 +169,9 @@ class Relearning:
             self.drop()
             self._refused = False
             return None
+        self._hidden_frames = self._hidden_frames + 1 if model.alarm.hidden else 0
+        if self._hidden_frames >= RETRY_FRAMES:
+            self._hidden_frames, self._refused = 0, False
         method = model.method
         able = settings.rebaseline == "automatic" and isinstance(method, Relearnable)
         if self._wanted is not None or self._refused or not able:
@@ -199,9 +205,9 @@ class Relearning:
     def fail(self, taken: Taken, error: Exception, model: CrystalModel) -> dict[str, Any]:
         """Go on with the `model` in use, as far as it can be believed; what is to be said."""
         self.refuse()
-        if isinstance(error, LatticeNotFoundError):
+        if isinstance(taken.model, LatticeNotFoundError):
             model.alarm.hide()
-        return taken.failed(error, silent=model.alarm.suspends)
+        return taken.failed(error, silent=not model.alarm.fits)
 
     def refuse(self) -> None:
         """Do not try again before the alarm has been off."""

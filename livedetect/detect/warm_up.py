@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
+from livedetect.detect.arrays import BoolArray, FloatArray, IntArray, nan_quantile
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.decision import TAIL_FRACTION, Tail, fit_tail
 from livedetect.detect.grid import Grid
@@ -91,8 +91,8 @@ def _usual(grid: Grid, level: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Median (m1, m2) over the cells of a map (P, Q) with NaN, and its robust spread."""
     stacked = grid.by_cell(level).transpose(1, 3, 0, 2).reshape(*grid.samples, -1)
     with np.errstate(all="ignore"):
-        median = _nan_quantile(stacked, 0.5)
-        width = (_nan_quantile(stacked, 0.75) - _nan_quantile(stacked, 0.25)) / 1.349
+        median = nan_quantile(stacked, 0.5)
+        width = (nan_quantile(stacked, 0.75) - nan_quantile(stacked, 0.25)) / 1.349
     return median, width
 
 
@@ -110,15 +110,6 @@ def bulk_tail(scores: FloatArray) -> Tail:
     scale = max(float(high - low) / float(np.log((1 - BULK[0]) / (1 - BULK[1]))), 1e-6)
     start = float(high + scale * np.log(beyond / TAIL_FRACTION))
     return Tail(start=start, scale=scale)
-
-
-def _nan_quantile(values: FloatArray, q: float) -> FloatArray:
-    """Quantile over the last axis ignoring NaN, 0 where all is NaN."""
-    ordered = np.sort(values, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    index = np.clip(np.round(q * (count - 1)), 0, None).astype(int)
-    picked = np.take_along_axis(ordered, index[..., None], axis=-1)[..., 0]
-    return np.where(count > 0, picked, 0.0)
 
 
 def away_from(

@@ -1,4 +1,4 @@
-"""Crystals of which every tenth column is defective from the start."""
+"""Crystals whose first frames hold defects, or contamination."""
 
 import numpy as np
 import pytest

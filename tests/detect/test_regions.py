@@ -5,6 +5,7 @@ import pytest
 from skimage.draw import polygon2mask
 
 from livedetect.detect.detector import Detector
+from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.regions import Regions, _kind, is_extended
@@ -41,6 +42,24 @@ def test_a_round_change_is_a_region_on_an_oblique_lattice() -> None:
     assert is_extended(disc, disc, HEXAGONAL)
     assert not is_extended(disc, disc, SQUARE)
     assert not is_extended(disc, disc & False, HEXAGONAL)
+
+
+@pytest.mark.parametrize("length", [2.5, 4.0])
+def test_a_row_of_long_cells_is_no_block(length: float) -> None:
+    cells = np.zeros((30, 30), bool)
+    for row in range(5, 13, 2):
+        cells[row, 5:8] = True
+        cells[row + 1, 6] = True
+    assert cells.sum() >= 12
+    assert not is_extended(cells, cells, SQUARE)
+    assert not is_extended(cells, cells, SQUARE * [[1.0], [length]])
+
+
+def test_the_fringe_of_a_strong_defect_has_not_changed_itself() -> None:
+    score = np.zeros((9, 9))
+    score[3:6, 3:6], score[4, 4], score[0, 0] = 15.0, 200.0, 12.0
+    assert np.argwhere(changed_themselves(score)).tolist() == [[0, 0], [4, 4]]
+    assert not changed_themselves(np.zeros((9, 9))).any()
 
 
 def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:

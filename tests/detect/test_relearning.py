@@ -22,6 +22,7 @@ DIMMED = 22
 """From this frame on the signal is half of what it was: the crystal is learnt anew."""
 SPEC = "graphene?size=192&frames=64&detected_e_per_px=12&prescribed=6&births_until=20"
 SPEC += "&damage_from=9&background=0&seed=3"
+LONGER = SPEC.replace("births_until=20", "births_until=56").replace("frames=64", "frames=72")
 
 
 @cache
@@ -157,25 +158,51 @@ def test_a_refit_that_fails_is_said_and_the_run_goes_on() -> None:
     assert len([reason for reason in said if "no room" in reason]) == 1
     assert not named(results, "model_refitted")
     assert results[-1].disposition == "scored"
+    assert results[-1].phase is Phase.LIVE
+
+
+def faded() -> list[Frame]:
+    """A crystal with half of its contrast for a while, in which columns go all the time."""
+    return [
+        dataclasses.replace(frame, data=frame.data // 2) if DIMMED <= frame.index < 60 else frame
+        for frame in frames(LONGER)
+    ]
 
 
 def test_nothing_is_confirmed_while_the_latest_frames_show_no_lattice() -> None:
     """Noise would be judged by the shape that the columns had when they could be seen."""
-    detector = Detector(SETTINGS)
+    detector, phases = Detector(SETTINGS), []
 
     def hide(_: object) -> None:
-        request = detector.refit_request()
-        if request is not None:
+        phases.append(detector.phase)
+        if request := detector.refit_request():
             detector.install(request.number, LatticeNotFoundError("no lattice"))
 
-    results = run(detector, brightened()[:48], hide)
-    (said,) = [e for e in named(results, "model_drifted") if "no lattice" in e.values["reason"]]
-    assert "nothing is confirmed meanwhile" in said.values["reason"]
-    assert detector.phase is Phase.DRIFTED
-    restored = frames(SPEC)[48:]
-    seen = [detector.step(frame) for frame in restored]
+    results = run(detector, faded(), hide)
+    reasons = {e.frame: e.values["reason"] for e in named(results, "model_drifted")}
+    (hidden,) = [frame for frame, reason in reasons.items() if "no lattice" in reason]
+    (seen,) = [frame for frame, reason in reasons.items() if "can be seen again" in reason]
+    assert "nothing is confirmed meanwhile" in reasons[hidden]
+    assert DIMMED < hidden < 50
+    assert 60 <= seen < 66
+    assert set(phases[hidden + 1 : seen]) == {Phase.DRIFTED}
+    meanwhile = [e for r in results[hidden:seen] for e in r.events if e.event != "model_drifted"]
+    assert not meanwhile
     assert detector.phase is Phase.LIVE
-    assert seen[-1].disposition == "scored"
+
+
+def test_regions_are_not_believed_and_nothing_heals_out_of_sight() -> None:
+    alarm = DriftAlarm()
+    for contrast in 5 * [0.6]:
+        alarm.follow_contrast(contrast)
+    assert not alarm.distrusts_regions
+    alarm.hide()
+    assert alarm.distrusts_regions
+    brighter = DriftAlarm()
+    for contrast in 5 * [1.7]:
+        brighter.follow_contrast(contrast)
+    brighter.hide()
+    assert brighter.fits
 
 
 def test_a_contrast_that_wavers_does_not_bring_the_crystal_back() -> None:
