@@ -112,7 +112,7 @@ class Crowds:
             crowded[members] = True
             largest = int(self._size[component].max(initial=0))
             # what grows may still become a region, what does not are points after a while
-            ages[component] = 1 if size > largest else age + 1
+            ages[component] = max(age, 1) if size > largest else age + 1
             sizes[component] = max(size, largest)
             if (wide & component).any():
                 known = bool(self._told[component].any())

@@ -13,7 +13,9 @@ FRINGE_REACH = 5
 """Cells across."""
 
 
-def changed_themselves(score: FloatArray) -> BoolArray:
-    """(n1, n2) cells that are no fringe, from the best `score` (n1, n2) of each, 0 if unflagged."""
-    nearby = ndimage.maximum_filter(score, FRINGE_REACH)
-    return np.asarray(score > FRINGE_SCORE * nearby)
+def changed_themselves(score: FloatArray, share: float = FRINGE_SCORE) -> BoolArray:
+    """(n1, n2) cells that are no fringe, from the best `score` (n1, n2) of each, 0 if unflagged.
+
+    Their scores exceed a `share` of the best nearby.
+    """
+    return np.asarray(score > share * ndimage.maximum_filter(score, FRINGE_REACH))

@@ -82,7 +82,7 @@ class LatticeMethod:
         self._windows: list[Window] = []
         self._marked = np.zeros(self._front.grid.shape, bool)
         self._frozen = self._marked
-        self._unmarked = self._known = np.zeros((0, 2))
+        self._beyond = self._known = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
@@ -169,7 +169,7 @@ class LatticeMethod:
         burst = self._baseline.outlier_share >= BURST_SHARE
         regions = [] if burst else self._new_regions(share, scores)
         candidates = self._candidates(self._eligible(patches))
-        candidates, self._unmarked = self._within(candidates)
+        candidates, self._beyond = self._within(candidates)
         return Scored(
             candidates=self._announced(candidates, scores),
             regions=regions,
@@ -214,7 +214,7 @@ class LatticeMethod:
     def learn(self, defects: FloatArray) -> None:
         """Follow the frame last scored, except around `defects` (n, 2), sample coordinates.
 
-        Nor around what has changed and has no marker: it may drift in, or is held back.
+        Nor around what has changed beyond the watched area: it may drift in.
         """
         inside = self._regions.surroundings
         cells = self._patches.cell_of(defects)
@@ -223,8 +223,8 @@ class LatticeMethod:
         marked = footprint(defects, reach)
         if inside.any():
             marked |= self._front.grid.spread(inside)
-        self._marked, held = marked, len(self._unmarked) > 0
-        self._frozen = marked | footprint(self._unmarked, reach) if held else marked
+        self._marked, beyond = marked, len(self._beyond) > 0
+        self._frozen = marked | footprint(self._beyond, reach) if beyond else marked
         self._front.ignored_cells = inside
         self._baseline.learn(self._front.settled, self._frozen)
 
@@ -248,7 +248,7 @@ class LatticeMethod:
 
     def unlike_share(self) -> float | None:
         """See `Relearnable`."""
-        return unlike_share(self._front.grid, self._windows, self._marked)
+        return unlike_share(self._front.grid, self._windows, self._frozen)
 
     def disown(self, regions: Sequence[Region]) -> None:
         """See `Relearnable`."""
@@ -371,7 +371,6 @@ class LatticeMethod:
         new = unclaimed(self._known, positions, self.merge_radius_px)
         silent = self._crowds.silent(score * ~self._regions.surroundings, candidates, cells, new)
         silent |= self._rows.kept_back(candidates, cells, new)
-        self._unmarked = np.concatenate([self._unmarked, positions[silent]])
         return [entry for entry, quiet in zip(candidates, silent, strict=True) if not quiet]
 
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:

@@ -28,6 +28,8 @@ NEAR = 1.5
 hexagonal lattice a round change holds blocks of seven cells, and hardly ever one of 3 x 3."""
 NEAR_CELLS = 10
 """Cells in such blocks, two of them side by side, that have changed by themselves."""
+EVEN_SHARE = 0.25
+"""Of the best score nearby, which they reach: several vacancies side by side are less even."""
 FAINT = 0.1
 """Of the usual score inside a region, which cells that join it must reach."""
 SOLID_SHARE = 0.5
@@ -145,7 +147,7 @@ class Regions:
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
-        themselves = changed_themselves(score)
+        themselves = changed_themselves(score, EVEN_SHARE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
         large[labels[self.cells]] = True
         large[0] = False
