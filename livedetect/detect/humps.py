@@ -15,6 +15,7 @@ from livedetect.detect.kernels.planes import at_samples, planes_of
 from livedetect.detect.outlines import Surroundings
 from livedetect.detect.phased import Patches
 from livedetect.detect.plane import LocalPlane
+from livedetect.detect.time_window import Window
 
 HUMP_CELLS = 0.7
 """What is wider lies on the crystal, or is a bend of it, and is no defect."""
@@ -78,20 +79,23 @@ def _are_humps(patches: Patches, at_hand: Surroundings, judgement: Judgement) ->
     for window in at_hand.windows:
         here = np.flatnonzero(patches.window_frames == window.frames)
         if len(here):
-            z = np.where(window.valid, window.z, np.nan)
-            own = patches.z[here] - _medians(z, patches.site[here], at_hand)[:, None]
+            own = patches.z[here] - _medians(window, patches.site[here], at_hand)[:, None]
             left = judgement.surprise(Training(sublattices[here], own, window.frames))
             humps[here] = left < OWN_SHARE * patches.score[here]
     return humps
 
 
-def _medians(z: FloatArray, sites: IntArray, at_hand: Surroundings) -> FloatArray:
-    """(n,) float32 of a map (P, Q), NaN where not valid, in 3 x 3 cells around `sites` (n,).
+def _medians(window: Window, sites: IntArray, at_hand: Surroundings) -> FloatArray:
+    """(n,) float32 of the valid z of a window in 3 x 3 cells around `sites` (n,).
 
     Sites lie two cells and more from the edge of the map.
     """
     cells = np.stack(at_hand.patches.cells_with(sites), axis=1)
     asked, which = np.unique(cells, axis=0, return_inverse=True)
     rows, cols = (asked[:, None] + AROUND).transpose(2, 0, 1)
-    around = at_hand.grid.by_cell(z)[rows, :, cols].reshape(len(asked), -1)
+    z, cover = (
+        at_hand.grid.by_cell(entry)[rows, :, cols].reshape(len(asked), -1)
+        for entry in (window.z, window.cover)
+    )
+    around = np.where(cover >= window.least, z, np.nan)
     return np.asarray(nan_quantile(around, 0.5)[which.ravel()], np.float32)
