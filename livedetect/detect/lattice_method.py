@@ -86,8 +86,8 @@ class LatticeMethod:
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
         training = self._training_patches(np.ones(len(self._patches), bool))
-        known = (self._front, self._patches, self._baseline)
-        self._judgement = fit_judgement(*known, training[1], settings)
+        front, patches, baseline = self._front, self._patches, self._baseline
+        self._judgement = fit_judgement(front, patches, baseline, training[1], settings)
         self._judgement.calibrate(training.values(), self._site_probability, bulk_tail)
         self._births = self._find_births(values)
         if self._births:

@@ -147,7 +147,6 @@ class Regions:
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
-        themselves = changed_themselves(score, EVEN_SHARE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
         large[labels[self.cells]] = True
         large[0] = False
@@ -158,7 +157,7 @@ class Regions:
                 inside = score[(self.number == known[0]) & (score > 0)]
                 least = FAINT * float(np.median(inside)) if len(inside) else 0.0
                 self.number[component & flagged & ~self.cells & (score >= least)] = known[0]
-            elif is_extended(component, component & themselves, self._grid.lattice.basis_px):
+            elif is_extended(component, score, self._grid.lattice.basis_px):
                 self.number[component] = self._count
                 more = 0 if _is_filled(component) else BEGINNING_FRAMES
                 self._settling.append((self._count, SETTLING_FRAMES + more))
@@ -250,22 +249,24 @@ class Regions:
         return np.asarray(self._grid.origin + (cells + 0.5) @ self._grid.lattice.basis_px)
 
 
-def is_extended(component: BoolArray, themselves: BoolArray, basis_px: FloatArray) -> bool:
+def is_extended(component: BoolArray, score: FloatArray, basis_px: FloatArray) -> bool:
     """True for a connected set of cells that no group of point defects explains.
 
     Parameters
     ----------
     component : (n1, n2) the set.
-    themselves : (n1, n2) those of it that are no fringe, see `changed_themselves`.
+    score : (n1, n2) the best of each cell's flagged sites, 0 without any.
     basis_px : (2, 2) lattice vectors (x, y).
     """
-    size = int(component.sum())
-    if size < MIN_CELLS:
+    if component.sum() < MIN_CELLS:
         return False
     rows, cols = np.nonzero(component)
     box = slice(rows.min(), rows.max() + 1), slice(cols.min(), cols.max() + 1)
-    near = ndimage.binary_opening(themselves[box], _neighbours(basis_px)).sum() >= NEAR_CELLS
-    return bool(near or _is_filled(component[box]))
+    if _is_filled(component[box]):
+        return True
+    even = component & changed_themselves(score, EVEN_SHARE)
+    near = ndimage.binary_opening(even[box], _neighbours(basis_px))
+    return bool(near.sum() >= NEAR_CELLS)
 
 
 def _is_filled(mask: BoolArray) -> bool:

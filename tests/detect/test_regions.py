@@ -22,26 +22,26 @@ HEXAGONAL = np.array([[16.0, 0.0], [-8.0, 13.9]])
 def test_what_is_a_region_and_what_is_not() -> None:
     cells = np.zeros((30, 30), bool)
     cells[10:14, 10:14] = True
-    assert is_extended(cells, cells, SQUARE)
+    assert is_extended(cells, 1.0 * cells, SQUARE)
     neighbours = np.zeros((30, 30), bool)
     for row, col in ((5, 5), (7, 6), (6, 8), (8, 9)):
         neighbours[row : row + 2, col : col + 2] = True
     assert neighbours.sum() >= 12
-    assert not is_extended(neighbours, neighbours, SQUARE)
+    assert not is_extended(neighbours, 1.0 * neighbours, SQUARE)
     line = np.zeros((30, 30), bool)
     line[8, 5:20] = True
-    assert is_extended(line, line, SQUARE)
+    assert is_extended(line, 1.0 * line, SQUARE)
     small = np.zeros((30, 30), bool)
     small[3:6, 3:6] = True
-    assert not is_extended(small, small, SQUARE)
+    assert not is_extended(small, 1.0 * small, SQUARE)
 
 
 def test_a_round_change_is_a_region_on_an_oblique_lattice() -> None:
     """Its cells make an ellipse along a diagonal, in which there is no block of 3 x 3."""
     disc = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]], bool)
-    assert is_extended(disc, disc, HEXAGONAL)
-    assert not is_extended(disc, disc, SQUARE)
-    assert not is_extended(disc, disc & False, HEXAGONAL)
+    assert is_extended(disc, 1.0 * disc, HEXAGONAL)
+    assert not is_extended(disc, 1.0 * disc, SQUARE)
+    assert not is_extended(disc, 0.0 * disc, HEXAGONAL)
 
 
 @pytest.mark.parametrize("length", [2.5, 4.0])
@@ -51,8 +51,8 @@ def test_a_row_of_long_cells_is_no_block(length: float) -> None:
         cells[row, 5:8] = True
         cells[row + 1, 6] = True
     assert cells.sum() >= 12
-    assert not is_extended(cells, cells, SQUARE)
-    assert not is_extended(cells, cells, SQUARE * [[1.0], [length]])
+    assert not is_extended(cells, 1.0 * cells, SQUARE)
+    assert not is_extended(cells, 1.0 * cells, SQUARE * [[1.0], [length]])
 
 
 def test_the_fringe_of_a_strong_defect_has_not_changed_itself() -> None:
