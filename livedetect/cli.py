@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import sys
 from typing import Annotated
@@ -69,6 +71,8 @@ def shared(
 def main() -> None:
     """Run the command line and exit with its code."""
     _write_any_sign()
+    # a closed run is over: looking for garbage in all that was imported would take a second more
+    atexit.register(gc.freeze)
     try:
         app()
     except SettingsError as error:

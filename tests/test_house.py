@@ -88,6 +88,16 @@ def test_import_is_light():
     assert not set(HEAVY) & set(runs[0].stdout.split()[1:])
 
 
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from livedetect.cli import app; "
+        "app(['--help'], standalone_mode=False); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert not set(HEAVY) & set(done.stdout.split())
+
+
 def test_rooms_keep_to_their_layers():
     code = "from importlinter.cli import lint_imports_command as c; c()"
     done = subprocess.run(

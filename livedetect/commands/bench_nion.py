@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from livedetect.commands.telling import tell
+
 
 def nion(
     size: Annotated[
@@ -30,7 +32,6 @@ def nion(
     from livedetect.bench.nion import CRYSTAL, NionPlan, measure, table
     from livedetect.commands.demo_nion import free_endpoint
     from livedetect.commands.nion_environment import nion_environment_variables, nion_python
-    from livedetect.commands.play import tell
 
     endpoint = free_endpoint()
     bridge = json.dumps({"frames": "tcp://127.0.0.1:0", "results": endpoint})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from livedetect.commands.telling import tell
 from livedetect.commands.viewer_program import ViewerProgram, display_problem
 from livedetect.errors import SourceError
 
@@ -47,7 +48,6 @@ def speed(
     from livedetect.bench.speed import SpeedPlan, as_values, measure, table
     from livedetect.bench.speed_arrival import arrival_line, arrival_ms
     from livedetect.bench.speed_paced import paced_table
-    from livedetect.commands.play import tell
     from livedetect.commands.preparation import prepare_numerics
 
     prepare_numerics(tell)
@@ -77,7 +77,6 @@ def _even(size: int, count: int) -> list[Paced]:
     """Runs at a fixed rate: alone, beside a refit, and beside a viewer where there can be one."""
     from livedetect.bench.speed import SpeedPlan, simulated
     from livedetect.bench.speed_paced import paced, refit_svm
-    from livedetect.commands.play import tell
 
     frames = simulated(SpeedPlan(), size, EVEN_STEPS)
     runs = [

@@ -17,6 +17,7 @@ from livedetect.commands.nion_environment import (
     window_command,
 )
 from livedetect.commands.options import RunOptions
+from livedetect.commands.telling import tell
 from livedetect.errors import SourceError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def demo_nion(options: RunOptions, *, window: bool) -> int:
         Nion Swift is not installed; the message says how to install it.
     """
     from livedetect.commands.interruption import interruptible
-    from livedetect.commands.play import play, tell
+    from livedetect.commands.play import play
     from livedetect.stream.registry import open_source
 
     python = nion_python(tell)
@@ -75,7 +76,6 @@ class Swift:
     """Swift with a crystal under its simulated beam; ends with the ``with`` block."""
 
     def __init__(self, python: Path, frames: str, results: str, *, window: bool) -> None:
-        from livedetect.commands.play import tell
 
         settings: dict[str, Any] = {"frames": frames, "results": results, "action": "blank"}
         wanted = {"LIVEDETECT_LATTICE": CRYSTAL}
@@ -116,7 +116,6 @@ class Swift:
         threading.Thread(target=self._follow, args=[stop], name="swift", daemon=True).start()
 
     def _follow(self, stop: threading.Event) -> None:
-        from livedetect.commands.play import tell
 
         told = Told()
         for line in self._lines():

@@ -8,19 +8,13 @@ import re
 import sys
 from ctypes.util import find_library
 from dataclasses import dataclass
-from importlib import metadata
 
 import typer
 
 import livedetect
-from livedetect.commands.dose_hint import DOSE_KEYS
 from livedetect.commands.viewer_program import has_display
 from livedetect.installing import pip_install
 
-DOSE = (
-    f"A dose in e/Å² needs {', '.join(DOSE_KEYS)}; what the files do not say, the settings do:\n"
-    f"  livedetect run SOURCE {' '.join(f'--set {key}=...' for key in DOSE_KEYS)}"
-)
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)(?:;(.*))?")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 _EXTRAS = {
@@ -60,7 +54,7 @@ def doctor() -> None:
     """Show what is installed, what is missing, and the commands that bring it."""
     needed = requirements()
     missing = [entry for entry in needed if not entry.extra and entry.installed is None]
-    lines = [*computer(), "", *packages(needed), "", *advice(needed), "", DOSE]
+    lines = [*computer(), "", *packages(needed), "", *advice(needed), "", dose_advice()]
     sys.stdout.write("\n".join(lines) + "\n")
     raise typer.Exit(1 if missing else 0)
 
@@ -79,6 +73,8 @@ def computer() -> list[str]:
 
 def requirements() -> list[Requirement]:
     """What livedetect's own metadata ask for, extras for users included."""
+    from importlib import metadata
+
     found = (_requirement(text) for text in metadata.requires("livedetect") or ())
     return [entry for entry in found if entry.extra in ("", *_EXTRAS)]
 
@@ -105,6 +101,16 @@ def advice(needed: list[Requirement]) -> list[str]:
     ]
     lines.append(_apt_line())
     return [line for line in lines if line] or ["Nothing is missing."]
+
+
+def dose_advice() -> str:
+    """What a dose needs, and how to say it."""
+    from livedetect.commands.dose_hint import DOSE_KEYS
+
+    return (
+        f"A dose in e/Å² needs {', '.join(DOSE_KEYS)}; what the files do not say, the settings do:"
+        f"\n  livedetect run SOURCE {' '.join(f'--set {key}=...' for key in DOSE_KEYS)}"
+    )
 
 
 def _pip_line(extra: str, missing: list[Requirement]) -> str:
@@ -140,6 +146,8 @@ def _requirement(text: str) -> Requirement:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from livedetect.commands.play import tell
+from livedetect.commands.telling import tell
 
 
 def keys(

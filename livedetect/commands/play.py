@@ -13,6 +13,7 @@ from livedetect.commands.dose_hint import DoseHint
 from livedetect.commands.folders import make_folder_for, make_folder_to_fill
 from livedetect.commands.options import RunOptions
 from livedetect.commands.overwriting import spare_all_but_events, spare_all_but_logs
+from livedetect.commands.telling import tell
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
 from livedetect.settings import Settings
 
@@ -29,12 +30,6 @@ NOWHERE = "none"
 STANDARD_OUTPUT = "-"
 
 OpenSource = Callable[[Settings, threading.Event], "Source"]
-
-
-def tell(line: str) -> None:
-    """Say something to the user on standard error, which is no part of any result."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from livedetect.commands.interruption import interruptible
+from livedetect.commands.telling import tell
 from livedetect.errors import SourceError
 
 if TYPE_CHECKING:
@@ -74,7 +75,6 @@ def changed_settings(recording: Recording) -> dict[str, Any]:
 
 def recover(session: Session) -> None:
     """Put a session in order that was cut off, by a kill, a crash or a full disk."""
-    from livedetect.commands.play import tell
     from livedetect.stream.recover import recover as put_in_order
 
     found = put_in_order(session)
@@ -94,7 +94,6 @@ def pack(
     ] = False,
 ) -> None:
     """Write a session's frames to one file: BigTIFF with OME metadata, or HDF5 after NeXus."""
-    from livedetect.commands.play import tell
     from livedetect.stream.pack import pack as write_packed
 
     for path in write_packed(session, to, overwrite=overwrite):

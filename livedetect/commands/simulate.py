@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import typer
 
-from livedetect.commands.play import tell
+from livedetect.commands.telling import tell
 from livedetect.errors import LivedetectError, RecordingError, SettingsError
 
 if TYPE_CHECKING:
