@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from livedetect.protocols import Engine, FrameTap, ResultSink, Source
     from livedetect.stream.outcome import RunOutcome
     from livedetect.stream.publish import ResultsPublisher
+    from livedetect.stream.record import Recorder
     from livedetect.stream.session import SessionOptions
     from livedetect.stream.status import CommandSource
 
@@ -42,16 +43,18 @@ class Listeners:
     """See the results."""
     commands: list[CommandSource] = field(default_factory=list)
     """Bring commands."""
+    recorder: Recorder | None = None
+    """The one among them that records, if there is one."""
 
     def add_recorder(self, directory: Path) -> None:
         """Record the session in `directory`."""
         from livedetect.stream.record import Recorder
 
         make_folder_for(directory, "--record", tell)
-        recorder = Recorder(directory, tell)
+        self.recorder = Recorder(directory, tell)
         # first of all, so that an interrupted session is closed before reports are written
-        self.taps.insert(0, recorder)
-        self.sinks.insert(0, recorder)
+        self.taps.insert(0, self.recorder)
+        self.sinks.insert(0, self.recorder)
 
     def add_recorded(self, recorded: Recorded, settings: Settings) -> None:
         """Bring back the commands of a recorded session."""
@@ -76,11 +79,8 @@ class Listeners:
 
     def add_publisher(self, publisher: ResultsPublisher) -> None:
         """Publish frames and results, and take commands."""
-        from livedetect.stream.record import Recorder
-
-        for sink in self.sinks:
-            if isinstance(sink, Recorder):
-                publisher.tell_recording(sink.room)
+        if self.recorder is not None:
+            publisher.tell_recording(self.recorder.room)
         self.commands.append(publisher)
         self.taps.append(publisher)
         self.sinks.append(publisher)
