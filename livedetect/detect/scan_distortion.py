@@ -60,8 +60,8 @@ class ScanDistortion:
         """
         step = max(1, max(usable.shape) // MOST_BLOCKS)
         usable = usable[::step, ::step]
-        if not usable.any() or share < TELLING:
-            return
+        if np.count_nonzero(usable) <= len(self._pulls[0]) or share < TELLING:
+            return  # as few blocks as unknowns are explained by anything
         waves = self._changes(moved)[..., ::step, ::step][..., usable]
         seen = change[..., ::step, ::step][..., usable]
         rows = np.nonzero(usable)[0]
@@ -76,7 +76,7 @@ class ScanDistortion:
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)
-        ridge = np.eye(waves.shape[1]) * self._error2 / self._independent / USUAL_PX**2
+        ridge = np.eye(waves.shape[1]) * usual / self._independent / USUAL_PX**2
         self._shares = np.linalg.solve(self._products + ridge, self._pulls[..., None])[..., 0]
 
     @property

@@ -49,11 +49,25 @@ def test_what_drifts_with_the_specimen_is_none_of_the_scan() -> None:
     assert not learnt(0.0, 1.0).trusted
 
 
-def test_frames_without_a_usable_place_teach_nothing() -> None:
+@pytest.mark.parametrize("blocks", [0, 1, 15])
+def test_frames_with_hardly_a_usable_place_teach_nothing(blocks: int) -> None:
     distortion = ScanDistortion(field(), BLOCK_PX, independent=100)
+    usable = np.zeros(SHAPE, bool)
+    usable.ravel()[:: usable.size // 15][:blocks] = True
     for step in range(9):
-        distortion.take_in(field((9.0, 0.0)) - field(), np.array([step, 0]), np.zeros(SHAPE, bool))
+        moved = np.array([step, 0.4 * step])
+        distortion.take_in(field((step, 0.4 * step)) - field(), moved, usable)
+        assert not distortion.change(moved).any()
     assert not distortion.trusted
+
+
+def test_frames_that_show_nothing_at_all_leave_it_as_it_is() -> None:
+    """A matrix without an inverse would end the run."""
+    distortion = ScanDistortion(field(), BLOCK_PX, independent=100)
+    for _ in range(3):
+        distortion.take_in(np.zeros((2, *SHAPE)), np.zeros(2), np.ones(SHAPE, bool))
+    assert not distortion.trusted
+    assert not distortion.change(np.array([3.0, 1.0])).any()
 
 
 def test_what_has_been_placed_by_it_stays_so() -> None:
