@@ -303,6 +303,7 @@ class LatticeMethod:
         for first, window in steps_in_time(self._baseline.held_out(), len(values)):
             z, length = window.z[None], np.array([window.frames])
             patches = self._most_novel(z, length, notable_in(z), threshold)
+            patches = self._of_columns(patches, [window], threshold)
             if len(patches.site):
                 best[first] = patches
         births: list[tuple[int, Candidate]] = []
@@ -356,13 +357,15 @@ class LatticeMethod:
         inside = self._regions.doubtful
         if inside.any():
             patches = patches.select(~self._patches.of_cell(inside)[patches.site])
-        radius_px, judgement = self.merge_radius_px, self._judgement
-        return without_humps(patches, self._known, radius_px, self._at_hand, judgement)
+        return self._of_columns(patches, self._windows, self.threshold)
 
-    @property
-    def _at_hand(self) -> Surroundings:
-        """What the latest frame's changes are judged by."""
-        return Surroundings(self._front.grid, self._patches, self._windows, self._watched)
+    def _of_columns(self, patches: Patches, windows: Sequence[Window], threshold: float) -> Patches:
+        at_hand, radius_px = self._at_hand(windows), self.merge_radius_px
+        return without_humps(patches, self._known, radius_px, at_hand, self._judgement, threshold)
+
+    def _at_hand(self, windows: Sequence[Window]) -> Surroundings:
+        """What changes in `windows` are judged by."""
+        return Surroundings(self._front.grid, self._patches, windows, self._watched)
 
     def _announced(self, candidates: list[Candidate], score: FloatArray) -> list[Candidate]:
         """Without members of crowds about to become regions; `score` (n1, n2) as for `Crowds`."""
@@ -385,7 +388,7 @@ class LatticeMethod:
         mask = self._regions.solid(number, share)
         change = self._baseline.change()
         region = self._regions.describe(number, mask, change, front.template, rim.cells())
-        return outlined(region, fine_outline(mask, self._at_hand, rim.in_reach))
+        return outlined(region, fine_outline(mask, self._at_hand(self._windows), rim.in_reach))
 
     def _new_lines(self) -> list[Region]:
         """A row of columns that has changed together."""

@@ -51,41 +51,96 @@ def test_columns_that_go_in_and_beside_it_are_told() -> None:
     assert np.mean(found) >= 0.9
 
 
-def lone_window(method: object, change: np.ndarray) -> tuple[Patches, Surroundings]:
-    """The best site of a lasting `change` (P, Q) of z, and what lies around it."""
+@pytest.mark.parametrize(
+    ("crystal", "seeds"), [("graphene", [3]), ("mos2", [1, 3]), ("square", [2])]
+)
+def test_a_spot_that_grows_while_the_crystal_is_learnt_has_no_markers(
+    crystal: str, seeds: list
+) -> None:
+    y, x = np.mgrid[:192, :192]
+    spot = np.exp(-((x - 90) ** 2 + (y - 100) ** 2) / 2 / 14**2)
+    told = []
+    for seed in seeds:
+        detector, rng = Detector(), np.random.default_rng(seed)
+        spec = f"{crystal}?size=192&frames=14&damage=0&drift_px=0&detected_e_per_px=60&seed={seed}"
+        for simulated in open_simulator(spec + "&background=0"):
+            more = rng.poisson(60 * 0.02 * simulated.frame.index * spot)
+            data = (simulated.frame.data + more).astype(np.float32)
+            told += detector.step(Frame.from_array(data, index=simulated.frame.index)).events
+    assert sum(event.event == "model_ready" for event in told) == len(seeds)
+    assert sum(event.event == "defect_confirmed" for event in told) == 0
+
+
+def lone_window(
+    method: object, change: np.ndarray, place: np.ndarray
+) -> tuple[Patches, Surroundings]:
+    """The site nearest to a `place` (2,) in a lasting `change` (P, Q) of z, and what is around."""
     patches, front = method._patches, method._front  # type: ignore[attr-defined]
     (window,) = [entry for entry in method._windows if entry.frames == 8]  # type: ignore[attr-defined]
     seen = dataclasses.replace(window, z=np.where(window.valid, change, 0).astype(np.float32))
-    inner = np.flatnonzero(method._watched)  # type: ignore[attr-defined]
-    z = patches.take(seen.z, inner)
-    training = Training(patches.sublattices(inner), z, 8)
-    score = method._judgement.surprise(training)  # type: ignore[attr-defined]
-    best = np.argmax(score)[None]
-    chosen = Patches(site=inner[best], score=score[best], z=z[best], window_frames=np.array([8]))
+    site = patches.sites_at(place[None])
+    z = patches.take(seen.z, site)
+    score = method._judgement.surprise(Training(patches.sublattices(site), z, 8))  # type: ignore[attr-defined]
+    chosen = Patches(site=site, score=score, z=z, window_frames=np.array([8]))
     return chosen, Surroundings(front.grid, patches, [seen], method._watched)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("wide", "column", "kept"), [(8.0, 0.0, 0), (0.0, -8.0, 1), (8.0, -14.0, 1)]
-)
-def test_a_column_is_told_from_what_lies_on_many(wide: float, column: float, kept: int) -> None:
+@pytest.fixture(scope="module")
+def learnt() -> object:
+    """The method that has learnt a crystal."""
     detector = Detector()
     for simulated in open_simulator("graphene?size=192&frames=24&damage=0&seed=1"):
         detector.step(simulated.frame)
-    method = detector._model.method
-    front, patches = method._front, method._patches
+    return detector._model.method
+
+
+def placed(method: object) -> tuple[np.ndarray, np.ndarray]:
+    """A site (2,) in the middle of the view, and how far from it samples lie, (2, P, Q)."""
+    front, patches = method._front, method._patches  # type: ignore[attr-defined]
     p, q = np.indices(front.grid.shape)
-    x, y = np.moveaxis(front.grid.origin + np.stack([p, q], -1) @ front.grid.steps, -1, 0)
-    middle = patches.positions[np.flatnonzero(method._watched)].mean(axis=0)
+    middle = patches.positions[np.flatnonzero(method._watched)].mean(axis=0)  # type: ignore[attr-defined]
     site = patches.positions[patches.sites_at(middle[None])][0]
-    away = np.hypot(x - site[0], y - site[1])
+    places = front.grid.origin + np.stack([p, q], -1) @ front.grid.steps
+    return site, np.moveaxis(places - site, -1, 0)
+
+
+@pytest.mark.parametrize(
+    ("wide", "column", "kept"), [(8.0, 0.0, 0), (0.0, -8.0, 1), (8.0, -14.0, 1), (-1.0, -5.0, 1)]
+)
+def test_a_column_is_told_from_what_lies_on_many(
+    learnt: object, wide: float, column: float, kept: int
+) -> None:
+    site, offset = placed(learnt)
+    away = np.hypot(*offset)
     change = wide * np.exp(-(away**2) / 2 / 40**2) + column * np.exp(-(away**2) / 2 / 3**2)
-    chosen, at_hand = lone_window(method, change)
-    assert chosen.score[0] > method.threshold
-    nothing = np.zeros((0, 2))
-    left = without_humps(chosen, nothing, 10.0, at_hand, method._judgement)
-    assert len(left.site) == kept
-    known = patches.positions[chosen.site]
-    assert len(without_humps(chosen, known, 10.0, at_hand, method._judgement).site) == 1
+    chosen, at_hand = lone_window(learnt, change, site)
+    judgement, threshold = learnt._judgement, learnt.threshold
+    nothing, known = np.zeros((0, 2)), learnt._patches.positions[chosen.site]
+    assert chosen.score[0] > threshold
+    assert len(without_humps(chosen, nothing, 10.0, at_hand, judgement, threshold).site) == kept
+    assert len(without_humps(chosen, known, 10.0, at_hand, judgement, threshold).site) == 1
     elsewhere = dataclasses.replace(at_hand, windows=[])
-    assert len(without_humps(chosen, nothing, 10.0, elsewhere, method._judgement).site) == 1
+    assert len(without_humps(chosen, nothing, 10.0, elsewhere, judgement, threshold).site) == 1
+
+
+def test_the_rim_of_a_spot_is_no_column(learnt: object) -> None:
+    """Most of what lies around it has not changed."""
+    site, offset = placed(learnt)
+    spot = 6 / (1 + np.exp(-(offset.min(axis=0) + 5) / 2))
+    chosen, at_hand = lone_window(learnt, spot, site)
+    judgement, threshold = learnt._judgement, learnt.threshold
+    assert chosen.score[0] > threshold
+    left = without_humps(chosen, np.zeros((0, 2)), 10.0, at_hand, judgement, threshold)
+    assert not len(left.site)
+
+
+def test_columns_that_go_side_by_side_are_told(learnt: object) -> None:
+    site, offset = placed(learnt)
+    nearest = learnt._front.columns.scale_px / np.sqrt(3) * np.array([1.0, 0.0])
+    change = sum(
+        -8 * np.exp(-(np.hypot(offset[0] - x, offset[1] - y) ** 2) / 2 / 3**2)
+        for x, y in (nearest, 0 * nearest, -nearest)
+    )
+    chosen, at_hand = lone_window(learnt, change, site)
+    judgement, threshold = learnt._judgement, learnt.threshold
+    assert len(without_humps(chosen, np.zeros((0, 2)), 10.0, at_hand, judgement, threshold).site)
