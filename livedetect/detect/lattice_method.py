@@ -16,6 +16,7 @@ from livedetect.detect.crowds import Crowds
 from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
+from livedetect.detect.faint_phases import FaintPhases
 from livedetect.detect.humps import without_humps
 from livedetect.detect.judgement import Training, fit_judgement, training_patches
 from livedetect.detect.kernels.maps import notable_in
@@ -79,6 +80,7 @@ class LatticeMethod:
         self._regions = Regions(self._front.grid)
         self._crowds = Crowds(self._front.grid, scale)
         self._solitary = Solitary(self._front.grid, scale)
+        self._faint_phases = FaintPhases()
         self._windows: list[Window] = []
         self._marked = np.zeros(self._front.grid.shape, bool)
         self._frozen = self._marked
@@ -96,8 +98,8 @@ class LatticeMethod:
         self._judgement.calibrate(training.values(), self._site_probability, fit_tail)
         self._rows = RowSearch(self._front.grid, self._patches, self._judgement.filters)
         middle, places = self._front.grid.middle(ROW_CELLS)
-        some = SitePatches(middle, self._front.columns)
         held_out = self._baseline.held_out(places).windows()
+        some = SitePatches(middle, self._front.columns)
         self._rows.calibrate(held_out, some, self._site_probability)
         levels = self._baseline.levels
         self._phases = phases_of_cells(self._front.grid, *levels, settings.random_seed)
@@ -152,9 +154,8 @@ class LatticeMethod:
             self._baseline.move(self._front.grid, residual.moved_cells)
             self._patches.move(self._front.grid)
             self._regions.move(self._front.grid, residual.moved_cells)
-            self._crowds.move(residual.moved_cells)
-            self._solitary.move(residual.moved_cells)
-            self._rows.move(residual.moved_cells)
+            for part in (self._crowds, self._solitary, self._rows):
+                part.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
             self._marked = self._front.grid.shifted(self._marked, residual.moved_cells)
         self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
@@ -314,11 +315,10 @@ class LatticeMethod:
         ]
         for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
             near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
-            if min(near, default=np.inf) < self.merge_radius_px:
-                continue
-            births.append((first, candidate))
-            where = self._patches.footprint(candidate.position[None], self._frozen_px)
-            self._baseline.restore(values[:first].mean(axis=0), where)
+            if min(near, default=np.inf) >= self.merge_radius_px:
+                births.append((first, candidate))
+                where = self._patches.footprint(candidate.position[None], self._frozen_px)
+                self._baseline.restore(values[:first].mean(axis=0), where)
         return births
 
     def _most_novel(
@@ -378,16 +378,15 @@ class LatticeMethod:
 
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        flagged = self._solitary.without(share > 0, score)
-        lines, new = self._new_lines(), self._regions.grow(flagged, score)
+        faint = self._faint_phases.look(self._windows[-1], self._baseline, self._front, share)
+        flagged = self._solitary.without(share > 0, score) | (faint > 0)
+        lines, new = self._new_lines(), self._regions.grow(flagged, np.maximum(score, faint))
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:
-        front, patches = self._front, self._patches
-        rim = Rim(front, patches, self._watched, self.shift, self._border_px)
-        mask = self._regions.solid(number, share)
-        change = self._baseline.change()
-        region = self._regions.describe(number, mask, change, front.template, rim.cells())
+        rim = Rim(self._front, self._patches, self._watched, self.shift, self._border_px)
+        mask, change = self._regions.solid(number, share), self._baseline.change()
+        region = self._regions.describe(number, mask, change, self._front.template, rim.cells())
         return outlined(region, fine_outline(mask, self._at_hand(self._windows), rim.in_reach))
 
     def _new_lines(self) -> list[Region]:
