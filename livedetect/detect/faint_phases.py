@@ -23,7 +23,7 @@ SURE = 4.0
 """Robust standard deviations from the usual cell; a region takes a dozen such cells, not one."""
 FEWEST_CELLS = 30
 """From which what is usual can be told."""
-RIM_CELLS = 2
+RIM_CELLS = 1
 """Beside what is not known: slopes are taken from the cells around."""
 MOST = 0.6
 """Share of the 3 x 3 cells that must be known."""
@@ -61,9 +61,9 @@ class FaintPhases:
             return nothing
         whole = np.asarray(grid.by_cell(window.valid).all(axis=(1, 3)))
         inner = np.asarray(ndimage.binary_erosion(whole, EVERYWHERE, iterations=RIM_CELLS))
-        if inner.sum() < FEWEST_CELLS:
-            return nothing
         told = _three_by_three(inner.astype(np.float32)) > MOST * EVERYWHERE.size
+        if told.sum() < FEWEST_CELLS:
+            return nothing
         z = _deviation(_in_common(window.z, inner, grid), told)
         sure = told & (z > SURE)
         if not sure.any():
