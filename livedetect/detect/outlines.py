@@ -31,6 +31,8 @@ INSIDE_QUANTILE = 0.7
 HALF = 0.5
 TELLING = 1.0
 """Change, in noise variances, below which a kind of site does not tell inside from outside."""
+STEPS_ACROSS = 64
+"""Of an outline, in which the place farthest from its rim is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,24 @@ def fine_outline(
 
 
 def outlined(region: Region, outline: FloatArray | None) -> Region:
-    """The region with a finer outline, if there is one."""
-    if outline is None:
+    """The region with a finer outline, if there is one, and with a centre inside its outline."""
+    if outline is not None:
+        x, y = outline.T
+        area = float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
+        region = replace(region, outline=outline, area_px2=area)
+    if measure.points_in_poly(region.centre[None], region.outline)[0]:
         return region
-    x, y = outline.T
-    area = float(abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2)
-    return replace(region, outline=outline, area_px2=area)
+    return replace(region, centre=_deepest(region.outline))
+
+
+def _deepest(outline: FloatArray) -> FloatArray:
+    """(x, y) of the place in a polygon (n, 2) that lies farthest from its rim, about."""
+    least, size = outline.min(axis=0), np.ptp(outline, axis=0)
+    step = max(float(size.max()) / STEPS_ACROSS, 1e-6)
+    shape = tuple(np.ceil(size / step).astype(int) + 1)
+    inside = measure.grid_points_in_poly(shape, (outline - least) / step)
+    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    return np.asarray(least + step * np.array(np.unravel_index(np.argmax(depth), shape)))
 
 
 def _changed(
