@@ -71,7 +71,7 @@ def shared(
 def main() -> None:
     """Run the command line and exit with its code."""
     _write_any_sign()
-    # a closed run is over: looking for garbage in all that was imported would take a second more
+    # whatever must be written is closed by name; looking for garbage takes a second at the end
     atexit.register(gc.freeze)
     try:
         app()

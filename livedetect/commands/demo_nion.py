@@ -76,7 +76,6 @@ class Swift:
     """Swift with a crystal under its simulated beam; ends with the ``with`` block."""
 
     def __init__(self, python: Path, frames: str, results: str, *, window: bool) -> None:
-
         settings: dict[str, Any] = {"frames": frames, "results": results, "action": "blank"}
         wanted = {"LIVEDETECT_LATTICE": CRYSTAL}
         if window:
@@ -116,7 +115,6 @@ class Swift:
         threading.Thread(target=self._follow, args=[stop], name="swift", daemon=True).start()
 
     def _follow(self, stop: threading.Event) -> None:
-
         told = Told()
         for line in self._lines():
             for text in told.news(line):

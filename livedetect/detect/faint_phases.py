@@ -1,7 +1,8 @@
 """Second phases that no single site shows well: what 3 x 3 cells have in common is looked at.
 
 A phase whose contrast is less by a third, or a faint superstructure, changes every column a
-little. The mean over cells side by side knows it, and no point defect.
+little. The mean over cells side by side knows it. Cells that a site of their own tells of are
+left out: point defects, holes and domains are found, and outlined, by their sites.
 """
 
 from __future__ import annotations
@@ -13,80 +14,77 @@ from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.grid import Grid
 from livedetect.detect.kernels.planes import planes_of
+from livedetect.detect.outlines import Surroundings
 from livedetect.detect.regions import EVERYWHERE, PERIODIC_SHARE, SOLID_SHARE
-from livedetect.detect.residual import FrontEnd
-from livedetect.detect.time_window import Window
 
 EVERY_FRAMES = 3
-"""So often: a change this faint takes longer than that to be sure of."""
+"""So often: a change this faint takes longer than that to be sure of (decision 31)."""
 SURE = 4.0
 """Robust standard deviations from the usual cell; a region takes a dozen such cells, not one."""
 FEWEST_CELLS = 30
 """From which what is usual can be told."""
-RIM_CELLS = 1
-"""Beside what is not known: slopes are taken from the cells around."""
 MOST = 0.6
-"""Share of the 3 x 3 cells that must be known."""
-PLAIN_SHARE = 0.25
-"""Of the cells flagged by their own sites; where there are more, sites tell it better."""
+"""Of the 3 x 3 cells, that must be known and told of by no site."""
 
 
 class FaintPhases:
     """Looks at every few frames for cells that have changed together."""
 
     def __init__(self) -> None:
-        self._waiting = 0
-        """Frames until the next look."""
+        self._left_out = 0
+        """Frames since the last look, which come without one."""
 
     def look(
-        self,
-        window: Window,
-        baseline: Baseline,
-        front: FrontEnd,
-        share: FloatArray,
+        self, at_hand: Surroundings, baseline: Baseline, template: FloatArray, share: FloatArray
     ) -> FloatArray:
-        """(n1, n2) scores of cells that have changed together, most frames and elsewhere 0.
+        """(n1, n2) scores of cells that have changed together; 0 elsewhere and without a look.
+
+        They compare with the surprise of a site: half the square of a normal deviate.
 
         Parameters
         ----------
-        window : the longest one.
-        baseline : that the latest frame differs from.
-        front : whose grid and mean unit cell they refer to.
+        at_hand : the windows of the latest frame, of which the longest is looked at.
+        baseline : that the frame differs from.
+        template : (m1, m2) mean unit cell.
         share : (n1, n2) part of the sites of each cell that are flagged.
         """
-        grid = front.grid
+        grid, window = at_hand.grid, at_hand.windows[-1]
         nothing = np.zeros(grid.cells, np.float32)
-        self._waiting = (self._waiting or EVERY_FRAMES) - 1
-        if self._waiting:
+        self._left_out = (self._left_out + 1) % EVERY_FRAMES
+        if self._left_out:
             return nothing
         whole = np.asarray(grid.by_cell(window.valid).all(axis=(1, 3)))
-        inner = np.asarray(ndimage.binary_erosion(whole, EVERYWHERE, iterations=RIM_CELLS))
-        told = _three_by_three(inner.astype(np.float32)) > MOST * EVERYWHERE.size
+        # slopes are taken from the cells beside
+        plain = np.asarray(ndimage.binary_erosion(whole, EVERYWHERE)) & (share == 0)
+        told = plain & (_three_by_three(plain.astype(np.float32)) > MOST * EVERYWHERE.size)
         if told.sum() < FEWEST_CELLS:
             return nothing
-        z = _deviation(_in_common(window.z, inner, grid), told)
+        z = _deviation(_in_common(window.z, plain, grid), told)
         sure = told & (z > SURE)
         if not sure.any():
             return nothing
-        power = _in_common(baseline.change(), inner, grid)
-        sure &= power - np.median(power[told]) > (PERIODIC_SHARE * front.template.std()) ** 2
-        return np.where(_told_by_no_site(sure, share), z**2 / 2, nothing).astype(np.float32)
+        # what is kept out of the markers, by the rim, roi or exclude, makes no region either
+        watched = at_hand.patches.share_of_cells(np.flatnonzero(at_hand.watched))
+        power = _in_common(baseline.change(), plain, grid)
+        large = power - np.median(power[told]) > (PERIODIC_SHARE * template.std()) ** 2
+        sure &= large & (watched >= SOLID_SHARE)
+        return np.where(sure, z**2 / 2, nothing).astype(np.float32)
 
 
-def _in_common(values: FloatArray, inner: BoolArray, grid: Grid) -> FloatArray:
+def _in_common(values: FloatArray, plain: BoolArray, grid: Grid) -> FloatArray:
     """(n1, n2) mean square of what a map (P, Q) has in common in 3 x 3 cells.
 
-    Of the cells in `inner`, and without the mean and the slope of each: what settles on a
+    Of the cells in `plain`, and without the mean and the slope of each: what settles on a
     crystal is no phase.
     """
     cells = np.ascontiguousarray(grid.by_cell(values).transpose(1, 3, 0, 2))
     heights, down, across = planes_of(cells.mean(axis=(0, 1)), grid.samples)
     along_p, along_q = (np.arange(m, dtype=np.float32) - (m - 1) / 2 for m in grid.samples)
     cells -= heights + down * along_p[:, None, None, None] + across * along_q[:, None, None]
-    cells *= inner
+    cells *= plain
     common = _three_by_three(cells)
     power = np.einsum("mnij,mnij->ij", common, common) / np.prod(grid.samples)
-    return np.asarray(power / np.maximum(_three_by_three(inner.astype(np.float32)), 1) ** 2)
+    return np.asarray(power / np.maximum(_three_by_three(plain.astype(np.float32)), 1) ** 2)
 
 
 def _three_by_three(cells: FloatArray) -> FloatArray:
@@ -108,14 +106,4 @@ def _deviation(power: FloatArray, told: BoolArray) -> FloatArray:
     root = np.cbrt(power)
     usual = np.median(root[told])
     spread = 1.4826 * np.median(np.abs(root[told] - usual))
-    return np.asarray((root - usual) / max(float(spread), 1e-12))
-
-
-def _told_by_no_site(sure: BoolArray, share: FloatArray) -> BoolArray:
-    """(n1, n2) those sets of connected cells in which few are flagged for the most part."""
-    labels, _ = ndimage.label(sure, EVERYWHERE)
-    cells = np.bincount(labels.ravel())
-    plain = np.bincount(labels.ravel(), weights=(share >= SOLID_SHARE).ravel())
-    faint = plain < PLAIN_SHARE * cells
-    faint[0] = False
-    return np.asarray(faint[labels])
+    return np.asarray((root - usual) / spread if spread > 0 else np.zeros_like(root))

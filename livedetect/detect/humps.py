@@ -98,13 +98,14 @@ def _shared_change(
     of a spot of contamination that outruns the background, and no change of single columns.
     Sites lie two cells and more from the edge of the map.
     """
-    places = np.stack([*at_hand.patches.cells_with(sites), direction.astype(np.int64)], axis=1)
-    asked, which = np.unique(places, axis=0, return_inverse=True)
+    cells = np.stack([*at_hand.patches.cells_with(sites), direction.astype(np.int64)], axis=1)
+    asked, which = np.unique(cells, axis=0, return_inverse=True)
     rows, cols = (asked[:, None, :2] + AROUND).transpose(2, 0, 1)
+    sign = asked[:, 2].astype(np.float32)
     z, cover = (
         at_hand.grid.by_cell(entry)[rows, :, cols].reshape(len(asked), -1)
         for entry in (window.z, window.cover)
     )
-    around = np.where(cover >= window.least, z * asked[:, 2:], np.nan)
-    shared = np.maximum(nan_quantile(around, 0.75) - NOISE_QUARTILE, 0) * asked[:, 2]
+    around = np.where(cover >= window.least, z * sign[:, None], np.nan)
+    shared = np.maximum(nan_quantile(around, 0.75) - NOISE_QUARTILE, 0) * sign
     return np.asarray(shared[which.ravel()], np.float32)

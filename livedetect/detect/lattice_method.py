@@ -378,9 +378,10 @@ class LatticeMethod:
 
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
-        faint = self._faint_phases.look(self._windows[-1], self._baseline, self._front, share)
-        flagged = self._solitary.without(share > 0, score) | (faint > 0)
-        lines, new = self._new_lines(), self._regions.grow(flagged, np.maximum(score, faint))
+        at_hand, template = self._at_hand(self._windows), self._front.template
+        faint = self._faint_phases.look(at_hand, self._baseline, template, share)
+        flagged = self._solitary.without(share + faint > 0, score + faint)
+        lines, new = self._new_lines(), self._regions.grow(flagged, score + faint)
         return lines + [self._described(number, share) for number in new]
 
     def _described(self, number: int, share: FloatArray) -> Region:

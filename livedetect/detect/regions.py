@@ -34,6 +34,8 @@ FAINT = 0.1
 """Of the usual score inside a region, which cells that join it must reach."""
 SOLID_SHARE = 0.5
 """Of a cell's sites: at its rim a region reaches into cells that are still crystal."""
+INSIDE_SHARE = 0.25
+"""Of a region: of a faint phase fewer cells are flagged by their own sites, here and there."""
 LINE_ELONGATION = 4.0
 """Length over width from which on a region is a line."""
 LINE_CELLS = 10.0
@@ -281,9 +283,10 @@ def _neighbours(basis_px: FloatArray) -> BoolArray:
 
 
 def _solid(mask: BoolArray, share: FloatArray) -> BoolArray:
-    """The cells of a mask (n1, n2) that are flagged for the most part, if there are some."""
+    """The cells of a mask (n1, n2) that are flagged for the most part, if they are its inside."""
     solid = mask & (share >= SOLID_SHARE)
-    return solid if solid.sum() >= CORE_CELLS else mask
+    inside = solid.sum() >= max(CORE_CELLS, INSIDE_SHARE * mask.sum())
+    return solid if inside else mask
 
 
 def _innermost(mask: BoolArray) -> tuple[int, ...]:

@@ -24,6 +24,8 @@ TELLING = 0.5
 FEW_BLOCKS, FEWER = 8.0, 4
 """So few independent blocks, some sixteen cells along each axis, foretell little; what must be
 foretold rises steeply below that, and not above, where waiting leaves markers behind."""
+SHEAR_UNKNOWNS = 2
+"""An offset and a slope, taken out along each axis."""
 LEAST_ERROR_PX = 0.07
 """Displacements are hardly known better, and smaller changes do no harm."""
 MOST_BLOCKS = 96
@@ -60,8 +62,9 @@ class ScanDistortion:
         """
         step = max(1, max(usable.shape) // MOST_BLOCKS)
         usable = usable[::step, ::step]
-        if np.count_nonzero(usable) <= len(self._pulls[0]) or share < TELLING:
-            return  # as few blocks as unknowns are explained by anything
+        # as few blocks as unknowns, the shear's among them, are explained by anything
+        if np.count_nonzero(usable) <= len(self._pulls[0]) + SHEAR_UNKNOWNS or share < TELLING:
+            return
         waves = self._changes(moved)[..., ::step, ::step][..., usable]
         seen = change[..., ::step, ::step][..., usable]
         rows = np.nonzero(usable)[0]
@@ -76,6 +79,7 @@ class ScanDistortion:
         self.trusted = self.trusted or self._foretold > enough
         self._products += np.einsum("knb,kmb->knm", waves, waves) / len(rows)
         self._pulls += np.einsum("knb,kb->kn", waves, seen) / len(rows)
+        # never 0, or frames that show nothing would leave nothing to solve
         ridge = np.eye(waves.shape[1]) * usual / self._independent / USUAL_PX**2
         self._shares = np.linalg.solve(self._products + ridge, self._pulls[..., None])[..., 0]
 

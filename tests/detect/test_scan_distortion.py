@@ -49,11 +49,11 @@ def test_what_drifts_with_the_specimen_is_none_of_the_scan() -> None:
     assert not learnt(0.0, 1.0).trusted
 
 
-@pytest.mark.parametrize("blocks", [0, 1, 15])
+@pytest.mark.parametrize("blocks", [0, 1, 15, 17])
 def test_frames_with_hardly_a_usable_place_teach_nothing(blocks: int) -> None:
     distortion = ScanDistortion(field(), BLOCK_PX, independent=100)
     usable = np.zeros(SHAPE, bool)
-    usable.ravel()[:: usable.size // 15][:blocks] = True
+    usable.ravel()[:: usable.size // 17][:blocks] = True
     for step in range(9):
         moved = np.array([step, 0.4 * step])
         distortion.take_in(field((step, 0.4 * step)) - field(), moved, usable)
