@@ -98,6 +98,17 @@ def test_help_loads_nothing_heavy():
     assert not set(HEAVY) & set(done.stdout.split())
 
 
+def test_a_run_loads_what_it_needs_only():
+    code = (
+        "import sys; from livedetect.cli import app; "
+        "app(['run', 'sim:square?size=64&frames=1', '--no-view'], standalone_mode=False); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "numba" in done.stdout.split()
+    assert not {"zarr", "napari", "matplotlib"} & set(done.stdout.split())
+
+
 def test_rooms_keep_to_their_layers():
     code = "from importlinter.cli import lint_imports_command as c; c()"
     done = subprocess.run(
