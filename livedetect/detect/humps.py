@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from scipy import ndimage
 
-from livedetect.detect.arrays import BoolArray, FloatArray, IntArray, nan_quantile
+from livedetect.detect.arrays import BoolArray, FloatArray, nan_quantile
 from livedetect.detect.candidates import apart_from
 from livedetect.detect.grid import Grid
 from livedetect.detect.judgement import Judgement, Training
@@ -27,8 +27,8 @@ FAINT_SHARE = 0.8
 """The same of a patch that would not be told of without it: noise may have lifted a hump."""
 NOISE_QUARTILE = 0.6745
 """Upper quartile of normal noise, standard deviations."""
-AROUND = np.indices((3, 3)).reshape(2, -1).T - 1
-"""(9, 2) a cell and its neighbours."""
+AROUND = np.delete(np.indices((3, 3)).reshape(2, -1).T - 1, 4, axis=0)
+"""(8, 2) from a cell to its neighbours."""
 
 
 def humps_of(difference: FloatArray, known: BoolArray, grid: Grid) -> FloatArray:
@@ -82,30 +82,23 @@ def _own_scores(patches: Patches, at_hand: Surroundings, judgement: Judgement) -
     for window in at_hand.windows:
         here = np.flatnonzero(patches.window_frames == window.frames)
         if len(here):
-            z, sites = patches.z[here], patches.site[here]
-            shared = _shared_change(window, sites, np.sign(z.mean(axis=1)), at_hand)
-            own = Training(sublattices[here], z - shared[:, None], window.frames)
-            left[here] = judgement.surprise(own)
+            own = patches.z[here] - _shared(window, patches.select(here), at_hand)
+            left[here] = judgement.surprise(Training(sublattices[here], own, window.frames))
     return left
 
 
-def _shared_change(
-    window: Window, sites: IntArray, direction: FloatArray, at_hand: Surroundings
-) -> FloatArray:
-    """(n,) float32 change of z that 3 x 3 cells around `sites` (n,) share, in a `direction` (n,).
+def _shared(window: Window, patches: Patches, at_hand: Surroundings) -> FloatArray:
+    """(n, d) float32 change of z that the same places of the cells around share with patches.
 
-    A quarter of the samples go at least so far, less what noise does: that also knows the flank
-    of a spot of contamination that outruns the background, and no change of single columns.
-    Sites lie two cells and more from the edge of the map.
+    A quarter of them, two of eight, go at least so far in the direction of the patch, less what
+    noise does: that knows a spot of contamination, its flank and a second phase, and no change
+    of single columns. Sites lie two cells and more from the edge of the map.
     """
-    cells = np.stack([*at_hand.patches.cells_with(sites), direction.astype(np.int64)], axis=1)
-    asked, which = np.unique(cells, axis=0, return_inverse=True)
-    rows, cols = (asked[:, None, :2] + AROUND).transpose(2, 0, 1)
-    sign = asked[:, 2].astype(np.float32)
-    z, cover = (
-        at_hand.grid.by_cell(entry)[rows, :, cols].reshape(len(asked), -1)
-        for entry in (window.z, window.cover)
-    )
-    around = np.where(cover >= window.least, z * sign[:, None], np.nan)
-    shared = np.maximum(nan_quantile(around, 0.75) - NOISE_QUARTILE, 0) * sign
-    return np.asarray(shared[which.ravel()], np.float32)
+    m1, m2 = at_hand.grid.samples
+    around = AROUND @ (m1 * at_hand.grid.shape[1], m2)
+    samples = at_hand.patches.samples(patches.site)[..., None] + around
+    direction = np.sign(patches.z.mean(axis=1)).astype(np.float32)[:, None]
+    covered = window.cover.ravel()[samples] >= window.least
+    z = np.where(covered, window.z.ravel()[samples] * direction[..., None], np.nan)
+    usual = np.where(covered.any(axis=-1), NOISE_QUARTILE, 0)
+    return np.asarray((nan_quantile(z, 0.75) - usual) * direction, np.float32)
