@@ -76,23 +76,36 @@ def without_humps(
 
 
 def _own_scores(patches: Patches, at_hand: Surroundings, judgement: Judgement) -> FloatArray:
-    """(n,) what patches score without the change that the cells around them share."""
+    """(n,) what patches score without the change that the cells around them share.
+
+    The higher of two: cells as a whole know a spot of contamination and its flank, the same
+    places of them also a second phase, in which a column may still go by itself.
+    """
     left = patches.score.astype(float)
     sublattices = at_hand.patches.sublattices(patches.site)
     for window in at_hand.windows:
         here = np.flatnonzero(patches.window_frames == window.frames)
-        if len(here):
-            own = patches.z[here] - _shared(window, patches.select(here), at_hand)
-            left[here] = judgement.surprise(Training(sublattices[here], own, window.frames))
+        if not len(here):
+            continue
+        chosen = patches.select(here)
+        left[here] = np.max(
+            [
+                judgement.surprise(Training(sublattices[here], chosen.z - shared, window.frames))
+                for shared in _shared(window, chosen, at_hand)
+            ],
+            axis=0,
+        )
     return left
 
 
-def _shared(window: Window, patches: Patches, at_hand: Surroundings) -> FloatArray:
-    """(n, d) float32 change of z that the same places of the cells around share with patches.
+def _shared(
+    window: Window, patches: Patches, at_hand: Surroundings
+) -> tuple[FloatArray, FloatArray]:
+    """(n, 1) and (n, d) float32 change of z that 3 x 3 cells, and the same places of them, share.
 
-    A quarter of them, two of eight, go at least so far in the direction of the patch, less what
-    noise does: that knows a spot of contamination, its flank and a second phase, and no change
-    of single columns. Sites lie two cells and more from the edge of the map.
+    A quarter of the samples, or two of the eight places around, go at least so far in the
+    direction of the patch, less what noise does. Sites lie two cells and more from the edge of
+    the map.
     """
     m1, m2 = at_hand.grid.samples
     around = AROUND @ (m1 * at_hand.grid.shape[1], m2)
@@ -101,4 +114,20 @@ def _shared(window: Window, patches: Patches, at_hand: Surroundings) -> FloatArr
     covered = window.cover.ravel()[samples] >= window.least
     z = np.where(covered, window.z.ravel()[samples] * direction[..., None], np.nan)
     usual = np.where(covered.any(axis=-1), NOISE_QUARTILE, 0)
-    return np.asarray((nan_quantile(z, 0.75) - usual) * direction, np.float32)
+    places = (nan_quantile(z, 0.75) - usual) * direction
+    return _shared_by_cells(window, patches, at_hand, direction), np.asarray(places, np.float32)
+
+
+def _shared_by_cells(
+    window: Window, patches: Patches, at_hand: Surroundings, direction: FloatArray
+) -> FloatArray:
+    """(n, 1) float32 what 3 x 3 cells as a whole share, in a `direction` (n, 1)."""
+    here = np.stack(at_hand.patches.cells_with(patches.site), axis=1)[:, None]
+    rows, cols = np.concatenate([here, here + AROUND], axis=1).transpose(2, 0, 1)
+    z, cover = (
+        at_hand.grid.by_cell(entry)[rows, :, cols].reshape(len(here), -1)
+        for entry in (window.z, window.cover)
+    )
+    around = np.where(cover >= window.least, z * direction, np.nan)
+    shared = np.maximum(nan_quantile(around, 0.75) - NOISE_QUARTILE, 0)[:, None]
+    return np.asarray(shared * direction, np.float32)
