@@ -36,7 +36,7 @@ def with_a_faint_phase(spec: str, seed: int) -> tuple[list, float]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_phase_of_less_contrast_is_one_region(seed: int) -> None:
-    spec = f"mos2?size=256&frames=74&damage=0&detected_e_per_px=2&drift_px=0&seed={seed}"
+    spec = f"graphene?size=256&frames=74&damage=0&detected_e_per_px=2&drift_px=0&seed={seed}"
     told, radius = with_a_faint_phase(spec, seed)
     regions = [event for event in told if event.event == "region_confirmed"]
     markers = [event for event in told if event.event == "defect_confirmed"]
