@@ -102,3 +102,11 @@ def _drawn(columns: np.ndarray, shift: np.ndarray, size: int, sigma: float = 2.3
     x, y = (columns[:, :2] + shift).T[..., None]
     across, down = (np.exp(-((places - at) ** 2) / (2 * sigma**2)) for at in (x, y))
     return (columns[:, 2, None] * down).T @ across / (2 * np.pi * sigma**2)
+
+
+def learnt_method(spec: str) -> object:
+    """The method of a detector that has seen a whole simulated stream."""
+    detector = Detector()
+    for simulated in open_simulator(spec):
+        detector.step(simulated.frame)
+    return detector._model.method

@@ -9,6 +9,7 @@ from scipy import ndimage
 from livedetect import Detector, Frame, Settings
 from livedetect.detect.faint_phases import EVERY_FRAMES, FaintPhases
 from livedetect.stream.registry import open_simulator
+from tests.detect.streams import learnt_method
 
 LOSS = 0.3
 """Of the contrast."""
@@ -51,10 +52,7 @@ def test_a_phase_of_less_contrast_is_one_region(seed: int) -> None:
 @pytest.fixture(scope="module")
 def learnt() -> object:
     """The method that has learnt a crystal."""
-    detector = Detector()
-    for simulated in open_simulator("graphene?size=384&frames=24&damage=0&seed=1"):
-        detector.step(simulated.frame)
-    return detector._model.method
+    return learnt_method("graphene?size=384&frames=24&damage=0&seed=1")
 
 
 def looked(method: object, change: np.ndarray, share: np.ndarray) -> np.ndarray:

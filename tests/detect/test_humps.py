@@ -11,6 +11,7 @@ from livedetect.detect.judgement import Training
 from livedetect.detect.outlines import Surroundings
 from livedetect.detect.phased import Patches
 from livedetect.stream.registry import open_simulator
+from tests.detect.streams import learnt_method
 
 SPEC = "{}?size=256&frames=70&detected_e_per_px=5&seed={}"
 SPOT_PX = 30.0
@@ -88,10 +89,7 @@ def lone_window(
 @pytest.fixture(scope="module")
 def learnt() -> object:
     """The method that has learnt a crystal."""
-    detector = Detector()
-    for simulated in open_simulator("graphene?size=192&frames=24&damage=0&seed=1"):
-        detector.step(simulated.frame)
-    return detector._model.method
+    return learnt_method("graphene?size=192&frames=24&damage=0&seed=1")
 
 
 def placed(method: object) -> tuple[np.ndarray, np.ndarray]:
