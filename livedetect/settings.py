@@ -99,6 +99,8 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("roi", "exclude"):
             object.__setattr__(self, name, _tuples(getattr(self, name)))
+        if _fits(self.exclude, tuple[int, ...]) and self.exclude:  # one, without its own brackets
+            object.__setattr__(self, "exclude", (self.exclude,))
         _check(self)
         if isinstance(self.integrate, str) and self.integrate != "auto":
             raise SettingsError(f"integrate = {self.integrate!r}: a number of frames, or auto")

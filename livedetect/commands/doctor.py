@@ -73,7 +73,7 @@ def computer() -> list[str]:
 
 def requirements() -> list[Requirement]:
     """What livedetect's own metadata ask for, extras for users included."""
-    from importlib import metadata
+    from importlib import metadata  # here: no other command waits for it at its start
 
     found = (_requirement(text) for text in metadata.requires("livedetect") or ())
     return [entry for entry in found if entry.extra in ("", *_EXTRAS)]
@@ -146,7 +146,7 @@ def _requirement(text: str) -> Requirement:
 
 
 def _version(name: str) -> str | None:
-    from importlib import metadata
+    from importlib import metadata  # here: no other command waits for it at its start
 
     try:
         return metadata.version(name)

@@ -68,7 +68,7 @@ def why_compiling(directory: Path, began_unix_s: float) -> str:
             f"processor is not the one for which those in {directory} were stored ..."
         )
     return (
-        "Compiling the numerics, about a minute; once for this installation, "
+        "Compiling the numerics, half a minute to a minute; once for this installation, "
         f"then they are read from {directory} ..."
     )
 

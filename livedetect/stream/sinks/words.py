@@ -66,9 +66,10 @@ def _lengths(lattice: Any) -> str:
 def _defect(values: Mapping[str, Any]) -> str:
     early = ", formed during warm-up" if values["during_warm_up"] else ""
     score = "" if values["score"] is None else f", score {values['score']:.1f}"
+    region = "" if values["region_id"] is None else f", marks region {values['region_id']}"
     return (
         f"defect {values['defect_id']} ({_kind(values)}) at {_place(values)}{score}, "
-        f"first seen in frame {values['first_seen_frame']}{early}"
+        f"first seen in frame {values['first_seen_frame']}{early}{region}"
     )
 
 
@@ -83,7 +84,8 @@ def _place(values: Mapping[str, Any]) -> str:
 
 def _region(values: Mapping[str, Any]) -> str:
     area = values["area_nm2"]
-    return f"{values['kind']} {values['region_id']}" + (f" of {area:.2f} nm²" if area else "")
+    size = f" of {area:.2f} nm²" if area else ""
+    return f"region {values['region_id']} ({str(values['kind']).replace('_', ' ')}){size}"
 
 
 def _gap(values: Mapping[str, Any]) -> str:

@@ -51,6 +51,7 @@ SENTENCES = {
     "position": (defect(), "x 12.3, y 5.0 px"),
     "first seen": (defect(), "first seen in frame 8"),
     "in the warm-up": (defect(during_warm_up=True), "during warm-up"),
+    "of a region": (defect(region_id=2), "in frame 8, marks region 2"),
     "without a score": (defect(score=None), "defect 4"),
     "healed": (defect("defect_healed"), "defect 4 healed"),
     "moved": (defect("defect_migrated"), "moved to x 12.3"),
@@ -108,7 +109,7 @@ def test_regions_have_their_size_where_it_is_known():
         polygon_px=(),
         area_nm2=1.5,
     )
-    assert "hole 2 of 1.50 nm²" in sentence(region)
+    assert "region 2 (hole) of 1.50 nm²" in sentence(region)
 
 
 @pytest.mark.parametrize("reason", ["skipped", "duplicate"])
