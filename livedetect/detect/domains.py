@@ -42,7 +42,7 @@ def phases_of_cells(grid: Grid, level: FloatArray, known: BoolArray, seed: int) 
     ----------
     level, known : (P, Q) lasting difference from the mean cell, and where it is known.
     """
-    usable = np.asarray(grid.by_cell(known).all(axis=(1, 3)))
+    usable = grid.whole_cells(known)
     cells = grid.by_cell(level).transpose(0, 2, 1, 3).reshape(*grid.cells, -1)
     cells = cells - cells.mean(axis=-1, keepdims=True)
     cells = cells * usable[..., None]

@@ -53,29 +53,32 @@ class FaintPhases:
         self._left_out = (self._left_out + 1) % EVERY_FRAMES
         if self._left_out:
             return nothing
-        whole = np.asarray(grid.by_cell(window.valid).all(axis=(1, 3)))
+        whole = grid.whole_cells(window.valid)
         # slopes are taken from the cells beside
         plain = np.asarray(ndimage.binary_erosion(whole, EVERYWHERE)) & (share == 0)
-        told = plain & (_three_by_three(plain.astype(np.float32)) > MOST * EVERYWHERE.size)
+        around = _three_by_three(plain.astype(np.float32))
+        told = plain & (around > MOST * EVERYWHERE.size)
         if told.sum() < FEWEST_CELLS:
             return nothing
-        z = _deviation(_in_common(window.z, plain, grid), told)
+        z = _deviation(_in_common(window.z, plain, around, grid), told)
         sure = told & (z > SURE)
         if not sure.any():
             return nothing
         # what is kept out of the markers, by the rim, roi or exclude, makes no region either
         watched = at_hand.patches.share_of_cells(np.flatnonzero(at_hand.watched))
-        power = _in_common(baseline.change(), plain, grid)
+        power = _in_common(baseline.change(), plain, around, grid)
         large = power - np.median(power[told]) > (PERIODIC_SHARE * template.std()) ** 2
         sure &= large & (watched >= SOLID_SHARE)
         return np.where(sure, z**2 / 2, nothing).astype(np.float32)
 
 
-def _in_common(values: FloatArray, plain: BoolArray, grid: Grid) -> FloatArray:
+def _in_common(
+    values: FloatArray, plain: BoolArray, around: FloatArray, grid: Grid
+) -> FloatArray:
     """(n1, n2) mean square of what a map (P, Q) has in common in 3 x 3 cells.
 
-    Of the cells in `plain`, and without the mean and the slope of each: what settles on a
-    crystal is no phase.
+    Of the cells in `plain`, `around` so many of the nine, and without the mean and the slope of
+    each: what settles on a crystal is no phase.
     """
     cells = np.ascontiguousarray(grid.by_cell(values).transpose(1, 3, 0, 2))
     heights, down, across = planes_of(cells.mean(axis=(0, 1)), grid.samples)
@@ -84,7 +87,7 @@ def _in_common(values: FloatArray, plain: BoolArray, grid: Grid) -> FloatArray:
     cells *= plain
     common = _three_by_three(cells)
     power = np.einsum("mnij,mnij->ij", common, common) / np.prod(grid.samples)
-    return np.asarray(power / np.maximum(_three_by_three(plain.astype(np.float32)), 1) ** 2)
+    return np.asarray(power / np.maximum(around, 1) ** 2)
 
 
 def _three_by_three(cells: FloatArray) -> FloatArray:

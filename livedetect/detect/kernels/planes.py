@@ -13,10 +13,11 @@ def planes_of(cells: FloatArray, samples: tuple[int, int]) -> FloatArray:
     `cells` (n1, n2) are the heights in the middle of each; how steep it is tell the two beside,
     at the edge of the map the one. `samples` are (m1, m2) of a cell.
     """
-    padded = np.pad(np.asarray(cells, np.float32), 1, mode="reflect", reflect_type="odd")
-    down = (padded[2:, 1:-1] - padded[:-2, 1:-1]) / np.float32(2 * samples[0])
-    across = (padded[1:-1, 2:] - padded[1:-1, :-2]) / np.float32(2 * samples[1])
-    return np.stack([padded[1:-1, 1:-1], down, across])
+    planes = np.empty((3, *cells.shape), np.float32)
+    planes[0] = cells
+    _slopes(planes[0], samples[0], planes[1])
+    _slopes(planes[0].T, samples[1], planes[2].T)
+    return planes
 
 
 def at_samples(planes: FloatArray, samples: tuple[int, int]) -> FloatArray:
@@ -25,3 +26,14 @@ def at_samples(planes: FloatArray, samples: tuple[int, int]) -> FloatArray:
     height, along_p, along_q = planes[:, :, None, :, None]
     whole = height + along_p * down[:, None, None] + along_q * across
     return np.asarray(whole.reshape(-1, planes.shape[2] * samples[1]), np.float32)
+
+
+def _slopes(heights: FloatArray, samples: int, out: FloatArray) -> None:
+    """Slopes per sample along the first axis, into `out`; one row alone has none."""
+    if len(heights) < 2:
+        out[:] = 0
+        return
+    np.subtract(heights[2:], heights[:-2], out=out[1:-1])
+    out[0] = 2 * (heights[1] - heights[0])
+    out[-1] = 2 * (heights[-1] - heights[-2])
+    out /= 2 * samples
