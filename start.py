@@ -8,6 +8,7 @@
 everything that the tests need, runs them and says in its last line whether all is well.
 """
 
+import contextlib
 import ctypes
 import hashlib
 import json
@@ -56,6 +57,8 @@ ONE_THREAD = (
 WORKERS = ["-n", "2", "--dist", "loadgroup"]
 # Without its cache, which was seen to hold on to a verdict after the imports had changed.
 LINT_IMPORTS = "from importlinter.cli import lint_imports_command as c; c()"
+# Otherwise both workers of pytest would compile them, each for itself.
+COMPILE = "from livedetect.detect.kernels import is_available; is_available()"
 # An interrupted session writes its report and closes its viewer, mostly within two seconds.
 CLOSING_S = 20.0
 # SIGTERM often goes to the whole group; a second one would keep a session from closing properly.
@@ -112,23 +115,29 @@ def check(arguments):
     """Lint, check types and layers, run the tests; the last line is the verdict."""
     prefix, left_out = display_for_tests()
     environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
-    steps = {
-        "ruff check": ["-m", "ruff", "check", "."],
-        "ruff format": ["-m", "ruff", "format", "--check", "."],
-        "mypy": ["-m", "mypy"],
-        "lint-imports": ["-c", LINT_IMPORTS, "--no-cache"],
-        "pytest": ["-m", "pytest", "-q", "-m", "not slow", *WORKERS, *left_out, *arguments],
+    python = venv_python()
+    static = {
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
+        "mypy": [python, "-m", "mypy"],
+        "lint-imports": [python, "-c", LINT_IMPORTS, "--no-cache"],
     }
-    failed = []
-    for name, step in steps.items():
-        begun = time.monotonic()
-        wrap = prefix if name == "pytest" else []
-        code = run([*wrap, venv_python(), *step], env=environment, quiet=name != "pytest")
-        say(f"{name}: {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - begun:.0f} s)")
-        failed += [name] if code else []
+    tests = [python, "-m", "pytest", "-q", "-m", "not slow", *WORKERS, *left_out, *arguments]
+    with beside([python, "-c", COMPILE], environment):
+        failed = [name for name, step in static.items() if not passes(name, step, environment)]
+    if not passes("pytest", [*prefix, *tests], environment, quiet=False):
+        failed.append("pytest")
     note = " (viewer tests left out: no display)" if left_out else ""
     say(f"CHECK FAILED: {', '.join(failed)}{note}" if failed else f"CHECK PASSED{note}")
     return 1 if failed else 0
+
+
+def passes(name, step, environment, quiet=True):
+    """Run one step of the check and say how it ended."""
+    begun = time.monotonic()
+    code = run(step, env=environment, quiet=quiet)
+    say(f"{name}: {'passed' if code == 0 else 'FAILED'} ({time.monotonic() - begun:.0f} s)")
+    return code == 0
 
 
 def has_display():
@@ -286,6 +295,21 @@ def call(command, **options):
     except KeyboardInterrupt as interruption:
         raise Interrupted(closed(child, interruption)) from None
     return child.returncode, said
+
+
+@contextlib.contextmanager
+def beside(command, environment):
+    """Run a program meanwhile, and wait for it; how it ends shows in what builds on it."""
+    nowhere = subprocess.DEVNULL
+    child = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere
+    )
+    try:
+        yield
+        child.wait()
+    finally:
+        child.kill()
+        child.wait()
 
 
 def closed(child, interruption):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -216,6 +217,21 @@ def test_what_follows_an_interrupted_step_is_left_out(start, monkeypatch):
     monkeypatch.setattr(start.subprocess, "Popen", InterruptedChild)
     monkeypatch.setattr(start.signal, "signal", lambda *_: None)
     assert start.main(["check"]) == 130
+
+
+def test_what_runs_beside_is_waited_for(start, tmp_path):
+    code = "import time; from pathlib import Path; time.sleep(0.3); Path('done').touch()"
+    with start.beside([sys.executable, "-c", code], dict(os.environ)):
+        assert not (tmp_path / "done").exists()
+    assert (tmp_path / "done").exists()
+
+
+def test_what_runs_beside_ends_with_what_is_interrupted(start):
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), start.beside(command, dict(os.environ)):
+        raise KeyboardInterrupt
+    assert time.monotonic() - begun < 30
 
 
 class InterruptedChild:
