@@ -258,9 +258,11 @@ def patterson(segments: FloatArray, lag_px: int) -> FloatArray:
     up, in units of the segment's mean energy.
     """
     size = segments.shape[-1]
-    spectrum = np.abs(fft.rfft2(segments, s=(2 * size, 2 * size))) ** 2
-    correlation = fft.irfft2(spectrum, s=(2 * size, 2 * size))
     lag = min(lag_px, size - 1)
+    # so far apart do the segment and its repetitions lie that none reaches another at these lags
+    apart = (fft.next_fast_len(size + lag, real=True),) * 2
+    spectrum = fft.rfft2(segments, s=apart)
+    correlation = fft.irfft2(spectrum.real**2 + spectrum.imag**2, s=apart)
     rows = np.concatenate([np.arange(-lag, 0), np.arange(lag + 1)])
     half = correlation[:, rows][:, :, : lag + 1]
     y, x = np.meshgrid(rows, np.arange(lag + 1), indexing="ij")
