@@ -115,7 +115,7 @@ class Grid:
     def whole_cells(self, mask: BoolArray) -> BoolArray:
         """(n1, n2) True for cells whose every sample is in `mask` (P, Q)."""
         # one axis after the other: five times as fast as both at once
-        return np.asarray(self.by_cell(mask).all(axis=1).all(axis=2))
+        return np.asarray(np.all(np.all(self.by_cell(mask), axis=1), axis=2))
 
     def tiled(self, cell: FloatArray) -> FloatArray:
         """One cell (m1, m2) repeated over the grid, (P, Q)."""

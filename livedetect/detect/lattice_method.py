@@ -33,7 +33,7 @@ from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.solitary import Solitary
 from livedetect.detect.time_window import Window
 from livedetect.detect.unfinished import Look, Rows
-from livedetect.detect.warm_up import away_from, bulk_tail, first_residuals, steps_in_time
+from livedetect.detect.warm_up import away_from, births_in, bulk_tail, first_residuals
 from livedetect.detect.watch import LEAST_CELLS, WatchedArea, cells_in_view
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
@@ -158,7 +158,8 @@ class LatticeMethod:
                 part.move(residual.moved_cells)
             self._frozen = self._front.grid.shifted(self._frozen, residual.moved_cells)
             self._marked = self._front.grid.shifted(self._marked, residual.moved_cells)
-        self._windows = self._baseline.windows(residual.values, residual.covered, self._frozen)
+        ignored = self._not_counted(residual.shift)
+        self._windows = self._baseline.windows(residual.values, residual.covered, ignored)
         self.shift = residual.shift
         self._watched = self._watched_sites(residual.shift)
         known = self._baseline
@@ -169,8 +170,7 @@ class LatticeMethod:
         scores = self._patches.best_of_cells(patches)
         burst = self._baseline.outlier_share >= BURST_SHARE
         regions = [] if burst else self._new_regions(share, scores)
-        candidates = self._candidates(self._eligible(patches))
-        candidates, self._beyond = self._within(candidates)
+        candidates, self._beyond = self._within(self._candidates(self._eligible(patches)))
         return Scored(
             candidates=self._announced(candidates, scores),
             regions=regions,
@@ -232,11 +232,11 @@ class LatticeMethod:
     def watch(self, settings: Settings) -> None:
         """Judge another region of the frame."""
         self._settings = settings
-        area = WatchedArea.from_settings(
-            settings, self._front.shape, self._border_px, self._dwell_us
-        )
+        shape = self._front.shape
+        area = WatchedArea.from_settings(settings, shape, self._border_px, self._dwell_us)
         self._area = area if self._cells >= LEAST_CELLS else area.closed()
         self._around = self._area.widened(self.merge_radius_px)
+        self._wanted = WatchedArea.wanted(settings, shape)
 
     @property
     def _cells(self) -> float:
@@ -249,7 +249,7 @@ class LatticeMethod:
 
     def unlike_share(self) -> float | None:
         """See `Relearnable`."""
-        return unlike_share(self._front.grid, self._windows, self._frozen)
+        return unlike_share(self._front.grid, self._windows, self._not_counted(self.shift))
 
     def disown(self, regions: Sequence[Region]) -> None:
         """See `Relearnable`."""
@@ -292,6 +292,14 @@ class LatticeMethod:
         self._watched_blocks = self._area.keep(watched, self._patches.positions, placement)
         return watched
 
+    def _not_counted(self, shift: FloatArray) -> BoolArray:
+        """(P, Q) samples whose changes say nothing of the model: known, or left out by the user."""
+        if not (self._settings.roi or self._settings.exclude):
+            return self._frozen
+        grid = self._front.grid
+        inside = self._wanted.contains(self._front.to_frame(grid.cell_centres(), shift))
+        return self._frozen | grid.spread(~inside.reshape(grid.cells))
+
     def _training_patches(self, allowed: BoolArray) -> dict[int, Training]:
         """Held-out patches of the warm-up frames by window length."""
         seed = self._settings.random_seed
@@ -299,27 +307,20 @@ class LatticeMethod:
 
     def _find_births(self, values: FloatArray) -> list[tuple[int, Candidate]]:
         """Steps in time within the warm-up; their baseline goes back to what was before."""
-        threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
-        best: dict[int, Patches] = {}
-        for first, window in steps_in_time(self._baseline.held_out(), len(values)):
-            z, length = window.z[None], np.array([window.frames])
-            patches = self._most_novel(z, length, notable_in(z), threshold)
-            patches = self._of_columns(patches, [window], threshold)
-            if len(patches.site):
-                best[first] = patches
-        births: list[tuple[int, Candidate]] = []
-        found = [
-            (candidate.score, first, candidate)
-            for first, patches in best.items()
-            for candidate in self._within(self._candidates(patches))[0]
-        ]
-        for _, first, candidate in sorted(found, key=lambda entry: -entry[0]):
-            near = [np.hypot(*(b.position - candidate.position)) for _, b in births]
-            if min(near, default=np.inf) >= self.merge_radius_px:
-                births.append((first, candidate))
-                where = self._patches.footprint(candidate.position[None], self._frozen_px)
-                self._baseline.restore(values[:first].mean(axis=0), where)
+        held_out = self._baseline.held_out()
+        births = births_in(held_out, len(values), self._changed, self.merge_radius_px)
+        for first, candidate in births:
+            where = self._patches.footprint(candidate.position[None], self._frozen_px)
+            self._baseline.restore(values[:first].mean(axis=0), where)
         return births
+
+    def _changed(self, step: Window) -> list[Candidate]:
+        """What differs after a moment of the warm-up from what was before."""
+        threshold = self._judgement.score_at(self._site_probability / BIRTH_TRIALS)
+        z, length = step.z[None], np.array([step.frames])
+        patches = self._most_novel(z, length, notable_in(z), threshold)
+        patches = self._of_columns(patches, [step], threshold)
+        return self._within(self._candidates(patches))[0] if len(patches.site) else []
 
     def _most_novel(
         self, z: FloatArray, frames: IntArray, notable: IntArray, threshold: float
@@ -392,9 +393,8 @@ class LatticeMethod:
 
     def _new_lines(self) -> list[Region]:
         """A row of columns that has changed together."""
-        row = self._rows.find(self._site_probability)
+        row, grid = self._rows.find(self._site_probability), self._front.grid
         if row is None:
             return []
-        grid = self._front.grid
         number = self._regions.claim(row.cells, row.ahead(grid))
         return [as_region(row, number, grid, self._patches)] if number >= 0 else []

@@ -22,7 +22,7 @@ ALLOWED_MODULES = (
     "livedetect.settings",
     "livedetect.calibration",
 )
-LAYOUT = 6
+LAYOUT = 7
 """To be raised with every attribute that an engine's class gains or loses."""
 PLAIN = (bool, int, float, str)
 T = TypeVar("T")

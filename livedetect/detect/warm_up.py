@@ -6,7 +6,7 @@ from the start appear as a place unlike its equivalents in other cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -61,6 +61,27 @@ def steps_in_time(held_out: HeldOut, count: int) -> Iterator[tuple[int, Window]]
     """
     for first_after in range(MIN_BEFORE, count - MIN_AFTER + 1):
         yield first_after, held_out.since(first_after)
+
+
+def births_in(
+    held_out: HeldOut,
+    count: int,
+    changed: Callable[[Window], Sequence[Candidate]],
+    radius_px: float,
+) -> list[tuple[int, Candidate]]:
+    """Births within a warm-up of `count` frames and their frame positions, strongest first.
+
+    `changed` tells what is new in the difference of the means after and before a moment; of
+    what it finds within `radius_px` the highest score is the birth.
+    """
+    steps = steps_in_time(held_out, count)
+    found = [(first, candidate) for first, step in steps for candidate in changed(step)]
+    kept: list[tuple[int, Candidate]] = []
+    for first, candidate in sorted(found, key=lambda birth: -birth[1].score):
+        near = [np.hypot(*(other.position - candidate.position)) for _, other in kept]
+        if min(near, default=np.inf) >= radius_px:
+            kept.append((first, candidate))
+    return kept
 
 
 def against_equivalents(

@@ -59,10 +59,14 @@ class WatchedArea:
             left = max(left, settings.settle_us / dwell_us)
         edge = int(np.ceil(border_px))
         mask[edge : height - edge, int(np.ceil(left)) : width - edge] = True
+        return cls(mask=mask & cls.wanted(settings, shape).mask)
+
+    @classmethod
+    def wanted(cls, settings: Settings, shape: tuple[int, ...]) -> WatchedArea:
+        """What the user has not left out, up to the edges of the frame."""
+        mask = np.full(shape, not settings.roi)
         if settings.roi:
-            wanted = np.zeros_like(mask)
-            wanted[_slices(settings.roi)] = True
-            mask &= wanted
+            mask[_slices(settings.roi)] = True
         for rectangle in settings.exclude:
             mask[_slices(rectangle)] = False
         return cls(mask=mask)

@@ -1,0 +1,52 @@
+"""What the user leaves out of a frame says nothing of the model either."""
+
+import numpy as np
+import pytest
+
+from livedetect import Detector, Settings
+from livedetect.detect.watch import WatchedArea
+from livedetect.stream.registry import open_simulator
+from livedetect.types import Frame
+
+LOST_FROM = 24
+LOST = (50, 50, 130, 130)
+"""Rectangle in which the crystal is lost between one frame and the next."""
+
+
+def test_what_is_wanted_reaches_the_edges_of_the_frame() -> None:
+    area = WatchedArea.wanted(Settings(roi=(0, 0, 30, 40), exclude=(5, 6, 7, 9)), (50, 60))
+    assert area.mask.sum() == 30 * 40 - 2 * 3
+    assert not area.mask[6:9, 5:7].any()
+    assert WatchedArea.wanted(Settings(), (50, 60)).mask.all()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("settings", [{"exclude": LOST}, {"roi": (0, 130, 192, 192)}])
+def test_births_are_told_while_much_changes_in_what_is_left_out(settings: dict, seed: int) -> None:
+    spec = f"graphene?size=192&frames=42&prescribed=16&damage_from=26&births_until=32&seed={seed}"
+    source, detector = open_simulator(f"{spec}&drift_px=0.1"), Detector(Settings(**settings))
+    rng = np.random.default_rng(seed)
+    x0, y0, x1, y1 = LOST
+    told, born = [], {}
+    for simulated in source:
+        frame, data = simulated.frame, simulated.frame.data.copy()
+        if frame.index >= LOST_FROM:
+            data[y0:y1, x0:x1] = rng.poisson(data.mean(), (y1 - y0, x1 - x0))
+        told += detector.step(Frame.from_array(data, index=frame.index)).events
+        for defect in simulated.truth:
+            born.setdefault(defect.defect_id, (frame.index, defect.x_px, defect.y_px))
+    confirmed = [event for event in told if event.event == "defect_confirmed"]
+    watched = [birth for birth in born.values() if inside(birth, settings)]
+    assert len(watched) >= 2
+    for frame_index, x, y in watched:
+        near = [e for e in confirmed if np.hypot(e.x_px - x, e.y_px - y) < source.meta["nn_px"]]
+        assert near, f"at {x:.0f}, {y:.0f}"
+        assert near[0].frame <= frame_index + 2
+    assert not any(event.event == "model_drifted" for event in told)
+
+
+def inside(birth: tuple[int, float, float], settings: dict) -> bool:
+    """Whether a birth lies well within what is watched."""
+    area = WatchedArea.from_settings(Settings(**settings), (192, 192), 14.0, None)
+    _, x, y = birth
+    return bool(area.mask[round(y), round(x)])
