@@ -72,9 +72,7 @@ class FaintPhases:
         return np.where(sure, z**2 / 2, nothing).astype(np.float32)
 
 
-def _in_common(
-    values: FloatArray, plain: BoolArray, around: FloatArray, grid: Grid
-) -> FloatArray:
+def _in_common(values: FloatArray, plain: BoolArray, around: FloatArray, grid: Grid) -> FloatArray:
     """(n1, n2) mean square of what a map (P, Q) has in common in 3 x 3 cells.
 
     Of the cells in `plain`, `around` so many of the nine, and without the mean and the slope of

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from livedetect.detect.arrays import FloatArray
 from livedetect.detect.frame_rows import FrameRows
 from livedetect.types import Frame
 
@@ -17,6 +18,8 @@ LONGEST_FREEZE_FRAMES = 30
 """What goes on changing for so long is how this stream is, not somebody at the focus."""
 STEADY_SPREAD = 0.12
 STEADY_FRAMES = 4
+EVERYWHERE_SHARE = 0.5
+"""Of the change of the whole, that half of the parts of the frame must show as well."""
 FOLLOWING = 0.3
 """Share of the latest frame in what counts as usual."""
 LONG_PAUSE = 5.0
@@ -40,7 +43,8 @@ class Sharpness:
     """Contrast of neighbouring pixels relative to the mean, followed from frame to frame.
 
     The covariance of horizontal neighbours holds no noise, and divided by the squared mean
-    no gain; it falls with the width of the probe.
+    no gain; it falls with the width of the probe. A hole that opens changes it too, but in
+    some parts of the frame only.
     """
 
     def __init__(self) -> None:
@@ -51,6 +55,7 @@ class Sharpness:
         self.frozen_frames = 0
         """How long the latest change has lasted."""
         self._usual: float | None = None
+        self._usual_parts: FloatArray | None = None
         self._frames = 0
         self._recent: deque[float] = deque(maxlen=STEADY_FRAMES)
         self._tolerance = FAST_CHANGE
@@ -61,18 +66,22 @@ class Sharpness:
         self.value = frame.sharpness()
         if self.value <= 0:
             return ""
-        now = float(np.log(self.value))
+        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts())
         self._recent.append(now)
         if self.changing:
-            return self._wait(now)
+            return self._wait(now, parts)
         usual = now if self._usual is None else self._usual
+        usual_parts = parts if self._usual_parts is None else self._usual_parts
+        everywhere = self._is_everywhere(parts - usual_parts, now - usual)
         self._frames += 1
-        if abs(now - usual) > self._tolerance and self._frames > 1:
+        if abs(now - usual) > self._tolerance and everywhere and self._frames > 1:
             self.changing, self.frozen_frames = True, 1
             self._lowest, self._highest = min(now, usual), max(now, usual)
             self._recent.clear()
             return "changing"
         self._usual = usual + FOLLOWING * (now - usual)
+        following = usual_parts + FOLLOWING * (parts - usual_parts)
+        self._usual_parts = np.where(np.isfinite(following), following, parts)
         return ""
 
     def said(self, turn: Optics) -> dict[str, Any]:
@@ -86,7 +95,14 @@ class Sharpness:
             "frozen_frames": self.frozen_frames,
         }
 
-    def _wait(self, now: float) -> Optics:
+    def _is_everywhere(self, parts: FloatArray, whole: float) -> bool:
+        """Whether most parts show a change of the `whole`; too few that can be told say nothing."""
+        told = parts[np.isfinite(parts)]
+        if 2 * len(told) < len(parts):
+            return True
+        return float(np.median(told * np.sign(whole))) > EVERYWHERE_SHARE * self._tolerance
+
+    def _wait(self, now: float, parts: FloatArray) -> Optics:
         self.frozen_frames += 1
         self._lowest, self._highest = min(now, self._lowest), max(now, self._highest)
         spread = max(self._recent) - min(self._recent)
@@ -95,7 +111,7 @@ class Sharpness:
         elif len(self._recent) < STEADY_FRAMES or spread > STEADY_SPREAD:
             return ""
         self.changing = False
-        self._usual = now
+        self._usual, self._usual_parts = now, parts
         return "steady"
 
 
