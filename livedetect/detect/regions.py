@@ -44,8 +44,11 @@ HOLE_SHARE = 0.6
 """Of the mean signal above the place between the columns that has to be gone."""
 LOST_CONTRAST = 0.7
 """Of the crystal's, that is left at most where it has gone; its rim still shows some."""
-DARK_COLUMNS = 0.2
-"""Skewness of the mean cell, taken negative, from which on its columns are dark."""
+BRIGHT_COLUMNS = -0.2
+"""Skewness of the mean cell from which on what gets darker has gone, contrast or not."""
+NO_DARK_COLUMNS = 0.35
+"""And from which on what gets brighter has not. In between either may be: a honeycomb of bright
+columns is skewed by its dark middles as a lattice of dark columns is."""
 PERIODIC_SHARE = 0.15
 """Contrast of the mean changed cell, relative to the crystal's, that makes a domain."""
 FINE = 4
@@ -332,7 +335,10 @@ def _gone(change: float, periodic: FloatArray, template: FloatArray) -> float:
     settles on bright ones, but that leaves their contrast.
     """
     off = template - template.mean()
-    if float((off**3).mean()) > -DARK_COLUMNS * float((off**2).mean()) ** 1.5:
-        return -change / max(-float(off.min()), 1e-12)
-    contrast = 1 + float((periodic * off).mean()) / max(float((off**2).mean()), 1e-12)
-    return change / max(float(off.max()), 1e-12) if contrast < LOST_CONTRAST else 0.0
+    variance = max(float((off**2).mean()), 1e-12)
+    skewness = float((off**3).mean()) / variance**1.5
+    lost = 1 + float((periodic * off).mean()) / variance < LOST_CONTRAST
+    bright, dark = lost or skewness > BRIGHT_COLUMNS, lost and skewness < NO_DARK_COLUMNS
+    darker = -change / max(-float(off.min()), 1e-12) if bright else 0.0
+    brighter = change / max(float(off.max()), 1e-12) if dark else 0.0
+    return max(darker, brighter)

@@ -83,18 +83,36 @@ def bumps(sign: float) -> np.ndarray:
     return sign * 100 * np.exp(-(row**2 + col**2) / 5)
 
 
+def honeycomb(sign: float) -> np.ndarray:
+    """A mean cell with two columns, in fractions of vectors 120° apart, bright or dark."""
+    row, col = np.indices((12, 12)) / 12
+    cell = np.zeros((12, 12))
+    for first in (-1 / 3, 1 / 3):
+        u, v = (((entry + 0.5) % 1) - 0.5 for entry in (row - first, col + first))
+        for i, j in np.ndindex(3, 3):
+            away = (u + i - 1) ** 2 + (v + j - 1) ** 2 - (u + i - 1) * (v + j - 1)
+            cell += np.exp(-away / 2 / 0.21**2)
+    return sign * 100 * cell
+
+
 @pytest.mark.parametrize(
-    ("sign", "left", "shift", "kind"),
+    ("template", "left", "shift", "kind"),
     [
-        (1, 0.0, -25.0, "hole"),
-        (-1, 0.3, 20.0, "hole"),  # dark columns leave a bright ground
-        (1, 1.0, 40.0, "phase"),  # something on the crystal
-        (-1, 1.0, 40.0, "phase"),
-        (1, 0.2, 0.0, "domain"),
+        (bumps(1), 0.0, -25.0, "hole"),
+        (bumps(-1), 0.3, 20.0, "hole"),  # dark columns leave a bright ground
+        (bumps(1), 1.0, 40.0, "phase"),  # something on the crystal
+        (bumps(-1), 1.0, 40.0, "phase"),
+        (bumps(1), 0.2, 0.0, "domain"),
+        (bumps(1), 0.2, 40.0, "domain"),  # something thick on it
+        (honeycomb(1), 0.0, -80.0, "hole"),  # skewed like dark columns, and bright all the same
+        (honeycomb(-1), 0.0, 80.0, "hole"),
+        (honeycomb(1), 1.0, -80.0, "phase"),
+        (honeycomb(1), 0.2, 0.0, "domain"),
     ],
 )
-def test_what_a_region_is_called(sign: float, left: float, shift: float, kind: str) -> None:
-    template = bumps(sign)
+def test_what_a_region_is_called(
+    template: np.ndarray, left: float, shift: float, kind: str
+) -> None:
     change = (left - 1) * (template - template.mean()) + shift
     assert _kind(np.repeat(change[None], 20, axis=0), template) == kind
 
