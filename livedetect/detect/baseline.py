@@ -100,7 +100,7 @@ class Baseline:
         self._standardise()
         self._first_phase = self._ground.phase.copy()
         self._recent = Recent.empty(grid.shape)
-        self._common = CommonNoise(max(WINDOWS))
+        self.common_noise = CommonNoise(max(WINDOWS))
         self._learnt = 0
         self._first: FloatArray | None = None  # (2, P, Q) level and where it is known
         self._usual: tuple[float, float] | None = None
@@ -235,8 +235,8 @@ class Baseline:
     def _allow_for_common_noise(self) -> None:
         """Judge frames that are noisier everywhere than expected by their own noise."""
         now = self._now
-        self._common.take_in(now.cells, int(np.prod(self._grid.samples)))
-        excess = [self._common.excess(int(length)) for length in WINDOWS]
+        self.common_noise.take_in(now.cells, int(np.prod(self._grid.samples)))
+        excess = [self.common_noise.excess(int(length)) for length in WINDOWS]
         if max(excess) > 1.0:
             now.z /= np.array(excess, np.float32)[:, None, None]
             now.notable[...] = notable_in(now.z)
@@ -284,7 +284,7 @@ class Baseline:
     def forget_recent(self) -> None:
         """No time window reaches back beyond now."""
         self._recent = Recent.empty(self._grid.shape)
-        self._common = CommonNoise(max(WINDOWS))
+        self.common_noise = CommonNoise(max(WINDOWS))
         self.restore_derived()
 
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:

@@ -11,8 +11,6 @@ from livedetect.detect.kernels import COMPILED, form
 
 PARTS = 4
 """Of a frame, along either axis, whose sharpness is told apart."""
-ROWS_APART = 4
-"""Of the rows of a part, one in so many tells its sharpness."""
 MEASURABLE = 25.0
 """In standard errors of its own noise: a fainter contrast says nothing of the sharpness."""
 
@@ -83,10 +81,13 @@ class FrameRows:
             return 0.0
         return float(covariance / (mean**2 + 0.25 * variance))
 
-    def sharpness_of_parts(self) -> FloatArray:
-        """(16,) the same of parts of the frame, each about its own mean; NaN where it is none."""
+    def sharpness_of_parts(self, rows_apart: int = 1) -> FloatArray:
+        """(16,) the same of parts of the frame, each about its own mean; NaN where it is none.
+
+        One row in `rows_apart` is read.
+        """
         height, width = (length // PARTS for length in self.image.shape)
-        rows = self.image[: PARTS * height : ROWS_APART, : PARTS * width]
+        rows = self.image[: PARTS * height : rows_apart, : PARTS * width]
         rows = rows[: len(rows) // PARTS * PARTS].reshape(PARTS, -1, PARTS, width)
         mean = rows.mean(axis=(1, 3), keepdims=True)
         off = rows - mean

@@ -168,7 +168,7 @@ class LatticeMethod:
         inner = patches.site[self._watched[patches.site]]
         share = self._patches.share_of_cells(inner)
         scores = self._patches.best_of_cells(patches)
-        burst = self._baseline.outlier_share >= BURST_SHARE
+        burst = known.outlier_share >= BURST_SHARE and known.common_noise.is_everywhere
         regions = [] if burst else self._new_regions(share, scores)
         candidates, self._beyond = self._within(self._candidates(self._eligible(patches)))
         return Scored(

@@ -18,7 +18,9 @@ LONGEST_FREEZE_FRAMES = 30
 """What goes on changing for so long is how this stream is, not somebody at the focus."""
 STEADY_SPREAD = 0.12
 STEADY_FRAMES = 4
-EVERYWHERE_SHARE = 0.5
+ROWS_APART = 4
+"""Of the rows of a part, one in so many tells what its sharpness usually is."""
+EVERYWHERE_SHARE = 0.6
 """Of the change of the whole, that half of the parts of the frame must show as well."""
 FOLLOWING = 0.3
 """Share of the latest frame in what counts as usual."""
@@ -66,15 +68,15 @@ class Sharpness:
         self.value = frame.sharpness()
         if self.value <= 0:
             return ""
-        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts())
+        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts(ROWS_APART))
         self._recent.append(now)
         if self.changing:
             return self._wait(now, parts)
         usual = now if self._usual is None else self._usual
         usual_parts = parts if self._usual_parts is None else self._usual_parts
-        everywhere = self._is_everywhere(parts - usual_parts, now - usual)
         self._frames += 1
-        if abs(now - usual) > self._tolerance and everywhere and self._frames > 1:
+        unusual = abs(now - usual) > self._tolerance and self._frames > 1
+        if unusual and self._is_everywhere(frame, usual_parts, now - usual):
             self.changing, self.frozen_frames = True, 1
             self._lowest, self._highest = min(now, usual), max(now, usual)
             self._recent.clear()
@@ -95,10 +97,11 @@ class Sharpness:
             "frozen_frames": self.frozen_frames,
         }
 
-    def _is_everywhere(self, parts: FloatArray, whole: float) -> bool:
+    def _is_everywhere(self, frame: FrameRows, usual: FloatArray, whole: float) -> bool:
         """Whether most parts show a change of the `whole`; too few that can be told say nothing."""
-        told = parts[np.isfinite(parts)]
-        if 2 * len(told) < len(parts):
+        change = np.log(frame.sharpness_of_parts()) - usual
+        told = change[np.isfinite(change)]
+        if 2 * len(told) < len(usual):
             return True
         return float(np.median(told * np.sign(whole))) > EVERYWHERE_SHARE * self._tolerance
 
