@@ -35,6 +35,19 @@ def test_slow_defocus_is_no_refocusing() -> None:
         assert optics.step(FrameRows.of(pixels)) == ""
 
 
+def test_a_hole_that_opens_fast_is_no_refocusing() -> None:
+    rng, optics = np.random.default_rng(0), Sharpness()
+    row, col = np.indices((192, 192))
+    columns = 6 + 4 * np.sin(col / 3) * np.sin(row / 3)
+    whole = []
+    for index in range(13):
+        gone = np.hypot(row - 100, col - 90) < 8 * max(0, index - 8)
+        frame = FrameRows.of(rng.poisson(np.where(gone, 0.6, columns)))
+        assert optics.step(frame) == ""
+        whole.append(np.log(frame.sharpness()))
+    assert max(abs(np.diff(whole))) > 0.2  # by the whole frame it would be one
+
+
 def test_a_pause_is_much_longer_than_usual_and_missing_frames_are_none() -> None:
     pace = Pace()
     assert not any(pace.paused(frame(i, 2.0 * i)) for i in range(8))

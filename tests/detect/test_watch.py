@@ -9,7 +9,9 @@ from livedetect.stream.registry import open_simulator
 from livedetect.types import Frame
 
 LOST_FROM = 24
-LOST = (50, 50, 130, 130)
+SIZE = 256
+LEFT_OUT = (80, 80, 200, 200)
+LOST = (96, 96, 184, 184)
 """Rectangle in which the crystal is lost between one frame and the next."""
 
 
@@ -20,10 +22,10 @@ def test_what_is_wanted_reaches_the_edges_of_the_frame() -> None:
     assert WatchedArea.wanted(Settings(), (50, 60)).mask.all()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("settings", [{"exclude": LOST}, {"roi": (0, 130, 192, 192)}])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("settings", [{"exclude": LEFT_OUT}, {"roi": (0, 200, SIZE, SIZE)}])
 def test_births_are_told_while_much_changes_in_what_is_left_out(settings: dict, seed: int) -> None:
-    spec = f"graphene?size=192&frames=42&prescribed=16&damage_from=26&births_until=32&seed={seed}"
+    spec = f"graphene?size=256&frames=38&prescribed=20&damage_from=26&births_until=30&seed={seed}"
     source, detector = open_simulator(f"{spec}&drift_px=0.1"), Detector(Settings(**settings))
     rng = np.random.default_rng(seed)
     x0, y0, x1, y1 = LOST
@@ -37,7 +39,7 @@ def test_births_are_told_while_much_changes_in_what_is_left_out(settings: dict, 
             born.setdefault(defect.defect_id, (frame.index, defect.x_px, defect.y_px))
     confirmed = [event for event in told if event.event == "defect_confirmed"]
     watched = [birth for birth in born.values() if inside(birth, settings)]
-    assert len(watched) >= 2
+    assert len(watched) >= 1
     for frame_index, x, y in watched:
         near = [e for e in confirmed if np.hypot(e.x_px - x, e.y_px - y) < source.meta["nn_px"]]
         assert near, f"at {x:.0f}, {y:.0f}"
@@ -47,6 +49,6 @@ def test_births_are_told_while_much_changes_in_what_is_left_out(settings: dict, 
 
 def inside(birth: tuple[int, float, float], settings: dict) -> bool:
     """Whether a birth lies well within what is watched."""
-    area = WatchedArea.from_settings(Settings(**settings), (192, 192), 14.0, None)
+    mask = WatchedArea.from_settings(Settings(**settings), (SIZE, SIZE), 24.0, None).mask
     _, x, y = birth
-    return bool(area.mask[round(y), round(x)])
+    return bool(mask[round(y), round(x)])
