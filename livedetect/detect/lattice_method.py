@@ -139,7 +139,8 @@ class LatticeMethod:
 
     def findings(self) -> Findings:
         """Phases in view, and whether the frames are independent."""
-        return found(self._phases, self._front.grid, self._baseline.correlations, self._cells)
+        cells = cells_in_view(self._front.shape, self.lattice_px)
+        return found(self._phases, self._front.grid, self._baseline.correlations, cells)
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
@@ -234,13 +235,10 @@ class LatticeMethod:
         self._settings = settings
         shape = self._front.shape
         area = WatchedArea.from_settings(settings, shape, self._border_px, self._dwell_us)
-        self._area = area if self._cells >= LEAST_CELLS else area.closed()
+        enough = cells_in_view(shape, self.lattice_px) >= LEAST_CELLS
+        self._area = area if enough else area.closed()
         self._around = self._area.widened(self.merge_radius_px)
         self._wanted = WatchedArea.wanted(settings, shape)
-
-    @property
-    def _cells(self) -> float:
-        return cells_in_view(self._front.shape, self.lattice_px)
 
     def restart(self, shift: FloatArray | None = None) -> None:
         """Go on after an interruption, from the drift `shift` or where it was."""
@@ -355,9 +353,7 @@ class LatticeMethod:
 
     def _eligible(self, patches: Patches) -> Patches:
         """Those that may become markers."""
-        inside = self._regions.doubtful
-        if inside.any():
-            patches = patches.select(~self._patches.of_cell(inside)[patches.site])
+        patches = patches.select(~self._patches.of_cell(self._regions.doubtful)[patches.site])
         return self._of_columns(patches, self._windows, self.threshold)
 
     def _of_columns(self, patches: Patches, windows: Sequence[Window], threshold: float) -> Patches:
@@ -379,6 +375,9 @@ class LatticeMethod:
 
     def _new_regions(self, share: FloatArray, score: FloatArray) -> list[Region]:
         """Regions that appear with this frame's flagged cells; known ones grow."""
+        if self._regions.take_back(self._windows):
+            self._baseline.forget_recent()
+            return []
         at_hand, template = self._at_hand(self._windows), self._front.template
         faint = self._faint_phases.look(at_hand, self._baseline, template, share)
         flagged = self._solitary.without(share + faint > 0, score + faint)

@@ -18,6 +18,7 @@ from skimage import measure
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.time_window import Window
 
 MIN_CELLS = 12
 """Unit cells from which on a connected change is a region."""
@@ -57,6 +58,9 @@ SETTLING_FRAMES = 2
 """A region is told of so many frames after it was found: its outline is better by then."""
 BEGINNING_FRAMES = 1
 """And so many more if it was neither filled nor a line yet."""
+LASTING_SHARE = 0.25
+"""Of its mean change that the latest frame must show: a block that was missing in one frame stays
+in the longest window for seven more."""
 ENTERING_REACH = 3
 """Cells around what moves into the view: its front shows piece by piece."""
 SETTLING_REACH = 5
@@ -149,6 +153,26 @@ class Regions:
         if flagged.any():
             self._take_in(flagged, score)
         return [number for number, left in self._settling if left == 0]
+
+    def take_back(self, windows: Sequence[Window]) -> bool:
+        """Forget what has not been told of yet, if the latest frame alone shows it no more.
+
+        True if there was such: a block that was missing in one frame only. `windows` are those
+        of the latest frame, the shortest first.
+        """
+        over = any(left > 0 and not self._lasts(number, windows) for number, left in self._settling)
+        if over:
+            self.disown([])
+        return over
+
+    def _lasts(self, number: int, windows: Sequence[Window]) -> bool:
+        """Whether the latest frame shows enough of what the longest window has on average."""
+        latest, longest = windows[0], windows[-1]
+        inside = self._grid.spread(self.number == number) & latest.valid & longest.valid
+        mean, count = longest.z[inside], np.count_nonzero(inside)
+        # both hold the noise of the latest frame, which is no part of the change
+        both = float(latest.z[inside] @ mean) * math.sqrt(longest.frames / latest.frames) - count
+        return bool(both >= LASTING_SHARE * (float(mean @ mean) - count))
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from livedetect.detect.detector import Detector
@@ -10,7 +11,7 @@ from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
 from livedetect.detect.regions import Regions, _kind, is_extended
 from livedetect.stream.registry import open_simulator
-from livedetect.types import RegionEvent
+from livedetect.types import Frame, RegionEvent
 from tests.detect.streams import frames, watch
 
 GROWTH_PX = 2.2
@@ -177,3 +178,28 @@ def test_rows_of_the_crystal_beside_a_new_phase_stay_where_they_are(spec: str) -
         and np.hypot(event.x_px - 110, event.y_px - 150) > GROWTH_PX * (event.frame - 14) + 25
     ]
     assert len(far) <= 1
+
+
+@pytest.mark.parametrize("case", ["missing", "bright", "blurred"])
+def test_what_one_frame_shows_in_a_part_of_it_is_no_region(case: str) -> None:
+    """And what is born afterwards is told at once."""
+    row, col = np.indices((192, 192))
+    block = (abs(row - 80) < 34) & (abs(col - 100) < 34)
+    spec = "graphene?size=192&frames=38&prescribed=6&damage_from=30&births_until=33&seed=4"
+    detector, told, born = Detector(), [], {}
+    for simulated in open_simulator(f"{spec}&detected_e_per_px=5"):
+        data, index = simulated.frame.data.astype(float), simulated.frame.index
+        if index == 22:
+            other = {
+                "missing": 0.0 * data,
+                "bright": data + data.mean() * np.exp(-((row - 80) ** 2 + (col - 100) ** 2) / 450),
+                "blurred": ndimage.gaussian_filter(data, 3),
+            }
+            data = np.where(block, other[case], data)
+        told += detector.step(Frame.from_array(data.astype(np.uint16), index=index)).events
+        born.update({defect.defect_id: defect for defect in simulated.truth})
+    assert not [event for event in told if event.event == "region_confirmed"]
+    births = [event for event in told if event.event == "defect_confirmed"]
+    assert births
+    assert all(event.frame >= 30 for event in births)
+    assert len(births) >= len(born) - 2

@@ -48,7 +48,8 @@ class PlainConsole:
         if at_start:
             self._defects += at_start
             self._at_start += at_start
-            self._say(f"Frame {result.frame}: {at_start} defects were there from the start")
+            were = "defect was" if at_start == 1 else "defects were"
+            self._say(f"Frame {result.frame}: {at_start} {were} there from the start")
         state = (result.phase, _is_about_to_learn(result))
         if state != self._told:
             self._told = state
