@@ -220,22 +220,22 @@ class Baseline:
     def windows(self, values: FloatArray, covered: BoolArray, frozen: BoolArray) -> list[Window]:
         """Take in a residual (P, Q) and give every time window that ends with it.
 
-        They are overwritten by the next call. Samples that are `frozen` (P, Q) do not
-        count as outliers.
+        They are overwritten by the next call. Samples that are `frozen` (P, Q) do not count as
+        outliers, nor for the noise of a frame.
         """
         self._recent.advance()
         form(self._kernels).windows(values, covered, self._recent, self._ground, frozen, self._now)
-        self._allow_for_common_noise()
+        self._allow_for_common_noise(~self._grid.whole_cells(frozen))
         return [
             Window(frames=length, z=z, cover=self._now.unbroken, least=window_bits(length))
             for length, z in zip(WINDOWS, self._now.z, strict=True)
             if length <= self._recent.frames
         ]
 
-    def _allow_for_common_noise(self) -> None:
-        """Judge frames that are noisier everywhere than expected by their own noise."""
+    def _allow_for_common_noise(self, telling: BoolArray) -> None:
+        """Judge frames that are noisier in all `telling` cells than expected by their own noise."""
         now = self._now
-        self.common_noise.take_in(now.cells, int(np.prod(self._grid.samples)))
+        self.common_noise.take_in(now.cells * telling, int(np.prod(self._grid.samples)))
         excess = [self.common_noise.excess(int(length)) for length in WINDOWS]
         if max(excess) > 1.0:
             now.z /= np.array(excess, np.float32)[:, None, None]

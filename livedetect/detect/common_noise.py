@@ -18,7 +18,7 @@ UNUSUAL = 2.0
 """Cells this much above the median do not take part: something may be there."""
 NOTABLE = 1.03
 """Ratios of variance below this are chance."""
-EVERYWHERE = 1.3
+MOST_CHANGED = 1.3
 """Ratio beyond which most of the crystal has changed, not only a place in it."""
 CLIPPED_Z2_MEAN = 0.97
 """Mean of z² clipped at 9 for a normal z."""
@@ -38,8 +38,8 @@ class CommonNoise:
 
     @property
     def is_everywhere(self) -> bool:
-        """Whether most cells differ from what was expected of them in the latest frame."""
-        return bool(self._ratios[0] > EVERYWHERE)
+        """Whether the usual cell of the latest frame differs from what was expected of it."""
+        return bool(self._ratios[0] > MOST_CHANGED)
 
     def excess(self, frames: int) -> float:
         """By which mean z over the latest `frames` are too large, 1 or more."""

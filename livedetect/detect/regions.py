@@ -345,24 +345,26 @@ def _enters(mask: BoolArray, whole: BoolArray) -> bool:
 
 def _kind(cells: FloatArray, template: FloatArray) -> str:
     """Kind of a wide region from its changed cells (n, m1, m2)."""
-    periodic = cells.mean(axis=0)
-    spread = max(float(template.std()), 1e-12)
-    if _gone(float(cells.mean()), periodic, template) > HOLE_SHARE:
+    spread = float(template.std())
+    if spread == 0:
+        return "phase"
+    off, changed = (template - template.mean()) / spread, cells / spread
+    periodic = changed.mean(axis=0)
+    if _gone(float(changed.mean()), periodic, off) > HOLE_SHARE:
         return "hole"
-    return "domain" if float(periodic.std()) / spread > PERIODIC_SHARE else "phase"
+    return "domain" if float(periodic.std()) > PERIODIC_SHARE else "phase"
 
 
-def _gone(change: float, periodic: FloatArray, template: FloatArray) -> float:
+def _gone(change: float, periodic: FloatArray, off: FloatArray) -> float:
     """Share of the mean signal that has gone, between columns there being none.
 
     Dark columns on a bright ground (annular bright field) leave brightness behind; so does what
-    settles on bright ones, but that leaves their contrast.
+    settles on bright ones, but that leaves their contrast. `off` (m1, m2) is the mean cell about
+    its mean, all in its standard deviations.
     """
-    off = template - template.mean()
-    variance = max(float((off**2).mean()), 1e-12)
-    skewness = float((off**3).mean()) / variance**1.5
-    lost = 1 + float((periodic * off).mean()) / variance < LOST_CONTRAST
+    skewness = float((off**3).mean())
+    lost = 1 + float((periodic * off).mean()) < LOST_CONTRAST
     bright, dark = lost or skewness > BRIGHT_COLUMNS, lost and skewness < NO_DARK_COLUMNS
-    darker = -change / max(-float(off.min()), 1e-12) if bright else 0.0
-    brighter = change / max(float(off.max()), 1e-12) if dark else 0.0
+    darker = change / float(off.min()) if bright else 0.0
+    brighter = change / float(off.max()) if dark else 0.0
     return max(darker, brighter)

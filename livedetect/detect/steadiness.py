@@ -18,10 +18,10 @@ LONGEST_FREEZE_FRAMES = 30
 """What goes on changing for so long is how this stream is, not somebody at the focus."""
 STEADY_SPREAD = 0.12
 STEADY_FRAMES = 4
-ROWS_APART = 4
-"""Of the rows of a part, one in so many tells what its sharpness usually is."""
 EVERYWHERE_SHARE = 0.6
-"""Of the change of the whole, that half of the parts of the frame must show as well."""
+"""Of the change that is unusual of the whole: half of the parts must show more, the same way."""
+TELLING_PARTS = 3
+"""Fewer say nothing of where a change is."""
 FOLLOWING = 0.3
 """Share of the latest frame in what counts as usual."""
 LONG_PAUSE = 5.0
@@ -57,7 +57,7 @@ class Sharpness:
         self.frozen_frames = 0
         """How long the latest change has lasted."""
         self._usual: float | None = None
-        self._usual_parts: FloatArray | None = None
+        self._usual_parts: FloatArray | None = None  # (16,) logarithms
         self._frames = 0
         self._recent: deque[float] = deque(maxlen=STEADY_FRAMES)
         self._tolerance = FAST_CHANGE
@@ -68,7 +68,7 @@ class Sharpness:
         self.value = frame.sharpness()
         if self.value <= 0:
             return ""
-        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts(ROWS_APART))
+        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts(some_rows=True))
         self._recent.append(now)
         if self.changing:
             return self._wait(now, parts)
@@ -98,10 +98,10 @@ class Sharpness:
         }
 
     def _is_everywhere(self, frame: FrameRows, usual: FloatArray, whole: float) -> bool:
-        """Whether most parts show a change of the `whole`; too few that can be told say nothing."""
+        """Whether parts show a change of the `whole` from what is `usual` (16,) of each."""
         change = np.log(frame.sharpness_of_parts()) - usual
         told = change[np.isfinite(change)]
-        if 2 * len(told) < len(usual):
+        if len(told) < TELLING_PARTS:
             return True
         return float(np.median(told * np.sign(whole))) > EVERYWHERE_SHARE * self._tolerance
 

@@ -18,6 +18,14 @@ def cells(ratio: float, count: int = 400) -> np.ndarray:
     return np.stack([np.full((count, 1), SAMPLES), np.full((count, 1), 0.97 * ratio * SAMPLES)])
 
 
+@pytest.mark.parametrize(("share", "everywhere"), [(0.25, False), (0.75, True)])
+def test_a_place_is_not_everywhere(share: float, everywhere: bool) -> None:
+    noise = CommonNoise(8)
+    changed, quiet = cells(6.0, round(400 * share)), cells(1.0, round(400 * (1 - share)))
+    noise.take_in(np.concatenate([changed, quiet], axis=1), SAMPLES)
+    assert noise.is_everywhere == everywhere
+
+
 def test_windows_share_the_excess_of_their_frames() -> None:
     noise = CommonNoise(8)
     noise.take_in(cells(2.0), SAMPLES)

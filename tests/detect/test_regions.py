@@ -104,7 +104,9 @@ def honeycomb(sign: float) -> np.ndarray:
         (bumps(1), 1.0, 40.0, "phase"),  # something on the crystal
         (bumps(-1), 1.0, 40.0, "phase"),
         (bumps(1), 0.2, 0.0, "domain"),
-        (bumps(1), 0.2, 40.0, "domain"),  # something thick on it
+        (bumps(1), 0.2, 40.0, "domain"),
+        (bumps(1), 0.2, 60.0, "domain"),  # something thick on it
+        (bumps(1), 0.8, -25.0, "hole"),  # a small one: its rim still shows the crystal
         (honeycomb(1), 0.0, -80.0, "hole"),  # skewed like dark columns, and bright all the same
         (honeycomb(-1), 0.0, 80.0, "hole"),
         (honeycomb(1), 1.0, -80.0, "phase"),
@@ -115,7 +117,8 @@ def test_what_a_region_is_called(
     template: np.ndarray, left: float, shift: float, kind: str
 ) -> None:
     change = (left - 1) * (template - template.mean()) + shift
-    assert _kind(np.repeat(change[None], 20, axis=0), template) == kind
+    for unit in (1.0, 1e-12):  # electrons, or ampere
+        assert _kind(unit * np.repeat(change[None], 20, axis=0), unit * template) == kind
 
 
 @pytest.mark.parametrize("seed", [1, 2])

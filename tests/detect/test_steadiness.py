@@ -48,6 +48,38 @@ def test_a_hole_that_opens_fast_is_no_refocusing() -> None:
     assert max(abs(np.diff(whole))) > 0.2  # by the whole frame it would be one
 
 
+@pytest.mark.parametrize("period", [4.0, 4.05, 8.0, 9.0])
+@pytest.mark.parametrize("contrasts", [(0.7, 0.5), (0.5, 0.7)])
+@pytest.mark.parametrize("phase", [0.0, 0.8])
+def test_another_focus_is_seen_whatever_the_distance_of_the_rows(
+    period: float, contrasts: tuple[float, float], phase: float
+) -> None:
+    rng, optics = np.random.default_rng(0), Sharpness()
+    row, col = np.indices((250, 256))
+    pattern = np.cos(2 * np.pi * col / 9) * np.cos(2 * np.pi * row / period + phase)
+    turns = [
+        optics.step(FrameRows.of(rng.poisson(20 * (1 + contrasts[index >= 8] * pattern))))
+        for index in range(10)
+    ]
+    assert turns == [""] * 8 + ["changing", ""]
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4, 1.0])
+def test_a_hole_in_a_flake_beside_nothing_is_no_refocusing(share: float) -> None:
+    row, col = np.indices((256, 256))
+    wide = 256 * share
+    pattern = np.where(col < wide, np.cos(col / 1.5) * np.cos(row / 1.5), 0.0)
+    hole = np.hypot(row - 96, col - wide / 2) < 30
+    for seed in range(4):
+        rng, optics = np.random.default_rng(seed), Sharpness()
+        whole = []
+        for index in range(10):
+            columns = np.where(hole & (index >= 8), 0.0, 20 * (1 + 0.7 * pattern))
+            assert optics.step(FrameRows.of(rng.poisson(columns))) == ""
+            whole.append(np.log(optics.value))
+        assert max(abs(np.diff(whole))) > 0.2
+
+
 def test_a_pause_is_much_longer_than_usual_and_missing_frames_are_none() -> None:
     pace = Pace()
     assert not any(pace.paused(frame(i, 2.0 * i)) for i in range(8))

@@ -47,6 +47,19 @@ def test_births_are_told_while_much_changes_in_what_is_left_out(settings: dict, 
     assert not any(event.event == "model_drifted" for event in told)
 
 
+def test_noise_in_what_is_left_out_is_not_that_of_the_frame() -> None:
+    """Three quarters of the view are left out, and their contrast changes everywhere."""
+    detector = Detector(Settings(roi=(0, 200, SIZE, SIZE)))
+    for simulated in open_simulator(f"graphene?size={SIZE}&frames=32&damage=0&seed=1"):
+        data = simulated.frame.data.astype(float)
+        if simulated.frame.index >= LOST_FROM:
+            blocks = np.random.default_rng(0).uniform(0.7, 1.3, (20, SIZE // 8))
+            data[:160] *= np.kron(blocks, np.ones((8, 8)))
+        detector.step(Frame.from_array(data.astype(np.float32), index=simulated.frame.index))
+    method = detector._model.method
+    assert method._baseline.common_noise.excess(1) < 1.2
+
+
 def inside(birth: tuple[int, float, float], settings: dict) -> bool:
     """Whether a birth lies well within what is watched."""
     mask = WatchedArea.from_settings(Settings(**settings), (SIZE, SIZE), 24.0, None).mask
