@@ -85,15 +85,14 @@ class FrameRows:
             return 0.0
         return float(covariance / (mean**2 + 0.25 * variance))
 
-    def sharpness_of_parts(self, *, some_rows: bool = False) -> FloatArray:
+    def sharpness_of_parts(self) -> FloatArray:
         """(16,) the same of parts of the frame, each about its own mean; NaN where it is noise.
 
-        With `some_rows` from a quarter of them.
+        From a quarter of the rows.
         """
         height, width = (length // PARTS for length in self.image.shape)
         parts = self.image[: PARTS * height, : PARTS * width].reshape(PARTS, height, PARTS, width)
-        if some_rows:
-            parts = parts[:, np.isin(np.arange(height) % 16, SOME_ROWS)]
+        parts = parts[:, np.isin(np.arange(height) % 16, SOME_ROWS)]
         mean = parts.mean(axis=(1, 3), keepdims=True)
         off = parts - mean
         pixels = parts.shape[1] * width

@@ -68,7 +68,7 @@ class Sharpness:
         self.value = frame.sharpness()
         if self.value <= 0:
             return ""
-        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts(some_rows=True))
+        now, parts = float(np.log(self.value)), np.log(frame.sharpness_of_parts())
         self._recent.append(now)
         if self.changing:
             return self._wait(now, parts)
@@ -76,7 +76,7 @@ class Sharpness:
         usual_parts = parts if self._usual_parts is None else self._usual_parts
         self._frames += 1
         unusual = abs(now - usual) > self._tolerance and self._frames > 1
-        if unusual and self._is_everywhere(frame, usual_parts, now - usual):
+        if unusual and self._is_everywhere(parts - usual_parts, now - usual):
             self.changing, self.frozen_frames = True, 1
             self._lowest, self._highest = min(now, usual), max(now, usual)
             self._recent.clear()
@@ -97,9 +97,8 @@ class Sharpness:
             "frozen_frames": self.frozen_frames,
         }
 
-    def _is_everywhere(self, frame: FrameRows, usual: FloatArray, whole: float) -> bool:
-        """Whether parts show a change of the `whole` from what is `usual` (16,) of each."""
-        change = np.log(frame.sharpness_of_parts()) - usual
+    def _is_everywhere(self, change: FloatArray, whole: float) -> bool:
+        """Whether the `change` of the parts (16,) goes with that of the `whole`."""
         told = change[np.isfinite(change)]
         if len(told) < TELLING_PARTS:
             return True
