@@ -13,6 +13,7 @@ def test_the_lamp_follows_the_connection(running):
     assert source.link == "waiting"
     publisher = FramePublisher(endpoint)
     until(lambda: source.link == "connected")
+    assert publisher.wait_for_listener(10)  # what is sent before is lost
     publisher.send(image(0))
     publisher._send_control = lambda *_: None  # no end: as if the program had crashed
     publisher.close()

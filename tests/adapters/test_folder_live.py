@@ -23,6 +23,8 @@ def test_empty_folder_is_waited_at_and_stop_is_prompt(tmp_path, watch):
 
 
 BURST = """
+while {first} and not (folder / 'f0000.npy').exists():
+    time.sleep(0.001)
 small = frame(0)[:8, :8].copy()
 for n in range({first}, 3000, {step}):
     small[0, 0] = n
@@ -33,6 +35,8 @@ for n in range({first}, 3000, {step}):
 @pytest.mark.parametrize("writers", [1, 2])
 def test_a_burst_of_3000_files_of_one_or_two_writers(tmp_path, writer, watch, writers):
     watching = watch(tmp_path)
+    # the second waits for the first file: had it half a second's start, as beside slow work it
+    # may have, file 0 would lie below all that came, as where a counter restarts
     for first in range(writers):
         writer(tmp_path, BURST.format(first=first, step=writers))
     watching.wait_for(3000, 60)
