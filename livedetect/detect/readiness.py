@@ -20,6 +20,7 @@ from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.stored_mean import StoredMean
 from livedetect.detect.tracking import SHADOW_AT_START, Tracker
+from livedetect.detect.watch import outside_warning
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Event, Frame
@@ -105,7 +106,10 @@ def model_values(
         "drift_px": np.round(model.method.shift + model.drift_origin_px, 3).tolist(),
         "phases": _phases(model),
         "frame_correlation": model.method.findings().frame_correlation,
-        "warnings": _warnings(model, warm_up),
+        "warnings": [
+            *outside_warning(settings, warm_up[-1].data.shape),
+            *_warnings(model, warm_up),
+        ],
     }
 
 

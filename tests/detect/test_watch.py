@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livedetect import Detector, Settings
-from livedetect.detect.watch import WatchedArea
+from livedetect.detect.watch import WatchedArea, outside_warning
 from livedetect.stream.registry import open_simulator
 from livedetect.types import Frame
 
@@ -20,6 +20,14 @@ def test_what_is_wanted_reaches_the_edges_of_the_frame() -> None:
     assert area.mask.sum() == 30 * 40 - 2 * 3
     assert not area.mask[6:9, 5:7].any()
     assert WatchedArea.wanted(Settings(), (50, 60)).mask.all()
+
+
+def test_a_rectangle_outside_the_frame_is_told() -> None:
+    settings = Settings(roi=(0, 0, 30, 40), exclude=((5, 6, 7, 9), (70, 0, 90, 20), (0, 49, 9, 99)))
+    (warning,) = outside_warning(settings, (50, 60))
+    assert "exclude [70, 0, 90, 20]" in warning
+    assert "60 x 50 px" in warning
+    assert outside_warning(Settings(), (50, 60)) == ()
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
