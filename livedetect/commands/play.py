@@ -15,6 +15,7 @@ from livedetect.commands.options import RunOptions
 from livedetect.commands.overwriting import spare_all_but_events, spare_all_but_logs
 from livedetect.commands.telling import tell
 from livedetect.commands.viewer_program import ViewerProgram, wants_view
+from livedetect.loading import without_collecting
 from livedetect.settings import Settings
 
 if TYPE_CHECKING:
@@ -231,10 +232,11 @@ def publisher_for(
 
 def detector(settings: Settings) -> Engine:
     """A fresh detector, its numerics compiled."""
-    from livedetect.commands.preparation import prepare_numerics
-    from livedetect.detect.integration import engine_for
+    with without_collecting():
+        from livedetect.commands.preparation import prepare_numerics
+        from livedetect.detect.integration import engine_for
 
-    prepare_numerics(tell)
+        prepare_numerics(tell)
     return engine_for(settings)
 
 

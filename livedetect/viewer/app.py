@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from livedetect.errors import SettingsError
+from livedetect.loading import without_collecting
 from livedetect.stream.endpoints import DEFAULT_ENDPOINT, parse_endpoint
 from livedetect.viewer.display import display_problem
 
@@ -41,9 +42,10 @@ def main(endpoint: str = DEFAULT_ENDPOINT) -> int:
     problem = display_problem()
     if problem is not None:
         return _refuse(problem, 1)
-    import napari  # noqa: PLC0415 - needs a display, which has just been looked for
+    with without_collecting():
+        import napari  # noqa: PLC0415 - needs a display, which has just been looked for
 
-    close_on_signals(open_window(endpoint))
+        close_on_signals(open_window(endpoint))
     napari.run()
     return 0
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from livedetect.errors import LivedetectError
+from livedetect.loading import without_collecting
 from livedetect.viewer.display import display_problem
 
 DOCK_NAME = "Recorded session"
@@ -33,20 +34,21 @@ def run_session_program(arguments: Sequence[str]) -> int:
     if problem is not None:
         sys.stderr.write(f"livedetect: {problem}\n")
         return 1
-    import napari  # noqa: PLC0415 - needs a display, which has just been looked for
+    with without_collecting():
+        import napari  # noqa: PLC0415 - needs a display, which has just been looked for
 
-    from livedetect.viewer.app import (  # noqa: PLC0415
-        close_at_once,
-        close_on_signals,
-        make_room,
-        new_window,
-    )
+        from livedetect.viewer.app import (  # noqa: PLC0415
+            close_at_once,
+            close_on_signals,
+            make_room,
+            new_window,
+        )
 
-    viewer = new_window(f"livedetect · {Path(asked.session).resolve().name}")
-    dock = show_session(viewer, asked.session, asked.compare)
-    make_room(dock)
-    close_at_once(viewer, dock)
-    close_on_signals(viewer)
+        viewer = new_window(f"livedetect · {Path(asked.session).resolve().name}")
+        dock = show_session(viewer, asked.session, asked.compare)
+        make_room(dock)
+        close_at_once(viewer, dock)
+        close_on_signals(viewer)
     napari.run()
     return 0
 
