@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,10 +46,23 @@ def block_centres(shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
     return x, y
 
 
-def share_left(
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a Hann-windowed frame's reflections, for a crystal that stands still."""
+
+    share: FloatArray
+    """(n,) complex: relative to all of the frame."""
+    turn: FloatArray
+    """(n,) cycles by which the phase turns from the first row to the last, times `inertia`, beyond
+    what it does in the whole frame."""
+    inertia: float
+    """Mean square distance of the rows from their middle, in heights of the frame."""
+
+
+def what_is_left(
     boxes: Sequence[Box], displacement: FloatArray, vectors: FloatArray, shape: tuple[int, ...]
-) -> FloatArray:
-    """(n,) complex: reflections of a Hann-windowed frame without `boxes`, relative to all of it.
+) -> Left:
+    """What of the reflections of a frame is left without `boxes`.
 
     Parameters
     ----------
@@ -59,11 +73,42 @@ def share_left(
     kept = np.ones((height, -(-width // STEP_PX)))
     for down, along in boxes:
         kept[down, along.start // STEP_PX : -(-along.stop // STEP_PX)] = 0
-    kept *= np.hanning(height)[:, None]
-    edges = np.arange(0, height, STEP_PX)
-    left = np.add.reduceat(kept, edges, axis=0)
-    whole = np.add.reduceat(np.hanning(height), edges)
     across = np.add.reduceat(np.hanning(width), np.arange(0, width, STEP_PX))
-    waves = np.exp(-2j * np.pi * np.tensordot(vectors, displacement, 1))
-    parts = [np.tensordot(waves, weights * across, 2) for weights in (left, whole[:, None])]
-    return np.asarray(parts[0] / np.where(np.abs(parts[1]) > 0, parts[1], 1))
+    waves = np.exp(-2j * np.pi * np.tensordot(vectors, displacement, 1)) * across
+    left = _Moments.of(kept, waves, across)
+    whole = _Moments.of(np.ones_like(kept), waves, across)
+    return Left(
+        left.mean / np.where(np.abs(whole.mean) > 0, whole.mean, 1),
+        left.turn - whole.turn,
+        left.inertia,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Moments:
+    """Of the rows of a frame about its middle."""
+
+    mean: FloatArray
+    """(n,) complex, of every wave."""
+    turn: FloatArray
+    """(n,) cycles per height, times the inertia."""
+    inertia: float
+    """Of the rows alone, about their own middle."""
+
+    @classmethod
+    def of(cls, kept: FloatArray, waves: FloatArray, across: FloatArray) -> _Moments:
+        """Of waves (n, h, w) on blocks, of which `kept` (H, w) is there, weighted `across` (w,)."""
+        height = len(kept)
+        window, down = np.hanning(height)[:, None], rows_down(height)[:, None]
+        edges = np.arange(0, height, STEP_PX)
+        parts = [np.add.reduceat(kept * window * down**power, edges) for power in range(3)]
+        mean, first = (np.tensordot(waves, part, 2) for part in parts[:2])
+        mass, middle, spread = (float((part @ across).sum()) for part in parts)
+        power = np.maximum(np.abs(mean) ** 2, 1e-12)
+        inertia = spread / max(mass, 1e-12) - (middle / max(mass, 1e-12)) ** 2
+        return cls(mean, (first * np.conj(mean)).imag / power / (2 * np.pi), inertia)
+
+
+def rows_down(height: int) -> FloatArray:
+    """(H,) where the rows of a frame lie, from -0.5 at its top to 0.5."""
+    return (np.arange(height) + 0.5) / height - 0.5

@@ -16,7 +16,7 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
-from livedetect.detect.left_out import Box
+from livedetect.detect.left_out import Box, Left, rows_down
 
 VELOCITY_MEMORY = 0.7
 ACCELERATION = 0.1
@@ -88,20 +88,22 @@ class BraggRegistration:
         return np.asarray(self.shift + (1 + self._missed) * self._velocity)
 
     def step(
-        self, frame: FloatArray, left_out: Sequence[Box] = (), share: FloatArray | None = None
+        self, frame: FloatArray, left_out: Sequence[Box] = (), left: Left | None = None
     ) -> Drift:
         """Register the next frame, float32 (H, W).
 
-        What is `left_out` is no longer this crystal; `share` (n,) of each reflection stays.
+        What is `left_out` is no longer this crystal; `left` is what stays of it without.
         """
         terms = self._row_terms(frame)
-        if share is not None and np.abs(share).min() > LEAST_LEFT:
+        if left is not None and np.abs(left.share).min() <= LEAST_LEFT:
+            return self._locate(terms.sum(axis=0))  # what is gone pulls, and looks like a swing
+        if left is not None:
             for down, along in left_out:
                 part = frame[down, along]  # its mean stays: a step would be seen everywhere
                 terms[down] -= self._row_terms(part - part.mean(), down, along)
-            terms /= share
+            terms /= left.share
         amplitude = terms.sum(axis=0)
-        return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude))
+        return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude, left))
 
     def undo(self, drift: Drift) -> None:
         """Take back the latest step, whose frame turned out not to show the crystal."""
@@ -247,33 +249,36 @@ class Swing:
         self._solution = np.linalg.pinv(weighted) * root
         self._spread = np.sqrt(np.diag(np.linalg.inv(weighted.T @ weighted)))
         self._root = root
-        self._misfit2 = float(np.mean([self._fit(turn)[1] for turn in turns]))
+        self._misfit2 = float(np.mean([self._fit(self._usual - turn)[1] for turn in turns]))
 
-    def step(self, terms: FloatArray, amplitude: FloatArray) -> FloatArray:
-        """(x, y) change of the drift over the frame against what is usual, px."""
+    def step(
+        self, terms: FloatArray, amplitude: FloatArray, left: Left | None = None
+    ) -> FloatArray:
+        """(x, y) change of the drift over the frame against what is usual, px.
+
+        `left` is what stays of the crystal: where rows in the middle are missing, a distortion
+        turns the phases by more, and so does a swing.
+        """
         if self._solution is None:
             return np.zeros(2)
-        swing, misfit2 = self._fit(self._turn(terms, amplitude))
+        usual, inertia = self._usual, self._inertia
+        if left is not None:
+            usual, inertia = usual + left.turn, left.inertia
+        swing, misfit2 = self._fit(usual - self._turn(terms, amplitude))
         # a frame without the crystal must not hide what the next ones show
         self._misfit2 += 0.1 * (min(misfit2, MISFIT_INFLUENCE * self._misfit2) - self._misfit2)
-        error = self._spread * np.sqrt(self._misfit2)
+        swing, error = swing / inertia, self._spread * np.sqrt(self._misfit2) / inertia
         large = (np.abs(swing) > SWING_SIGMA * error) & (np.abs(swing) > SWING_PX)
         return np.where(large, swing, 0.0)
 
-    def _fit(self, turn: FloatArray) -> tuple[FloatArray, float]:
-        """Change of the drift (2,) from turns (n,), and mean square of what it leaves."""
-        turned = self._usual - turn
+    def _fit(self, turned: FloatArray) -> tuple[FloatArray, float]:
+        """Change of the drift (2,) times the inertia, and mean square of what it leaves (n,)."""
         swing = self._solution @ turned
         left = (turned - self._vectors @ swing) * self._root
         return swing, float((left**2).sum() / (len(left) - 2))
 
     def _turn(self, terms: FloatArray, amplitude: FloatArray) -> FloatArray:
-        """(n,) turns of the phases over the frame."""
+        """(n,) turns of the phases over the frame, times the inertia of its rows."""
         moment = self._down @ terms
         power = np.maximum(np.abs(amplitude) ** 2, 1e-12)
-        return np.asarray((moment * np.conj(amplitude)).imag / power / self._inertia / (2 * np.pi))
-
-
-def rows_down(height: int) -> FloatArray:
-    """(H,) where the rows of a frame lie, from -0.5 at its top to 0.5."""
-    return (np.arange(height) + 0.5) / height - 0.5
+        return np.asarray((moment * np.conj(amplitude)).imag / power / (2 * np.pi))
