@@ -269,7 +269,7 @@ class Baseline:
         kernels = form(self._kernels)
         self._learnt += 1
         if self._learnt % VARIANCE_FRAMES == 0:
-            self._follow_variance()
+            self._follow_variance(~self._grid.whole_cells(frozen))
         if self._learnt % PHASE_FRAMES == 0:
             self._follow_phases(frozen)
         kernels.follow(self._recent, self._ground, settled, frozen, (RATE, INNOVATION_LIMIT))
@@ -372,10 +372,10 @@ class Baseline:
         self._ground.scale = self._scale.astype(np.float32)
         self._variance_now = None
 
-    def _follow_variance(self) -> None:
-        """Broad mean of clipped z²; it does not run away as a local feedback would."""
+    def _follow_variance(self, telling: BoolArray) -> None:
+        """Broad mean of clipped z² in `telling` (n1, n2); no local feedback that runs away."""
         smooth = form(self._kernels).smooth_cells
-        weight, square = self._now.cells / np.prod(self._grid.samples)
+        weight, square = self._now.cells * telling / np.prod(self._grid.samples)
         mass = smooth(weight, VARIANCE_CELLS)
         mean = smooth(square, VARIANCE_CELLS)
         # a cell that is not judged yet is as noisy as those around it that are

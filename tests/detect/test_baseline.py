@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from livedetect.detect.baseline import NEW_SITE_FRAMES, Baseline
 from livedetect.detect.grid import Grid
@@ -92,6 +93,30 @@ def test_noise_of_the_registration_that_ends_does_not_take_that_of_the_electrons
         baseline.learn(np.ones(grid.cells, bool), nothing)
     assert np.sqrt(squares[covered].mean()) == pytest.approx(1.0, abs=0.1)
     assert np.sqrt(squares[~covered].mean()) < 1.2
+
+
+def test_beside_a_hole_the_noise_is_that_of_the_crystal() -> None:
+    rng = np.random.default_rng(101)
+    grid = Grid.covering(LATTICE, (256, 256))
+    cells = np.zeros(grid.cells, bool)
+    cells[6:12, 6:12] = True
+    hole, around = (
+        grid.spread(entry) for entry in (cells, ndimage.binary_dilation(cells, None, 2))
+    )
+    warm_up = rng.normal(size=(12, *grid.shape)).astype(np.float32)
+    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
+    baseline.end_warm_up()
+    squares = []
+    for number in range(60):
+        values = rng.normal(size=grid.shape).astype(np.float32)
+        values[hole] = -20
+        first = baseline.windows(values, everything, nothing)[0]
+        if number >= 40:
+            squares.append(first.z[around & ~hole] ** 2)
+        baseline.learn(np.ones(grid.cells, bool), hole)
+    assert np.mean(squares) == pytest.approx(1.0, abs=0.1)
+    assert (first.z[hole] < -10).all()
 
 
 def test_what_left_its_place_is_as_in_the_warm_up_again_where_that_can_be_trusted() -> None:
