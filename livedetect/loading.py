@@ -13,10 +13,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def without_collecting() -> Iterator[None]:
-    """Let what is loaded stay; what is loaded then is never gone through again."""
+    """Leave garbage alone meanwhile; afterwards all is as before."""
+    collecting = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
-        gc.enable()
+        if collecting:
+            gc.enable()

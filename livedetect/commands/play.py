@@ -235,8 +235,7 @@ def detector(settings: Settings) -> Engine:
     with without_collecting():
         from livedetect.commands.preparation import prepare_numerics
         from livedetect.detect.integration import engine_for
-
-        prepare_numerics(tell)
+    prepare_numerics(tell)
     return engine_for(settings)
 
 

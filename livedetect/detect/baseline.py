@@ -234,8 +234,9 @@ class Baseline:
 
     def _allow_for_common_noise(self, telling: BoolArray) -> None:
         """Judge frames that are noisier in all `telling` cells than expected by their own noise."""
-        now = self._now
-        self.common_noise.take_in(now.cells * telling, int(np.prod(self._grid.samples)))
+        now = self._now  # whose other cells say nothing of the noise that is followed either
+        now.cells *= telling
+        self.common_noise.take_in(now.cells, int(np.prod(self._grid.samples)))
         excess = [self.common_noise.excess(int(length)) for length in WINDOWS]
         if max(excess) > 1.0:
             now.z /= np.array(excess, np.float32)[:, None, None]

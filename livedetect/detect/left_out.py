@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livedetect.detect.arrays import FloatArray
+from livedetect.detect.row_moments import rows_down, turns
 
 Box = tuple[slice, slice]
 """Rows and columns of a frame."""
@@ -47,21 +48,24 @@ def block_centres(shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of a Hann-windowed frame's reflections, for a crystal that stands still."""
+class Remaining:
+    """What of a Hann-windowed frame still shows this crystal, were it to stand still."""
 
+    boxes: Sequence[Box]
+    """What does not."""
     share: FloatArray
-    """(n,) complex: relative to all of the frame."""
+    """(n,) complex: of every reflection, relative to all of the frame."""
     turn: FloatArray
-    """(n,) cycles by which the phase turns from the first row to the last, times `inertia`, beyond
-    what it does in the whole frame."""
+    """(n,) what `row_moments.turns` has beyond that of the whole frame."""
+    middle: float
+    """Weighted mean of the rows, in heights of the frame from its middle."""
     inertia: float
-    """Mean square distance of the rows from their middle, in heights of the frame."""
+    """Weighted mean square distance of the rows from there, in squared heights."""
 
 
-def what_is_left(
+def what_remains(
     boxes: Sequence[Box], displacement: FloatArray, vectors: FloatArray, shape: tuple[int, ...]
-) -> Left:
+) -> Remaining:
     """What of the reflections of a frame is left without `boxes`.
 
     Parameters
@@ -73,42 +77,30 @@ def what_is_left(
     kept = np.ones((height, -(-width // STEP_PX)))
     for down, along in boxes:
         kept[down, along.start // STEP_PX : -(-along.stop // STEP_PX)] = 0
+    waves = np.exp(-2j * np.pi * np.tensordot(vectors, displacement, 1))
     across = np.add.reduceat(np.hanning(width), np.arange(0, width, STEP_PX))
-    waves = np.exp(-2j * np.pi * np.tensordot(vectors, displacement, 1)) * across
-    left = _Moments.of(kept, waves, across)
-    whole = _Moments.of(np.ones_like(kept), waves, across)
-    return Left(
-        left.mean / np.where(np.abs(whole.mean) > 0, whole.mean, 1),
-        left.turn - whole.turn,
-        left.inertia,
+    parts, whole = _moments(kept, across), _moments(np.ones_like(kept), across)
+    total, first = (np.tensordot(waves, part, 2) for part in parts[:2])
+    all_of_it, all_first = (np.tensordot(waves, part, 2) for part in whole[:2])
+    mass, moment, spread = (float(part.sum()) for part in parts)
+    middle = moment / max(mass, 1e-12)
+    return Remaining(
+        boxes=boxes,
+        share=total / np.where(np.abs(all_of_it) > 0, all_of_it, 1),
+        turn=turns(first, total) - turns(all_first, all_of_it),
+        middle=middle,
+        inertia=spread / max(mass, 1e-12) - middle**2,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Moments:
-    """Of the rows of a frame about its middle."""
+def _moments(kept: FloatArray, across: FloatArray) -> FloatArray:
+    """(3, h, w) weight of every block, of which `kept` (H, w) is there, and its moments.
 
-    mean: FloatArray
-    """(n,) complex, of every wave."""
-    turn: FloatArray
-    """(n,) cycles per height, times the inertia."""
-    inertia: float
-    """Of the rows alone, about their own middle."""
-
-    @classmethod
-    def of(cls, kept: FloatArray, waves: FloatArray, across: FloatArray) -> _Moments:
-        """Of waves (n, h, w) on blocks, of which `kept` (H, w) is there, weighted `across` (w,)."""
-        height = len(kept)
-        window, down = np.hanning(height)[:, None], rows_down(height)[:, None]
-        edges = np.arange(0, height, STEP_PX)
-        parts = [np.add.reduceat(kept * window * down**power, edges) for power in range(3)]
-        mean, first = (np.tensordot(waves, part, 2) for part in parts[:2])
-        mass, middle, spread = (float((part @ across).sum()) for part in parts)
-        power = np.maximum(np.abs(mean) ** 2, 1e-12)
-        inertia = spread / max(mass, 1e-12) - (middle / max(mass, 1e-12)) ** 2
-        return cls(mean, (first * np.conj(mean)).imag / power / (2 * np.pi), inertia)
-
-
-def rows_down(height: int) -> FloatArray:
-    """(H,) where the rows of a frame lie, from -0.5 at its top to 0.5."""
-    return (np.arange(height) + 0.5) / height - 0.5
+    Times the rows' place to the power of 0, 1 and 2; `across` (w,) is the window along x.
+    """
+    height = len(kept)
+    window, down = np.hanning(height)[:, None], rows_down(height)[:, None]
+    edges = np.arange(0, height, STEP_PX)
+    return np.array(
+        [np.add.reduceat(kept * window * down**order, edges) * across for order in range(3)]
+    )

@@ -20,7 +20,7 @@ from livedetect.detect.scan_setting import ScanSetting
 from livedetect.detect.semantic import SemanticMethod
 from livedetect.detect.stored_mean import StoredMean
 from livedetect.detect.tracking import SHADOW_AT_START, Tracker
-from livedetect.detect.watch import outside_warning
+from livedetect.detect.watch import outside_warnings
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
 from livedetect.types import Event, Frame
@@ -106,10 +106,7 @@ def model_values(
         "drift_px": np.round(model.method.shift + model.drift_origin_px, 3).tolist(),
         "phases": _phases(model),
         "frame_correlation": model.method.findings().frame_correlation,
-        "warnings": [
-            *outside_warning(settings, warm_up[-1].data.shape),
-            *_warnings(model, warm_up),
-        ],
+        "warnings": _warnings(model, warm_up, settings),
     }
 
 
@@ -159,9 +156,9 @@ def _phases(model: CrystalModel) -> list[dict[str, Any]]:
     ]
 
 
-def _warnings(model: CrystalModel, warm_up: Sequence[Frame]) -> list[str]:
+def _warnings(model: CrystalModel, warm_up: Sequence[Frame], settings: Settings) -> list[str]:
     clipped = max(clipped_fraction(frame.data) for frame in warm_up)
-    warnings = []
+    warnings = [*outside_warnings(settings, warm_up[-1].data.shape)]
     if clipped > CLIPPED_SHARE:
         warnings.append(
             f"{100 * clipped:.0f} % of the pixels are clipped at black level, which hides "

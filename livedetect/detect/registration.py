@@ -16,7 +16,8 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray
 from livedetect.detect.lattice import Lattice
-from livedetect.detect.left_out import Box, Left, rows_down
+from livedetect.detect.left_out import Remaining
+from livedetect.detect.swing import Swing
 
 VELOCITY_MEMORY = 0.7
 ACCELERATION = 0.1
@@ -26,13 +27,8 @@ AGREEMENT = 0.8
 BETTER = 0.1
 SEARCH_STEPS = 24
 """Places along each lattice vector; the fit does the rest."""
-SWING_SIGMA = 3.0
-SWING_PX = 1.0
-"""Less than this may as well come from the specimen: on real frames small swings are no motion."""
-LEAST_LEFT = 0.1
-"""Share of a reflection below which what is left of a frame cannot be registered by itself."""
-MISFIT_INFLUENCE = 4.0
-"""Of what is usual, by which one frame may count at most."""
+LEAST_SHARE = 0.05
+"""Of a reflection, below which what remains of the crystal cannot be registered by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +83,21 @@ class BraggRegistration:
         """(x, y) drift at which the next frame is expected, px."""
         return np.asarray(self.shift + (1 + self._missed) * self._velocity)
 
-    def step(
-        self, frame: FloatArray, left_out: Sequence[Box] = (), left: Left | None = None
-    ) -> Drift:
-        """Register the next frame, float32 (H, W).
-
-        What is `left_out` is no longer this crystal; `left` is what stays of it without.
-        """
+    def step(self, frame: FloatArray, remaining: Remaining | None = None) -> Drift:
+        """Register the next frame, float32 (H, W), by what is `remaining` of the crystal."""
         terms = self._row_terms(frame)
-        if left is not None and np.abs(left.share).min() <= LEAST_LEFT:
+        if remaining is not None and np.abs(remaining.share).min() <= LEAST_SHARE:
             return self._locate(terms.sum(axis=0))  # what is gone pulls, and looks like a swing
-        if left is not None:
-            for down, along in left_out:
+        if remaining is not None:
+            for down, along in remaining.boxes:
                 part = frame[down, along]  # its mean stays: a step would be seen everywhere
                 terms[down] -= self._row_terms(part - part.mean(), down, along)
-            terms /= left.share
+            terms /= remaining.share
         amplitude = terms.sum(axis=0)
-        return replace(self._locate(amplitude), swing=self._swing.step(terms, amplitude, left))
+        drift, swing = self._locate(amplitude), self._swing.step(terms, amplitude, remaining)
+        if remaining is not None:  # the phases tell the drift at the middle of the rows that remain
+            self.shift = drift.shift - swing * remaining.middle
+        return replace(drift, shift=self.shift, swing=swing)
 
     def undo(self, drift: Drift) -> None:
         """Take back the latest step, whose frame turned out not to show the crystal."""
@@ -218,67 +212,3 @@ class BraggRegistration:
         around = np.stack(np.meshgrid((-1, 0, 1), (-1, 0, 1)), axis=-1).reshape(-1, 2) @ basis
         equivalent = best + around
         return np.asarray(start + equivalent[np.hypot(*equivalent.T).argmin()])
-
-
-class Swing:
-    """How the drift changes within a frame: the turn of the Bragg phases from row to row.
-
-    A displacement that grows along the rows by w turns the phase of reflection k by
-    -2 pi k.w over the frame; the first moment of its rows tells by how much.
-    """
-
-    def __init__(self, window: FloatArray, vectors: FloatArray) -> None:
-        """Rows are weighted with `window` (H,); `vectors` (n, 2) are the reflections."""
-        self._down = rows_down(len(window)).astype(np.float32)
-        self._inertia = float((window * self._down**2).sum() / window.sum())
-        self._vectors = vectors
-        self._solution: FloatArray | None = None
-
-    def learn(
-        self, terms: Sequence[FloatArray], amplitudes: Sequence[FloatArray], root: FloatArray
-    ) -> None:
-        """Note what is usual, from the rows' terms (H, n) of the `amplitudes` (n,).
-
-        `root` (n,) are the weights of the reflections.
-        """
-        turns = [self._turn(*pair) for pair in zip(terms, amplitudes, strict=True)]
-        self._usual = np.median(turns, axis=0)
-        if len(self._vectors) <= 2:
-            return
-        weighted = self._vectors * root[:, None]
-        self._solution = np.linalg.pinv(weighted) * root
-        self._spread = np.sqrt(np.diag(np.linalg.inv(weighted.T @ weighted)))
-        self._root = root
-        self._misfit2 = float(np.mean([self._fit(self._usual - turn)[1] for turn in turns]))
-
-    def step(
-        self, terms: FloatArray, amplitude: FloatArray, left: Left | None = None
-    ) -> FloatArray:
-        """(x, y) change of the drift over the frame against what is usual, px.
-
-        `left` is what stays of the crystal: where rows in the middle are missing, a distortion
-        turns the phases by more, and so does a swing.
-        """
-        if self._solution is None:
-            return np.zeros(2)
-        usual, inertia = self._usual, self._inertia
-        if left is not None:
-            usual, inertia = usual + left.turn, left.inertia
-        swing, misfit2 = self._fit(usual - self._turn(terms, amplitude))
-        # a frame without the crystal must not hide what the next ones show
-        self._misfit2 += 0.1 * (min(misfit2, MISFIT_INFLUENCE * self._misfit2) - self._misfit2)
-        swing, error = swing / inertia, self._spread * np.sqrt(self._misfit2) / inertia
-        large = (np.abs(swing) > SWING_SIGMA * error) & (np.abs(swing) > SWING_PX)
-        return np.where(large, swing, 0.0)
-
-    def _fit(self, turned: FloatArray) -> tuple[FloatArray, float]:
-        """Change of the drift (2,) times the inertia, and mean square of what it leaves (n,)."""
-        swing = self._solution @ turned
-        left = (turned - self._vectors @ swing) * self._root
-        return swing, float((left**2).sum() / (len(left) - 2))
-
-    def _turn(self, terms: FloatArray, amplitude: FloatArray) -> FloatArray:
-        """(n,) turns of the phases over the frame, times the inertia of its rows."""
-        moment = self._down @ terms
-        power = np.maximum(np.abs(amplitude) ** 2, 1e-12)
-        return np.asarray((moment * np.conj(amplitude)).imag / power / (2 * np.pi))

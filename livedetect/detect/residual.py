@@ -21,7 +21,7 @@ from livedetect.detect.grid import SAMPLE_SPACING_PX, Grid, shifted
 from livedetect.detect.kernels import COMPILED, form
 from livedetect.detect.kernels.maps import Expected, FilterScratch
 from livedetect.detect.lattice import Lattice, find_lattice
-from livedetect.detect.left_out import Box, block_centres, boxes_around, what_is_left
+from livedetect.detect.left_out import Box, block_centres, boxes_around, what_remains
 from livedetect.detect.noise import moved_with_edge
 from livedetect.detect.registration import BraggRegistration, Drift
 from livedetect.detect.row_jitter import PixelTemplate, RowJitter
@@ -226,8 +226,8 @@ class FrontEnd:
             return self.registration.step(frame)
         x, y = block_centres(self.shape)
         displacement = np.stack(self.warp.at(x - expected[0], y - expected[1], expected))
-        left = what_is_left(boxes, displacement, self.lattice.wavevectors, self.shape)
-        return self.registration.step(frame, boxes, left)
+        remaining = what_remains(boxes, displacement, self.lattice.wavevectors, self.shape)
+        return self.registration.step(frame, remaining)
 
     def step(
         self, frame: FloatArray, drift: Drift, baseline: FloatArray, known: BoolArray

@@ -9,7 +9,8 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels import COMPILED, form
-from livedetect.detect.left_out import Box, rows_down
+from livedetect.detect.left_out import Box
+from livedetect.detect.row_moments import rows_down
 from livedetect.detect.warp import Warp
 
 FULL_TURN = 65536

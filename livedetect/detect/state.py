@@ -22,8 +22,9 @@ ALLOWED_MODULES = (
     "livedetect.settings",
     "livedetect.calibration",
 )
-LAYOUT = 7
-"""To be raised with every attribute that an engine's class gains or loses."""
+LAYOUT = 8
+"""To be raised with every attribute that an engine's class gains or loses, or that means another
+thing than before."""
 PLAIN = (bool, int, float, str)
 T = TypeVar("T")
 SEQUENCES: Mapping[str, type] = {"list": list, "tuple": tuple, "deque": deque}

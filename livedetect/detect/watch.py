@@ -32,16 +32,14 @@ def few_cells_warning(cells: float) -> tuple[str, ...]:
     )
 
 
-def outside_warning(settings: Settings, shape: tuple[int, ...]) -> tuple[str, ...]:
-    """What to tell the user of rectangles that have no pixel of a frame (H, W)."""
-    named = [("roi", box) for box in [settings.roi] if box]
-    named += [("exclude", box) for box in settings.exclude]
-    size = f"{shape[1]} x {shape[0]} px"
+def outside_warnings(settings: Settings, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What to tell the user of rectangles to leave out that have no pixel of a frame (H, W)."""
+    height, width = shape
     return tuple(
-        f"{name} {list(box)} lies outside the frame of {size}: it leaves "
-        f"{'nothing to watch' if name == 'roi' else 'nothing out'}; check x0, y0, x1, y1"
-        for name, box in named
-        if not np.zeros(shape)[_slices(box)].size
+        f"exclude {list(box)} lies outside the frame of {width} x {height} px and leaves nothing "
+        "out; check x0, y0, x1, y1"
+        for box in settings.exclude
+        if box[0] >= width or box[1] >= height
     )
 
 

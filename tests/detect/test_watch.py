@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from livedetect import Detector, Settings
-from livedetect.detect.watch import WatchedArea, outside_warning
+from livedetect.detect.watch import WatchedArea
 from livedetect.stream.registry import open_simulator
 from livedetect.types import Frame
 
@@ -23,11 +23,13 @@ def test_what_is_wanted_reaches_the_edges_of_the_frame() -> None:
 
 
 def test_a_rectangle_outside_the_frame_is_told() -> None:
-    settings = Settings(roi=(0, 0, 30, 40), exclude=((5, 6, 7, 9), (70, 0, 90, 20), (0, 49, 9, 99)))
-    (warning,) = outside_warning(settings, (50, 60))
-    assert "exclude [70, 0, 90, 20]" in warning
-    assert "60 x 50 px" in warning
-    assert outside_warning(Settings(), (50, 60)) == ()
+    source = open_simulator("graphene?size=128&frames=12&damage=0&seed=1")
+    partly, outside = (90, 0, 140, 20), (128, 0, 148, 20)
+    detector = Detector(Settings(exclude=(partly, outside)))
+    events = [event for frame in source for event in detector.step(frame.frame).events]
+    (warning,) = events[0].values["warnings"]
+    assert str(list(outside)) in warning
+    assert "128 x 128 px" in warning
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
