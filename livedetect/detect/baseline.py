@@ -237,9 +237,9 @@ class Baseline:
         now = self._now  # whose other cells say nothing of the noise that is followed either
         now.cells *= telling
         self.common_noise.take_in(now.cells, int(np.prod(self._grid.samples)))
-        excess = [self.common_noise.excess(int(length)) for length in WINDOWS]
-        if max(excess) > 1.0:
-            now.z /= np.array(excess, np.float32)[:, None, None]
+        excess = np.array([self.common_noise.excess(int(length)) for length in WINDOWS], np.float32)
+        if excess.max() > 1.0:
+            now.z /= excess[:, None, None]
             now.notable[...] = notable_in(now.z)
 
     def lately(self, frames: int) -> tuple[FloatArray, BoolArray, float]:
@@ -377,8 +377,7 @@ class Baseline:
         """Broad mean of clipped z² in `telling` (n1, n2); no local feedback that runs away."""
         smooth = form(self._kernels).smooth_cells
         weight, square = self._now.cells * telling / np.prod(self._grid.samples)
-        mass = smooth(weight, VARIANCE_CELLS)
-        mean = smooth(square, VARIANCE_CELLS)
+        mass, mean = (smooth(entry, VARIANCE_CELLS) for entry in (weight, square))
         # a cell that is not judged yet is as noisy as those around it that are
         around = smooth((weight * self._scale).astype(np.float32), VARIANCE_CELLS)
         own = np.where(weight > 0, self._scale, around / np.maximum(mass, 1e-3))
