@@ -91,7 +91,7 @@ class BinnedMethod:
         return dataclasses.replace(
             found,
             phases=tuple(phases),
-            boundaries=tuple(map(self._outward_region, found.boundaries)),
+            extended=tuple(map(self._outward_region, found.extended)),
         )
 
     def score(self, frame: FloatArray) -> Scored:

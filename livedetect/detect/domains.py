@@ -8,6 +8,8 @@ a Patterson function cannot tell apart, differ; another lattice is out of phase 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 from skimage import measure
@@ -75,7 +77,13 @@ def beside_boundaries(phases: IntArray) -> BoolArray:
     return np.asarray(ndimage.binary_dilation(boundary, EVERYWHERE, iterations=BESIDE_CELLS))
 
 
-def found(phases: IntArray, grid: Grid, correlations: FloatArray, cells: float) -> Findings:
+def found(
+    phases: IntArray,
+    grid: Grid,
+    correlations: FloatArray,
+    cells: float,
+    holes: Sequence[Region] = (),
+) -> Findings:
     """What is told of the phases (n1, n2), of the frames' independence and of few `cells`."""
     shares = shares_of(phases)
     several = len(shares) > 1
@@ -86,7 +94,7 @@ def found(phases: IntArray, grid: Grid, correlations: FloatArray, cells: float) 
     return Findings(
         frame_correlation=round(float(correlations[1:2].sum()), 3),
         phases=tuple(told) if several else (),
-        boundaries=tuple(boundaries_of(phases, grid)) if several else (),
+        extended=(*(boundaries_of(phases, grid) if several else ()), *holes),
         warnings=(*few_cells_warning(cells), *averaging_warning(correlations)),
     )
 

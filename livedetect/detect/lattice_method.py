@@ -9,7 +9,6 @@ import numpy as np
 
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.at_start import Ground, threshold_at_start, unlike_equivalents, well_inside
-from livedetect.detect.baseline import Baseline
 from livedetect.detect.candidates import Coming, candidates_of, may_be_fringe, unclaimed
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.crowds import Crowds
@@ -17,6 +16,7 @@ from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.faint_phases import FaintPhases
+from livedetect.detect.holes_at_start import first_look, holes_at_start
 from livedetect.detect.humps import without_humps
 from livedetect.detect.judgement import Training, fit_judgement, training_patches
 from livedetect.detect.kernels.maps import notable_in
@@ -33,7 +33,7 @@ from livedetect.detect.sensitivity import frames_needed
 from livedetect.detect.solitary import Solitary
 from livedetect.detect.time_window import Window
 from livedetect.detect.unfinished import Look, Rows
-from livedetect.detect.warm_up import away_from, births_in, bulk_tail, first_residuals
+from livedetect.detect.warm_up import away_from, births_in, bulk_tail
 from livedetect.detect.watch import LEAST_CELLS, WatchedArea, cells_in_view
 from livedetect.errors import LatticeNotFoundError
 from livedetect.settings import Settings
@@ -72,18 +72,17 @@ class LatticeMethod:
         self._border_px = min(BORDER_PX + BORDER_CELLS * cell_px, MOST_BORDER_CELLS * cell_px)
         self.merge_radius_px = SUPPRESSION_RADIUS * scale
         self._frozen_px = FROZEN_RADIUS * scale
-        values, covered, self.shift = first_residuals(self._front, frames)
-        self._baseline = Baseline(self._front.grid, values, covered)
+        values, self.shift, self._baseline = first_look(self._front, frames)
         self._patches = SitePatches(self._front.grid, self._front.columns)
         self._dwell_us = dwell_us
         self.watch(settings)
         self._regions = Regions(self._front.grid)
+        self._holes = holes_at_start(self._front, self._baseline, self._regions)
         self._crowds = Crowds(self._front.grid, scale)
         self._solitary = Solitary(self._front.grid, scale)
         self._faint_phases = FaintPhases()
         self._windows: list[Window] = []
-        self._marked = np.zeros(self._front.grid.shape, bool)
-        self._frozen = self._marked
+        self._frozen = self._marked = np.zeros(self._front.grid.shape, bool)
         self._beyond = self._known = np.zeros((0, 2))
         self._watched = self._watched_sites(self.shift)
         self.sites = int(self._watched.sum())
@@ -101,8 +100,7 @@ class LatticeMethod:
         held_out = self._baseline.held_out(places).windows()
         some = SitePatches(middle, self._front.columns)
         self._rows.calibrate(held_out, some, self._site_probability)
-        levels = self._baseline.levels
-        self._phases = phases_of_cells(self._front.grid, *levels, settings.random_seed)
+        self._phases = phases_of_cells(front.grid, *baseline.levels, settings.random_seed)
         self._front.other_phases = carried_on(self._phases) > 0
         self._baseline.end_warm_up(keep_level=self._front.warp.undecided)
 
@@ -123,12 +121,13 @@ class LatticeMethod:
 
     def at_start(self) -> Sequence[Candidate]:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
-        phases = carried_on(self._phases)
-        beside = np.asarray(self._patches.of_cell(beside_boundaries(phases)), bool)
+        phases = np.where(self._regions.surroundings, -1, carried_on(self._phases))
+        beside = beside_boundaries(phases) | (phases < 0)
         # also those beyond what is watched: the fringe of a defect there is none of its own
-        sites = np.flatnonzero(self._patches.all_true(self._baseline.known) & ~beside)
-        known = (self._front.grid, self._patches, self._baseline, self._judgement.filters)
-        patches = unlike_equivalents(sites, Ground(*known, phases), self._settings)
+        known = self._patches.all_true(self._baseline.known)
+        sites = np.flatnonzero(known & ~self._patches.of_cell(beside))
+        ground = self._front.grid, self._patches, self._baseline, self._judgement.filters
+        patches = unlike_equivalents(sites, Ground(*ground, phases), self._settings)
         novel = patches.score > threshold_at_start(len(patches.site))
         found = self._candidates(self._eligible(patches.select(novel)))
         return self._within(well_inside(found, self._patches, self._ready, self.merge_radius_px))[0]
@@ -139,8 +138,8 @@ class LatticeMethod:
 
     def findings(self) -> Findings:
         """Phases in view, and whether the frames are independent."""
-        cells = cells_in_view(self._front.shape, self.lattice_px)
-        return found(self._phases, self._front.grid, self._baseline.correlations, cells)
+        first = self._phases, self._front.grid, self._baseline.correlations
+        return found(*first, cells_in_view(self._front.shape, self.lattice_px), self._holes)
 
     def score(self, frame: FloatArray) -> Scored:
         """Judge a frame, float32 (H, W)."""
@@ -353,10 +352,10 @@ class LatticeMethod:
 
     def _eligible(self, patches: Patches) -> Patches:
         """Those that may become markers."""
-        patches = patches.select(~self._patches.of_cell(self._regions.doubtful)[patches.site])
         return self._of_columns(patches, self._windows, self.threshold)
 
     def _of_columns(self, patches: Patches, windows: Sequence[Window], threshold: float) -> Patches:
+        patches = patches.select(~self._patches.of_cell(self._regions.doubtful)[patches.site])
         at_hand, radius_px = self._at_hand(windows), self.merge_radius_px
         return without_humps(patches, self._known, radius_px, at_hand, self._judgement, threshold)
 

@@ -81,8 +81,8 @@ class Findings:
     """Correlation of the noise of successive frames; averaged frames are not independent."""
     phases: tuple[PhaseInView, ...] = ()
     """Phases and domains of the crystal, the largest first; empty if they were not told apart."""
-    boundaries: tuple[Region, ...] = ()
-    """Where they meet."""
+    extended: tuple[Region, ...] = ()
+    """Where they meet, and holes."""
     warnings: tuple[str, ...] = ()
     """What the user should know, in sentences."""
 

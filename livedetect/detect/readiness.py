@@ -128,8 +128,8 @@ def first_defects(
             )
     # the rim of a region that has grown is a boundary as well, and no news
     known = sum(defect.region_id is not None for defect in tracker.active)
-    boundaries = () if model.succeeds else model.method.findings().boundaries
-    for region in boundaries[known:]:
+    extended = () if model.succeeds else model.method.findings().extended
+    for region in extended[known:]:
         events += book.region(tracker, region, stamp, view, at_start=True)
     held = tracker.unknown(model.method.at_start())
     for candidate in tracker.unexplained(held, stamp.frame, SHADOW_AT_START):

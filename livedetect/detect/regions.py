@@ -253,7 +253,7 @@ class Regions:
         whole = view.continued(mask)
         cell_area = abs(float(np.linalg.det(self._grid.lattice.basis_px)))
         changed = self._grid.by_cell(change).transpose(0, 2, 1, 3)[mask]
-        kind = _kind(changed, template)
+        kind = kind_of_change(changed, template)
         if _enters(mask, whole):
             self._entering.append(number)
         elif _is_line(mask):
@@ -343,7 +343,7 @@ def _enters(mask: BoolArray, whole: BoolArray) -> bool:
     return float((mask & beside).sum()) > ENTERING_SHARE * float(mask.sum())
 
 
-def _kind(cells: FloatArray, template: FloatArray) -> str:
+def kind_of_change(cells: FloatArray, template: FloatArray) -> str:
     """Kind of a wide region from its changed cells (n, m1, m2)."""
     spread = float(template.std())
     if spread == 0:

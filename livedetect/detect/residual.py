@@ -144,7 +144,7 @@ class FrontEnd:
             subtracted = self._background_at(residual.background, residual.covered)
             total += residual.values + subtracted
             count += residual.covered
-        smooth = self._background_at(self._background.begin(residual.background), count > 0)
+        smooth = self._background_at(self.background.begin(residual.background), count > 0)
         self._first_levels = np.stack(
             [total / np.maximum(count, 1) - smooth, count > 0], dtype=np.float32
         )
@@ -193,7 +193,7 @@ class FrontEnd:
         # the matched filter leaves nothing that samples so far apart would not show
         spacing = max(SAMPLE_SPACING_PX, FILTERED_SPACING * PROBE_SIGMA * self.columns.scale_px)
         self.grid = Grid.covering(lattice, self.shape, spacing_px=spacing)
-        self._background = Background(self.grid.cells, kernels=kernels)
+        self.background = Background(self.grid.cells, kernels=kernels)
         self._place_samples(np.zeros(2))
 
     @property
@@ -253,7 +253,7 @@ class FrontEnd:
         self.grid, moved = self.grid.follow(drift.shift)
         if moved != (0, 0):
             self._place_samples(drift.shift)
-            self._background.move(moved)
+            self.background.move(moved)
             self.ignored_cells = shifted(self.ignored_cells, moved)
             self.other_phases = moved_with_edge(self.other_phases, moved)
             self._other_lattice = moved_with_edge(self._other_lattice, moved)
@@ -268,7 +268,7 @@ class FrontEnd:
         ground = Expected(
             level=baseline,
             known=known,
-            cells=self._background.expected,
+            cells=self.background.expected,
             ignored=self.ignored_cells,
         )
         line = self._gain_offset.fit(values, covered, self.template, ground, self.other_phases)
@@ -294,7 +294,7 @@ class FrontEnd:
     @property
     def settled(self) -> BoolArray:
         """(n1, n2) True where the background of the territory is known well enough."""
-        return self._background.settled
+        return self.background.settled
 
     def pixel_template(self) -> PixelTemplate:
         """The template without the matched filter, by Fourier interpolation and inversion."""
@@ -370,7 +370,7 @@ class FrontEnd:
         displacement = np.zeros(0, np.float32)
         if self._jitter is not None:
             changed = self._boxes(self.ignored_cells | self._other_lattice, shift)
-            smooth = gain**2 * self._background.variance(~self._other_lattice)
+            smooth = gain**2 * self.background.variance(~self._other_lattice)
             displacement = self._jitter.estimate(frame, shift, gain, swing, changed, smooth)
         kernels = form(self._kernels)
         spline = kernels.spline_of_smoothed(frame, displacement, self._sigma, self._scratch)
@@ -394,6 +394,6 @@ class FrontEnd:
         """(n1, n2) level of each cell, from its mean residual, covered share and known share."""
         coverage = coverage * ~self.ignored_cells
         new = (2 * known < coverage) & known.any()
-        background = self._background.step(means, coverage, new)
-        self._background.centre()
+        background = self.background.step(means, coverage, new)
+        self.background.centre()
         return background

@@ -67,3 +67,28 @@ def test_a_rim_that_is_partly_seen_belongs_to_the_phase_beside_it() -> None:
     assert (whole[:, :4] == 0).all()
     assert (whole[:, 4:] == 1).all()
     assert (carried_on(np.full((2, 2), -1)) == 0).all()
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+@pytest.mark.parametrize("crystal", ["square", "mos2", "graphene"])
+def test_a_hole_in_the_first_frames_is_one_region(crystal: str, inverted: bool) -> None:
+    """And none of its rim is a defect that forms, though it grows."""
+    rng, told, detector = np.random.default_rng(1), [], Detector()
+    y, x = np.mgrid[:256, :256]
+    spec = (
+        f"{crystal}?size=256&frames=50&damage=0&detected_e_per_px=20&seed=3&drift_px=0.2&walk_px=0"
+    )
+    for simulated in open_simulator(spec):
+        number, data = simulated.frame.index, simulated.frame.data.astype(float)
+        if not number:
+            below, top = 0.1 * data.mean(), 4 * data.max()
+        hole = np.hypot(x - 100, y - 110) < 45 + 0.1 * number
+        data = np.where(hole, rng.poisson(below, data.shape), data)
+        data = top - data if inverted else data
+        told += detector.step(Frame.from_array(data.astype(np.float32), index=number)).events
+    regions = [(e.frame, e.kind) for e in told if e.event == "region_confirmed"]
+    starts = [e for e in told if e.event == "defect_at_start"]
+    assert regions == [(11, "hole")]
+    assert len(starts) <= 2
+    assert starts[0].region_id is not None
+    assert not [e for e in told if e.event == "defect_confirmed"]

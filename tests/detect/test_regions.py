@@ -9,7 +9,7 @@ from livedetect.detect.detector import Detector
 from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
-from livedetect.detect.regions import Regions, _kind, is_extended
+from livedetect.detect.regions import Regions, is_extended, kind_of_change
 from livedetect.stream.registry import open_simulator
 from livedetect.types import Frame, RegionEvent
 from tests.detect.streams import frames, watch
@@ -118,7 +118,7 @@ def test_what_a_region_is_called(
 ) -> None:
     change = (left - 1) * (template - template.mean()) + shift
     for unit in (1.0, 1e-12):  # electrons, or ampere
-        assert _kind(unit * np.repeat(change[None], 20, axis=0), unit * template) == kind
+        assert kind_of_change(unit * np.repeat(change[None], 20, axis=0), unit * template) == kind
 
 
 @pytest.mark.parametrize("seed", [1, 2])
