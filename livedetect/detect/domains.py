@@ -71,10 +71,13 @@ def boundary_of(phases: IntArray) -> BoolArray:
     return np.asarray((phases >= 0) & (highest != lowest))
 
 
-def beside_boundaries(phases: IntArray) -> BoolArray:
-    """(n1, n2) cells that are not judged by themselves: they belong to a boundary."""
-    boundary = boundary_of(phases)
-    return np.asarray(ndimage.binary_dilation(boundary, EVERYWHERE, iterations=BESIDE_CELLS))
+def beside_others(phases: IntArray, extended: BoolArray) -> BoolArray:
+    """(n1, n2) cells that are not judged by themselves: they belong to a boundary, or to a hole.
+
+    `extended` (n1, n2) are cells that are no crystal; close to them its distortion is uncertain.
+    """
+    others = boundary_of(phases) | extended
+    return np.asarray(ndimage.binary_dilation(others, EVERYWHERE, iterations=BESIDE_CELLS))
 
 
 def found(

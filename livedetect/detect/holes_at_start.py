@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from livedetect.detect.arrays import BoolArray, FloatArray
+from livedetect.detect.background import Background
 from livedetect.detect.baseline import Baseline
 from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, InView, Region, Regions, kind_of_change
 from livedetect.detect.residual import FrontEnd
@@ -32,6 +33,7 @@ def first_look(
     holes = _holes(front, baseline)
     if holes:
         front.ignored_cells = ndimage.binary_dilation(np.any(holes, axis=0), EVERYWHERE)
+        front.background = Background(front.grid.cells)  # it has taken the holes in
         values, covered, shift = first_residuals(front, frames)
         baseline = Baseline(front.grid, values, covered)
     return values, shift, baseline

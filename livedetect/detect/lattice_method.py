@@ -13,7 +13,7 @@ from livedetect.detect.candidates import Coming, candidates_of, may_be_fringe, u
 from livedetect.detect.common_change import require_same_cell, unlike_share
 from livedetect.detect.crowds import Crowds
 from livedetect.detect.decision import fit_tail, site_probability
-from livedetect.detect.domains import beside_boundaries, carried_on, found, phases_of_cells
+from livedetect.detect.domains import beside_others, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.faint_phases import FaintPhases
 from livedetect.detect.holes_at_start import first_look, holes_at_start
@@ -122,7 +122,7 @@ class LatticeMethod:
     def at_start(self) -> Sequence[Candidate]:
         """Places unlike their equivalents in other cells, from the warm-up mean."""
         phases = np.where(self._regions.surroundings, -1, carried_on(self._phases))
-        beside = beside_boundaries(phases) | (phases < 0)
+        beside = beside_others(phases, self._regions.cells)
         # also those beyond what is watched: the fringe of a defect there is none of its own
         known = self._patches.all_true(self._baseline.known)
         sites = np.flatnonzero(known & ~self._patches.of_cell(beside))
