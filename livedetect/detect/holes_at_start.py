@@ -22,11 +22,11 @@ MOST = 0.4
 
 def first_look(
     front: FrontEnd, frames: Sequence[FloatArray]
-) -> tuple[FloatArray, FloatArray, Baseline]:
-    """Residuals (K, P, Q) of the first frames (H, W), the latest drift (x, y), and the baseline.
+) -> tuple[FloatArray, FloatArray, Baseline, list[BoolArray]]:
+    """Residuals (K, P, Q) of the first frames (H, W), latest drift (x, y), baseline, and holes.
 
-    Where they show holes they are looked at again without: what a hole leaves of the background
-    beside it would make all its surroundings unlike their equivalents.
+    Where they show holes, masks (n1, n2), they are looked at again without: what a hole leaves
+    of the background beside it would make all its surroundings unlike their equivalents.
     """
     values, covered, shift = first_residuals(front, frames)
     baseline = Baseline(front.grid, values, covered)
@@ -36,26 +36,25 @@ def first_look(
         front.background = Background(front.grid.cells)  # it has taken the holes in
         values, covered, shift = first_residuals(front, frames)
         baseline = Baseline(front.grid, values, covered)
-    return values, shift, baseline
+        holes = _holes(front, baseline)
+    return values, shift, baseline, holes
 
 
-def holes_at_start(front: FrontEnd, baseline: Baseline, regions: Regions) -> list[Region]:
-    """Make `regions` of what shows neither crystal nor brightness in the mean of the first frames.
-
-    They are told once, and pull at nothing.
-    """
-    found = []
-    for mask in _holes(front, baseline):
+def as_regions(
+    holes: Sequence[BoolArray], front: FrontEnd, baseline: Baseline, regions: Regions
+) -> list[Region]:
+    """Make `regions` of `holes`, masks (n1, n2): they are told once, and pull at nothing."""
+    found, change = [], _difference(front, baseline)
+    for mask in holes:
         number = regions.claim(np.argwhere(mask), np.zeros((0, 2), np.int64))
         everywhere = InView(judged=np.ones_like(mask), shown=np.ones_like(mask))
-        change = _difference(front, baseline)
         found.append(regions.describe(number, mask, change, front.template, everywhere))
     front.ignored_cells = regions.surroundings
     return found
 
 
 def _holes(front: FrontEnd, baseline: Baseline) -> list[BoolArray]:
-    """Masks (n1, n2)."""
+    """(n1, n2) each: what shows neither crystal nor brightness in the mean of the first frames."""
     cells = front.grid.by_cell(_difference(front, baseline)).transpose(0, 2, 1, 3)
     shown = front.grid.whole_cells(baseline.known)
     masks = _without_crystal(cells, shown, front.template)

@@ -16,7 +16,7 @@ from livedetect.detect.decision import fit_tail, site_probability
 from livedetect.detect.domains import beside_others, carried_on, found, phases_of_cells
 from livedetect.detect.drift_alarm import BURST_SHARE
 from livedetect.detect.faint_phases import FaintPhases
-from livedetect.detect.holes_at_start import first_look, holes_at_start
+from livedetect.detect.holes_at_start import as_regions, first_look
 from livedetect.detect.humps import without_humps
 from livedetect.detect.judgement import Training, fit_judgement, training_patches
 from livedetect.detect.kernels.maps import notable_in
@@ -72,12 +72,12 @@ class LatticeMethod:
         self._border_px = min(BORDER_PX + BORDER_CELLS * cell_px, MOST_BORDER_CELLS * cell_px)
         self.merge_radius_px = SUPPRESSION_RADIUS * scale
         self._frozen_px = FROZEN_RADIUS * scale
-        values, self.shift, self._baseline = first_look(self._front, frames)
+        values, self.shift, self._baseline, holes = first_look(self._front, frames)
         self._patches = SitePatches(self._front.grid, self._front.columns)
         self._dwell_us = dwell_us
         self.watch(settings)
         self._regions = Regions(self._front.grid)
-        self._holes = holes_at_start(self._front, self._baseline, self._regions)
+        self._holes = as_regions(holes, self._front, self._baseline, self._regions)
         self._crowds = Crowds(self._front.grid, scale)
         self._solitary = Solitary(self._front.grid, scale)
         self._faint_phases = FaintPhases()

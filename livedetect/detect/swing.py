@@ -41,15 +41,15 @@ class Swing:
 
         `root` (n,) are the weights of the reflections.
         """
-        turns = [self._turn(*pair) for pair in zip(terms, amplitudes, strict=True)]
-        self._usual = np.median(turns, axis=0)
+        seen = [self._turn(*pair) for pair in zip(terms, amplitudes, strict=True)]
+        self._usual = np.median(seen, axis=0)
         if len(self._vectors) <= 2:
             return
         weighted = self._vectors * root[:, None]
         self._solution = np.linalg.pinv(weighted) * root
         self._spread = np.sqrt(np.diag(np.linalg.inv(weighted.T @ weighted)))
         self._root = root
-        self._misfit2 = float(np.mean([self._fit(self._usual - turn)[1] for turn in turns]))
+        self._misfit2 = float(np.mean([self._fit(self._usual - turn)[1] for turn in seen]))
 
     def step(
         self, terms: FloatArray, amplitude: FloatArray, remaining: Remaining | None = None

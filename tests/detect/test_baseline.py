@@ -16,6 +16,14 @@ LATTICE = Lattice(
 ENTERING_CELLS = 6
 
 
+def of_mere_noise(grid: Grid, rng: np.random.Generator) -> tuple[Baseline, np.ndarray, np.ndarray]:
+    """A baseline, and masks (P, Q) of nothing and everything."""
+    warm_up = rng.normal(size=(12, *grid.shape)).astype(np.float32)
+    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
+    baseline.end_warm_up()
+    return baseline, np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
+
+
 @pytest.mark.parametrize("seed", [101, 102, 103])
 def test_places_that_enter_a_noisier_stream_are_judged_by_its_noise(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -53,10 +61,7 @@ def test_noise_that_grows_in_part_of_the_cell_is_followed_there() -> None:
     grid = Grid.covering(LATTICE, (256, 256))
     growth = np.ones(grid.samples)
     growth[: grid.samples[0] // 2] = 2.0
-    warm_up = rng.normal(size=(12, *grid.shape)).astype(np.float32)
-    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
-    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
-    baseline.end_warm_up()
+    baseline, nothing, everything = of_mere_noise(grid, rng)
     squares = []
     for number in range(240):
         frame = (rng.normal(size=grid.shape) * grid.tiled(growth)).astype(np.float32)
@@ -103,10 +108,7 @@ def test_beside_a_hole_the_noise_is_that_of_the_crystal() -> None:
     hole, around = (
         grid.spread(entry) for entry in (cells, ndimage.binary_dilation(cells, None, 2))
     )
-    warm_up = rng.normal(size=(12, *grid.shape)).astype(np.float32)
-    nothing, everything = np.zeros(grid.shape, bool), np.ones(grid.shape, bool)
-    baseline = Baseline(grid, warm_up, np.ones(warm_up.shape, bool))
-    baseline.end_warm_up()
+    baseline, nothing, everything = of_mere_noise(grid, rng)
     squares = []
     for number in range(60):
         values = rng.normal(size=grid.shape).astype(np.float32)
