@@ -175,22 +175,30 @@ class Regions:
         return bool(both >= LASTING_SHARE * (float(mean @ mean) - count))
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
+        self._extend(flagged, score)
         labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
-        large[labels[self.cells]] = True
+        large[labels[self.cells]] = False
         large[0] = False
         for label in np.flatnonzero(large).tolist():
             component = labels == label
-            known = self.number[component & self.cells]
-            if len(known):
-                inside = score[(self.number == known[0]) & (score > 0)]
-                least = FAINT * float(np.median(inside)) if len(inside) else 0.0
-                self.number[component & flagged & ~self.cells & (score >= least)] = known[0]
-            elif is_extended(component, score, self._grid.lattice.basis_px):
+            if is_extended(component, score, self._grid.lattice.basis_px):
                 self.number[component] = self._count
                 more = 0 if _is_filled(component) else BEGINNING_FRAMES
                 self._settling.append((self._count, SETTLING_FRAMES + more))
                 self._count += 1
+
+    def _extend(self, flagged: BoolArray, score: FloatArray) -> None:
+        """Let the known regions take in what has changed by itself and touches them."""
+        own = flagged & changed_themselves(score)
+        labels, _ = ndimage.label(own | self.cells, EVERYWHERE)
+        for label in np.unique(labels[self.cells]).tolist():
+            component = labels == label
+            known = self.number[component & self.cells]
+            inside = score[(self.number == known[0]) & (score > 0)]
+            least = FAINT * float(np.median(inside)) if len(inside) else 0.0
+            taken = ndimage.binary_dilation(component, EVERYWHERE) & flagged & ~self.cells
+            self.number[taken & (score >= least)] = known[0]
 
     def claim(self, cells: IntArray, ahead: IntArray) -> int:
         """Make cells (n, 2) a region; returns its number, -1 if a known one has grown.
