@@ -63,12 +63,17 @@ def test_the_fringe_of_a_strong_defect_has_not_changed_itself() -> None:
     assert not changed_themselves(np.zeros((9, 9))).any()
 
 
-def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
-    """Contamination beside a hole: what it swallows is background no more."""
+def square_regions() -> Regions:
+    """No regions yet, of 30 x 30 cells of 10 px."""
     lattice = Lattice(
         basis_px=10 * np.eye(2), reciprocal=np.eye(2) / 10, indices=np.array([[1, 0], [0, 1]])
     )
-    regions = Regions(Grid.covering(lattice, (300, 300)))
+    return Regions(Grid.covering(lattice, (300, 300)))
+
+
+def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
+    """Contamination beside a hole: what it swallows is background no more."""
+    regions = square_regions()
     score = np.zeros(regions.cells.shape)
     score[10:14, 10:14] = 200.0
     regions.grow(score > 0, score)
@@ -76,6 +81,34 @@ def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
     regions.grow(score > 0, score)
     assert regions.cells[9, 10:14].all()
     assert not regions.cells[14].any()
+
+
+def test_point_defects_beside_a_region_stay_what_they_are() -> None:
+    """Through what each flags around itself they hung together, and the region went on to all."""
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[10:14, 10:14] = 200.0
+    regions.grow(score > 0, score)
+    before = regions.cells
+    for col in (16, 19, 22):
+        score[11:14, col - 1 : col + 2] = 12.0
+        score[12, col] = 200.0
+    regions.grow(score > 0, score)
+    assert (regions.cells == before).all()
+
+
+def test_a_region_takes_in_what_touches_it_and_what_touches_that() -> None:
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[10:14, 10:14] = 200.0
+    regions.grow(score > 0, score)
+    score[11, 14:18] = 150.0
+    score[12, 18], score[12, 20] = 30.0, 30.0  # changed with its neighbours, and one cell further
+    regions.grow(score > 0, score)
+    assert regions.cells[11, 14:18].all()
+    assert regions.cells[12, 18]
+    assert not regions.cells[12, 20]
+    assert set(regions.number[regions.cells]) == {0}
 
 
 def bumps(sign: float) -> np.ndarray:
