@@ -345,7 +345,7 @@ class LatticeMethod:
         places = np.array([entry.position for entry in candidates]).reshape(-1, 2)
         sites = self._patches.positions[self._patches.sites_at(places)]
         watched = self._area.contains(self.to_frame(sites))
-        coming = Coming(self._ready, self._baseline.history)
+        coming = Coming(self._ready, self._baseline.history * ~self._frozen)
         watched &= ~may_be_fringe(candidates, self._patches, coming, self.merge_radius_px)
         inside = [entry for entry, kept in zip(candidates, watched, strict=True) if kept]
         return inside, places[~watched]
