@@ -24,6 +24,8 @@ WIDE_HELD_FRAMES = 12
 LOSSES = ("vacancy", "half_vacancy", "dark")
 COMPANY_RADIUS = 1.3
 """Others this close make a point part of something larger, in units of the column scale."""
+APART_RADIUS = 2.0
+"""In the same units: columns that have changed so far from each other do not make one thing."""
 OPENING_MARKERS = 3
 """Lost columns in a chain of neighbours that may be a hole."""
 OPENING_FRAMES = 12
@@ -41,7 +43,7 @@ class Crowds:
     """
 
     def __init__(self, grid: Grid, scale_px: float) -> None:
-        self._reach_px = COMPANY_RADIUS * scale_px
+        self._reach_px, self._apart_px = COMPANY_RADIUS * scale_px, APART_RADIUS * scale_px
         self._age = np.zeros(grid.cells, np.int64)
         """(n1, n2) frames for which a crowd has stood there without growing."""
         self._size = np.zeros(grid.cells, np.int64)
@@ -63,8 +65,14 @@ class Crowds:
         cells : (n, 2) cell of each marker.
         new : (n,) False for markers of known defects.
         """
-        silent, crowded = self._in_a_crowd(score, cells, new)
+        silent, crowded = self._in_a_crowd(score, cells, new, self._single(markers))
         return silent | self._of_a_hole(markers, cells, new & ~crowded)
+
+    def _single(self, markers: Sequence[Candidate]) -> BoolArray:
+        """(n,) those of one column, far from all others."""
+        positions = np.array([marker.position for marker in markers]).reshape(-1, 2)
+        of_column = np.array([marker.kind != "unknown" for marker in markers], bool)
+        return np.asarray(of_column & (company(positions, self._apart_px) == 1))
 
     def _of_a_hole(
         self, markers: Sequence[Candidate], cells: IntArray, new: BoolArray
@@ -90,9 +98,12 @@ class Crowds:
         return np.asarray(waits & (self._opening[tuple(cells.T)] <= OPENING_FRAMES))
 
     def _in_a_crowd(
-        self, score: FloatArray, cells: IntArray, new: BoolArray
+        self, score: FloatArray, cells: IntArray, new: BoolArray, single: BoolArray
     ) -> tuple[BoolArray, BoolArray]:
-        """(n,) those of a change about to become a region, but for its first; (n,) all of it."""
+        """(n,) those of a change about to become a region, but for its first; (n,) all of it.
+
+        What several `single` (n,) columns flag together is no such change.
+        """
         silent, crowded = np.zeros((2, len(cells)), bool)
         if not (new.any() or self._age.any()):
             return silent, crowded
@@ -104,6 +115,9 @@ class Crowds:
         told = np.zeros_like(self._told)
         for label in np.unique([*of_marker[new], *labels[self._age > 0]]):
             component = (labels == label) & flagged
+            theirs = of_marker == label
+            if theirs.sum() > 1 and single[theirs].all():
+                continue
             size = int(component.sum())
             members = np.flatnonzero((of_marker == label) & new)
             age = int(self._age[component].max(initial=0))

@@ -89,6 +89,23 @@ def test_what_is_wide_has_one_marker_wherever_its_best_place_is(kind: str) -> No
     assert told == 1
 
 
+def block_around(cells: np.ndarray, kinds: list[str]) -> list[bool]:
+    """Of new markers in `cells` in the middle of 3 x 3 flagged ones, those that wait."""
+    score = np.zeros(GRID.cells)
+    score[11:14, 11:14] = 20.0
+    markers = [marker(cell, kind) for cell, kind in zip(cells, kinds, strict=True)]
+    return crowds().silent(score, markers, cells, np.ones(len(cells), bool)).tolist()
+
+
+def test_two_columns_far_apart_are_nothing_wide() -> None:
+    """What each flags around itself filled a block: they were told twelve frames later."""
+    apart, near = np.array([[11, 11], [13, 13]]), np.array([[12, 12], [13, 13]])
+    assert block_around(apart, ["vacancy", "vacancy"]) == [False, False]
+    assert block_around(apart, ["vacancy", "unknown"]) == [True, True]
+    assert block_around(near, ["vacancy", "vacancy"]) == [True, True]
+    assert block_around(apart[:1], ["vacancy"]) == [True]
+
+
 def test_a_wide_one_that_is_not_seen_when_it_is_due_is_told_later() -> None:
     known, told = crowds(), []
     block = np.array([[row, col] for row in (11, 12, 13) for col in (11, 12, 13)])
