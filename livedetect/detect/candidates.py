@@ -20,9 +20,6 @@ DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
 EXPLAINED_SHARE = 0.5
 """Of a marker's score that a change of one column must account for to give its place."""
 
-FRINGE_KINDS = ("unknown", "displaced")
-"""What the rim of a defect looks like by itself; one half of it passes for a displacement."""
-
 
 class Coming(NamedTuple):
     """Which sites are judged, and which will be."""
@@ -69,13 +66,13 @@ def candidates_of(
 def may_be_fringe(
     candidates: Sequence[Candidate], sites: SitePatches, coming: Coming, reach_px: float
 ) -> BoolArray:
-    """(n,) changes that look like a mere rim, `reach_px` from a site that will be judged soon.
+    """(n,) changes that no defect explains, `reach_px` from a site that will be judged soon.
 
     What formed there shows its rim first; it is told of when its own place can be judged.
     """
     fringe = np.zeros(len(candidates), bool)
     for index, entry in enumerate(candidates):
-        if entry.kind in FRINGE_KINDS:
+        if entry.kind == "unknown":
             around = sites.sites_at(entry.position + reach_px * DIRECTIONS)
             waiting = around[~coming.ready[around]]
             shown = (sites.take(coming.history, waiting) & 1).all(axis=1)
