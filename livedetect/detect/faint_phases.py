@@ -15,7 +15,8 @@ from livedetect.detect.baseline import Baseline
 from livedetect.detect.grid import Grid
 from livedetect.detect.kernels.planes import planes_of
 from livedetect.detect.outlines import Surroundings
-from livedetect.detect.regions import EVERYWHERE, PERIODIC_SHARE, SOLID_SHARE
+from livedetect.detect.region_kinds import PERIODIC_SHARE
+from livedetect.detect.regions import EVERYWHERE, SOLID_SHARE
 
 EVERY_FRAMES = 3
 """So often: a change this faint takes longer than that to be sure of (decision 31)."""

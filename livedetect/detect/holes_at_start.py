@@ -10,7 +10,8 @@ from scipy import ndimage
 from livedetect.detect.arrays import BoolArray, FloatArray
 from livedetect.detect.background import Background
 from livedetect.detect.baseline import Baseline
-from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, InView, Region, Regions, kind_of_change
+from livedetect.detect.region_kinds import kind_of_change
+from livedetect.detect.regions import EVERYWHERE, MIN_CELLS, InView, Region, Regions
 from livedetect.detect.residual import FrontEnd
 from livedetect.detect.warm_up import first_residuals
 

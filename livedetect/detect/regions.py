@@ -18,6 +18,7 @@ from skimage import measure
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid, shifted
+from livedetect.detect.region_kinds import kind_of_change
 from livedetect.detect.time_window import Window
 
 MIN_CELLS = 12
@@ -41,17 +42,6 @@ LINE_ELONGATION = 4.0
 """Length over width from which on a region is a line."""
 LINE_CELLS = 10.0
 """Length of a line at least: a few vacancies in a row are point defects."""
-HOLE_SHARE = 0.6
-"""Of the mean signal above the place between the columns that has to be gone."""
-LOST_CONTRAST = 0.7
-"""Of the crystal's, that is left at most where it has gone; its rim still shows some."""
-BRIGHT_COLUMNS = -0.2
-"""Skewness of the mean cell from which on what gets darker has gone, contrast or not."""
-NO_DARK_COLUMNS = 0.35
-"""And from which on what gets brighter has not. In between either may be: a honeycomb of bright
-columns is skewed by its dark middles as a lattice of dark columns is."""
-PERIODIC_SHARE = 0.15
-"""Contrast of the mean changed cell, relative to the crystal's, that makes a domain."""
 FINE = 4
 """Steps per cell in which an outline is drawn, so that it does not cut corners."""
 SETTLING_FRAMES = 2
@@ -114,7 +104,10 @@ class Regions:
         self._grid = grid
         self.number = np.full(grid.cells, -1)
         """(n1, n2) number of the region a cell belongs to, -1 for the crystal."""
-        self._count = 0
+        self._fringe = np.zeros(grid.cells, bool)
+        """(n1, n2) cells of regions that are flagged beside what has changed, and no more."""
+        self._usual: list[float] = []
+        """Median score in each region, of the latest frame in which it had any."""
         self._settling: list[tuple[int, int]] = []  # number, frames until it is told of
         self._entering: list[int] = []
         self._ahead = np.zeros(grid.cells, bool)
@@ -123,6 +116,10 @@ class Regions:
     def cells(self) -> BoolArray:
         """(n1, n2) True inside any region."""
         return np.asarray(self.number >= 0)
+
+    @property
+    def _count(self) -> int:
+        return len(self._usual)
 
     @property
     def surroundings(self) -> BoolArray:
@@ -149,7 +146,10 @@ class Regions:
         (n1, n2) is the best of each cell's flagged sites: what is much fainter than a region is
         no part of it, or beside a hole a contamination would be lost to it cell by cell.
         """
-        self._settling = [(number, left - 1) for number, left in self._settling if left > 0]
+        in_view = np.unique(self.number[self.cells])
+        self._settling = [
+            (number, left - 1) for number, left in self._settling if left > 0 and number in in_view
+        ]
         if flagged.any():
             self._take_in(flagged, score)
         return [number for number, left in self._settling if left == 0]
@@ -175,30 +175,55 @@ class Regions:
         return bool(both >= LASTING_SHARE * (float(mean @ mean) - count))
 
     def _take_in(self, flagged: BoolArray, score: FloatArray) -> None:
-        self._extend(flagged, score)
-        labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
+        changed = changed_themselves(score)
+        if self.cells.any():
+            self._extend(flagged, score, changed)
+            labels, _ = ndimage.label(flagged | self.surroundings, EVERYWHERE)
+            # what hangs together with a region by its fringe only is none of its own by that
+            beside = np.isin(labels, labels[self.cells])
+            flagged = flagged & ~self.surroundings & (changed | ~beside)
+        labels, _ = ndimage.label(flagged, EVERYWHERE)
         large = np.bincount(labels.ravel()) >= MIN_CELLS
-        large[labels[self.cells]] = False
         large[0] = False
         for label in np.flatnonzero(large).tolist():
             component = labels == label
             if is_extended(component, score, self._grid.lattice.basis_px):
-                self.number[component] = self._count
                 more = 0 if _is_filled(component) else BEGINNING_FRAMES
                 self._settling.append((self._count, SETTLING_FRAMES + more))
-                self._count += 1
+                self._add(component)
 
-    def _extend(self, flagged: BoolArray, score: FloatArray) -> None:
-        """Let the known regions take in what has changed by itself and touches them."""
-        own = flagged & changed_themselves(score)
-        labels, _ = ndimage.label(own | self.cells, EVERYWHERE)
-        for label in np.unique(labels[self.cells]).tolist():
-            component = labels == label
-            known = self.number[component & self.cells]
-            inside = score[(self.number == known[0]) & (score > 0)]
-            least = FAINT * float(np.median(inside)) if len(inside) else 0.0
-            taken = ndimage.binary_dilation(component, EVERYWHERE) & flagged & ~self.cells
-            self.number[taken & (score >= least)] = known[0]
+    def _extend(self, flagged: BoolArray, score: FloatArray, changed: BoolArray) -> None:
+        """Let known regions take in what has `changed` by itself and touches them, (n1, n2) each.
+
+        Flagged cells around that join as well, but nothing spreads from them: from the fringe of
+        one point defect to the next a region would reach them all. A cell belongs to the region
+        nearest to it, unless it is much fainter than that one usually is.
+        """
+        nearest = ndimage.distance_transform_edt(
+            ~self.cells, return_distances=False, return_indices=True
+        )
+        number = self.number[tuple(nearest)]
+        enough = flagged & (score >= FAINT * self._usual_scores(score)[number])
+        inside = self.cells & ~self._fringe
+        labels, _ = ndimage.label((enough & changed) | inside, EVERYWHERE)
+        grown = (labels > 0) & np.isin(labels, labels[inside])
+        taken = ndimage.binary_dilation(grown, EVERYWHERE) & enough & ~self.cells
+        self.number[taken] = number[taken]
+        self._fringe = (self._fringe | taken) & ~grown
+
+    def _usual_scores(self, score: FloatArray) -> FloatArray:
+        """(regions,) see `_usual`, 0 for those that have never had any."""
+        scored = np.where(score > 0, self.number, -1)
+        for number in np.unique(scored[scored >= 0]).tolist():
+            self._usual[number] = float(np.median(score[scored == number]))
+        return np.array(self._usual)
+
+    def _add(self, cells: BoolArray) -> int:
+        """Make `cells` (n1, n2) a region; returns its number."""
+        self.number[cells] = number = self._count
+        self._fringe[cells] = False
+        self._usual.append(0.0)
+        return number
 
     def claim(self, cells: IntArray, ahead: IntArray) -> int:
         """Make cells (n, 2) a region; returns its number, -1 if a known one has grown.
@@ -206,17 +231,19 @@ class Regions:
         Where it is going to grow, in the cells `ahead` (n, 2), markers are doubtful.
         """
         self._ahead[tuple(ahead.T)] = True
-        known = self.number[tuple(cells.T)].max()
-        number = self._count if known < 0 else int(known)
-        self.number[tuple(cells.T)] = number
-        self._count += known < 0
-        return number if known < 0 else -1
+        theirs = self.number[tuple(cells.T)]
+        known, free = int(theirs.max()), np.zeros(self._grid.cells, bool)
+        free[tuple(cells[theirs < 0].T)] = True
+        if known < 0:
+            return self._add(free)
+        self.number[free] = known
+        return -1
 
     def move(self, grid: Grid, cells: tuple[int, int]) -> None:
         """Follow a grid that has moved by whole cells."""
         self._grid = grid
         self.number = shifted(self.number + 1, cells) - 1
-        self._ahead = shifted(self._ahead, cells)
+        self._fringe, self._ahead = shifted(self._fringe, cells), shifted(self._ahead, cells)
 
     def solid(self, number: int, share: FloatArray) -> BoolArray:
         """(n1, n2) cells of a region that are flagged for the most part, by their `share`."""
@@ -226,6 +253,7 @@ class Regions:
         """Forget regions, and those not told of yet; their numbers are not given again."""
         unsettled = [number for number, _ in self._settling]
         self.number[np.isin(self.number, [*numbers, *unsettled])] = -1
+        self._fringe &= self.cells
         self._settling = []
         self._ahead[...] = False
 
@@ -235,10 +263,10 @@ class Regions:
         places = self._place(cells.astype(float)) - offset - earlier._grid.origin
         there = np.floor(places @ earlier._grid.lattice.reciprocal.T).astype(np.int64)
         inside = ((there >= 0) & (there < earlier.number.shape)).all(axis=-1)
-        found = there[inside]
-        self.number[inside] = earlier.number[found[:, 0], found[:, 1]]
-        self._ahead[inside] = earlier._ahead[found[:, 0], found[:, 1]]
-        self._count = earlier._count
+        found = tuple(there[inside].T)
+        self.number[inside] = earlier.number[found]
+        self._fringe[inside], self._ahead[inside] = earlier._fringe[found], earlier._ahead[found]
+        self._usual = list(earlier._usual)
         self._settling, self._entering = list(earlier._settling), list(earlier._entering)
 
     def describe(
@@ -349,30 +377,3 @@ def _enters(mask: BoolArray, whole: BoolArray) -> bool:
     """True if much of a mask (n1, n2) lies beside its part `whole` that nobody can judge."""
     beside = ndimage.binary_dilation(whole & ~mask, EVERYWHERE)
     return float((mask & beside).sum()) > ENTERING_SHARE * float(mask.sum())
-
-
-def kind_of_change(cells: FloatArray, template: FloatArray) -> str:
-    """Kind of a wide region from its changed cells (n, m1, m2)."""
-    spread = float(template.std())
-    if spread == 0:
-        return "phase"
-    off, changed = (template - template.mean()) / spread, cells / spread
-    periodic = changed.mean(axis=0)
-    if _gone(float(changed.mean()), periodic, off) > HOLE_SHARE:
-        return "hole"
-    return "domain" if float(periodic.std()) > PERIODIC_SHARE else "phase"
-
-
-def _gone(change: float, periodic: FloatArray, off: FloatArray) -> float:
-    """Share of the mean signal that has gone, between columns there being none.
-
-    Dark columns on a bright ground (annular bright field) leave brightness behind; so does what
-    settles on bright ones, but that leaves their contrast. `off` (m1, m2) is the mean cell about
-    its mean, all in its standard deviations.
-    """
-    skewness = float((off**3).mean())
-    lost = 1 + float((periodic * off).mean()) < LOST_CONTRAST
-    bright, dark = lost or skewness > BRIGHT_COLUMNS, lost and skewness < NO_DARK_COLUMNS
-    darker = change / float(off.min()) if bright else 0.0
-    brighter = change / float(off.max()) if dark else 0.0
-    return max(darker, brighter)

@@ -22,7 +22,7 @@ ALLOWED_MODULES = (
     "livedetect.settings",
     "livedetect.calibration",
 )
-LAYOUT = 8
+LAYOUT = 9
 """To be raised with every attribute that an engine's class gains or loses, or that means another
 thing than before."""
 PLAIN = (bool, int, float, str)

@@ -9,7 +9,8 @@ from livedetect.detect.detector import Detector
 from livedetect.detect.fringe import changed_themselves
 from livedetect.detect.grid import Grid
 from livedetect.detect.lattice import Lattice
-from livedetect.detect.regions import Regions, is_extended, kind_of_change
+from livedetect.detect.region_kinds import kind_of_change
+from livedetect.detect.regions import Regions, is_extended
 from livedetect.stream.registry import open_simulator
 from livedetect.types import Frame, RegionEvent
 from tests.detect.streams import frames, watch
@@ -83,25 +84,30 @@ def test_what_is_much_fainter_than_a_region_does_not_join_it() -> None:
     assert not regions.cells[14].any()
 
 
-def test_point_defects_beside_a_region_stay_what_they_are() -> None:
+def grown(regions: Regions, score: np.ndarray, frames: int = 10) -> list[int]:
+    """Numbers told in so many frames that all show `score` (n1, n2)."""
+    return [number for _ in range(frames) for number in regions.grow(score > 0, score)]
+
+
+@pytest.mark.parametrize(("first", "fringe"), [(200.0, 22.0), (30.0, 12.0), (200.0, 12.0)])
+def test_point_defects_beside_a_region_stay_what_they_are(first: float, fringe: float) -> None:
     """Through what each flags around itself they hung together, and the region went on to all."""
     regions = square_regions()
     score = np.zeros(regions.cells.shape)
-    score[10:14, 10:14] = 200.0
-    regions.grow(score > 0, score)
-    before = regions.cells
-    for col in (16, 19, 22):
-        score[11:14, col - 1 : col + 2] = 12.0
-        score[12, col] = 200.0
-    regions.grow(score > 0, score)
-    assert (regions.cells == before).all()
+    score[10:14, 10:14] = first
+    grown(regions, score)
+    for col in (15, 18, 21, 24):
+        score[11:14, col - 1 : col + 2] = fringe
+        score[12, col] = 300.0
+    assert grown(regions, score) == []
+    assert not regions.cells[:, 15:].any()
 
 
 def test_a_region_takes_in_what_touches_it_and_what_touches_that() -> None:
     regions = square_regions()
     score = np.zeros(regions.cells.shape)
     score[10:14, 10:14] = 200.0
-    regions.grow(score > 0, score)
+    grown(regions, score)
     score[11, 14:18] = 150.0
     score[12, 18], score[12, 20] = 30.0, 30.0  # changed with its neighbours, and one cell further
     regions.grow(score > 0, score)
@@ -109,6 +115,62 @@ def test_a_region_takes_in_what_touches_it_and_what_touches_that() -> None:
     assert regions.cells[12, 18]
     assert not regions.cells[12, 20]
     assert set(regions.number[regions.cells]) == {0}
+
+
+def test_a_large_change_close_to_a_region_is_one_of_its_own() -> None:
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[10:14, 10:14] = 200.0
+    assert grown(regions, score) == [0]
+    score[8:18, 16:26] = 200.0
+    assert grown(regions, score) == [1]
+    assert set(regions.number[8:18, 16:26].ravel()) == {1}
+
+
+def test_a_region_that_shows_nothing_for_a_frame_takes_in_nothing_faint() -> None:
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[10:14, 10:14] = 200.0
+    grown(regions, score)
+    score[10:14, 10:14], score[10:14, 14] = 0.0, 1.0
+    grown(regions, score)
+    assert not regions.cells[:, 14].any()
+
+
+@pytest.mark.parametrize("rows", [(8, 18), (18, 8)])
+def test_of_two_regions_that_meet_each_takes_in_what_lies_beside_it(rows: tuple[int, int]) -> None:
+    regions = square_regions()
+    strong, faint = (slice(row, row + 4) for row in rows)
+    score = np.zeros(regions.cells.shape)
+    score[strong, 8:12] = 200.0
+    assert grown(regions, score) == [0]
+    score[faint, 8:12] = 18.0
+    assert grown(regions, score) == [1]
+    score[12:18, 8:12] = 20.0  # what lies between
+    score[faint, 12:16] = 18.0
+    grown(regions, score)
+    assert set(regions.number[12:18, 8:12].ravel()) == {0, 1}
+    assert set(regions.number[faint, 12:16].ravel()) == {1}
+
+
+def test_a_region_that_has_left_the_view_before_it_was_told_of_is_not() -> None:
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[1:5, 1:5] = 200.0
+    assert regions.grow(score > 0, score) == []
+    regions.move(regions._grid, (-20, 0))
+    assert grown(regions, 0.0 * score) == []
+
+
+def test_a_row_that_reaches_two_regions_takes_nothing_from_either() -> None:
+    regions = square_regions()
+    score = np.zeros(regions.cells.shape)
+    score[4:8, 4:8] = score[4:8, 20:24] = 200.0
+    assert grown(regions, score) == [0, 1]
+    cells = np.array([[5, col] for col in range(6, 22)])
+    assert regions.claim(cells, cells[:0]) == -1
+    assert set(regions.number[4:8, 4:8].ravel()) == {0}
+    assert set(regions.number[5, 8:24]) == {1}
 
 
 def bumps(sign: float) -> np.ndarray:

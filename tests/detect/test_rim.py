@@ -8,6 +8,7 @@ import pytest
 from livedetect import Detector
 from livedetect.detect.candidates import Coming, may_be_fringe
 from livedetect.stream.registry import open_simulator
+from tests.detect.streams import watch
 
 SITES = np.array([[float(x), 0.0] for x in range(0, 100, 10)])
 
@@ -38,6 +39,14 @@ def test_an_unexplained_change_beside_a_place_not_judged_yet_may_be_its_fringe()
 
 def test_what_is_never_shown_hides_nothing() -> None:
     assert told(False, ("unknown", 30.0)) == [False]
+
+
+def test_what_is_born_outside_the_watched_area_and_drifts_in_is_told() -> None:
+    """What it froze never became known, and what waited for it to become known was never told."""
+    run = watch("graphene?detected_e_per_px=5&frames=150&size=256&drift_px=0.6&seed=5")
+    delays, false = run.matched(5.5)
+    assert not false
+    assert len(delays) >= 25  # 22 before
 
 
 @pytest.mark.parametrize("a_px", [8, 16])
