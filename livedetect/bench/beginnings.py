@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from livedetect.bench.answers import Answered, heads_of, yes
 from livedetect.bench.pool import Pool, mean
+from livedetect.bench.score import STRONG_SNR2
 from livedetect.bench.table import markdown, number
 
-STRONG_SNR2 = 25.0
 WARM_UP_RECALL = 0.8
 
 START_FIGURES = (

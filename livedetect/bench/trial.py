@@ -21,8 +21,13 @@ from livedetect.bench.streams import SimulatedStream, StoredStream, simulated
 from livedetect.bench.truth import Truth
 from livedetect.settings import Settings
 
-JUDGING = ("livedetect.detect", "livedetect_simulators")
-"""Packages whose code decides what a trial gives."""
+JUDGING = (
+    "livedetect.detect",
+    "livedetect.settings",
+    "livedetect_simulators",
+    *(f"livedetect.bench.{name}" for name in ("areas", "matching", "record", "score", "truth")),
+)
+"""Packages and modules whose code decides what a trial gives."""
 MATCHED = "matched filter"
 """Name of the reference that knows the truth, beside the methods of the detector."""
 FRONT_END = "front end"
@@ -127,8 +132,17 @@ def code_digest(method: str) -> str:
     """Short digest of the code that decides what a trial with `method` gives."""
     digest = hashlib.sha256()
     for package in _DECIDING.get(method, JUDGING):
-        spec = find_spec(package)
-        for folder in (spec.submodule_search_locations or ()) if spec else ():
-            for path in sorted(Path(folder).rglob("*.py")):
-                digest.update(path.read_bytes())
+        for path in _sources(package):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:10]
+
+
+def _sources(name: str) -> list[Path]:
+    """The files of a package, or the one of a module; none where it is not installed."""
+    spec = find_spec(name)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [Path(spec.origin)] if spec.origin else []
+    folders = map(Path, spec.submodule_search_locations)
+    return sorted(path for folder in folders for path in folder.rglob("*.py"))

@@ -13,6 +13,7 @@ from livedetect.detect.candidates import Coming, may_be_fringe
 from livedetect.detect.decision import suppress_non_maxima
 from livedetect.detect.grid import Grid
 from livedetect.detect.humps import humps_of
+from livedetect.detect.judgement import EXPERTS
 from livedetect.detect.matched import MatchedFilters
 from livedetect.detect.method import Candidate
 from livedetect.detect.novelty import fit_novelty
@@ -24,7 +25,6 @@ AT_START_TRIM = 0.8
 """A few per cent of defective sites touch several times as many patches."""
 AT_START_FALSE = 0.02
 """False markers expected among the defects reported at the start."""
-EXPERTS = 3
 FEWEST_SITES = 50
 """Fewer cannot be compared with each other."""
 ROUNDS = 4

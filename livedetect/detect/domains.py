@@ -19,7 +19,7 @@ from livedetect.detect.grid import Grid
 from livedetect.detect.independence import averaging_warning
 from livedetect.detect.method import Findings, PhaseInView
 from livedetect.detect.phases import classify
-from livedetect.detect.regions import Region
+from livedetect.detect.regions import EVERYWHERE, Region
 from livedetect.detect.watch import few_cells_warning
 
 SMOOTHING_CELLS = 1.2
@@ -34,7 +34,6 @@ LEAST_CELLS = 100
 BESIDE_CELLS = 2
 LEAST_BOUNDARY = 6
 """Cells of a boundary worth a word."""
-EVERYWHERE = np.ones((3, 3), bool)
 
 
 def phases_of_cells(grid: Grid, level: FloatArray, known: BoolArray, seed: int) -> IntArray:

@@ -17,12 +17,9 @@ from skimage import measure
 from livedetect.detect.arrays import BoolArray, FloatArray, IntArray
 from livedetect.detect.grid import Grid
 from livedetect.detect.phased import SitePatches
-from livedetect.detect.regions import Region
+from livedetect.detect.regions import EVERYWHERE, FINE, Region
 from livedetect.detect.time_window import Window
 
-EVERYWHERE = np.ones((3, 3), bool)
-FINE = 4
-"""Steps per cell in which an outline is drawn."""
 REACH_CELLS = 2
 """Cells around those of a region that may belong to it."""
 OUTLINE_WINDOWS = (2, 4)

@@ -1,10 +1,14 @@
+import importlib
 import json
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 import livedetect
 from livedetect.bench.engine_run import run_engine
-from livedetect.bench.trial import Trial, carry_out
+from livedetect.bench.trial import JUDGING, Trial, carry_out, code_digest
 from livedetect.types import DefectEvent, Frame, FrameResult, Phase
 
 SPEC = "mos2?size=192&frames=40&prescribed=6&births_until=34&seed=1&detected_e_per_px=10"
@@ -90,3 +94,28 @@ def test_a_stored_stream_is_scored(tmp_path):
     record = carry_out(Trial(stream=str(case)))
     assert (record.stream, record.method, record.frames) == ("empty", "lattice", 20)
     assert record.defects == []
+
+
+@pytest.mark.parametrize("name", ["judging.py", "judging/__init__.py", "judging/deep/inside.py"])
+def test_a_changed_file_of_what_judges_makes_a_trial_stale(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.parent != tmp_path:
+        (tmp_path / "judging" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("livedetect.bench.trial.JUDGING", ("judging", "not_installed"))
+    digests = []
+    for text in ("A = 1\n", "A = 2\n"):
+        file.write_text(text)
+        importlib.invalidate_caches()
+        code_digest.cache_clear()
+        digests.append(code_digest("lattice"))
+    code_digest.cache_clear()
+    assert digests[0] != digests[1]
+
+
+def test_all_that_judges_is_there() -> None:
+    for name in JUDGING:
+        assert find_spec(name) is not None

@@ -12,10 +12,10 @@ import numpy as np
 
 from livedetect.detect.arrays import FloatArray, IntArray
 from livedetect.detect.kernels.compile import compiled, unsigned
+from livedetect.detect.kernels.levels import CLIPPED_Z2
 from livedetect.detect.kernels.maps import NOTABLE_Z
 
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
-CLIPPED_Z2 = np.float32(9)
 OUTLIER_Z, NOTABLE = np.float32(3), np.float32(NOTABLE_Z)
 NEVER = np.float32(0.5)
 """Fewer frames than this means none; counts are whole, whatever a filter made of them."""
