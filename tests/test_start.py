@@ -249,7 +249,7 @@ class InterruptedChild:
     def __init__(self, *_arguments, **_options):
         self.interrupted = False
 
-    def communicate(self, **_options):
+    def communicate(self, timeout=None):
         if not self.interrupted:
             self.interrupted = True
             raise KeyboardInterrupt
