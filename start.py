@@ -63,8 +63,6 @@ COMPILE = "from livedetect.detect.kernels import is_available; is_available()"
 CLOSING_S = 20.0
 # SIGTERM often goes to the whole group; a second one would keep a session from closing properly.
 REACHED_S = 3.0
-# A Ctrl-C that falls just before a wait begins is noticed when that wait ends, so it must end.
-LOOK_S = 1.0
 INTERRUPTED = 130
 
 
@@ -293,17 +291,10 @@ def call(command, **options):
     """A program's exit code and output; raises `Interrupted` when it has closed after Ctrl-C."""
     child = subprocess.Popen(command, cwd=ROOT, **options)
     try:
-        said = output_of(child)
+        said, _ = child.communicate()
     except KeyboardInterrupt as interruption:
         raise Interrupted(closed(child, interruption)) from None
     return child.returncode, said
-
-
-def output_of(child):
-    """What a program has said when it has ended."""
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return child.communicate(timeout=LOOK_S)[0]
 
 
 @contextlib.contextmanager
