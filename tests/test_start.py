@@ -37,10 +37,12 @@ for _ in range(300):
     time.sleep(0.1)
 """
 DEMO = """
-import sys
+import signal, sys
 import start
 from pathlib import Path
 
+# what is started in the background, as a test run may be, ignores Ctrl-C
+signal.signal(signal.SIGINT, signal.default_int_handler)
 start.ROOT = Path.cwd()
 start.ensure_environment = lambda: None
 start.ensure_installed = lambda extras: None
